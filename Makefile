@@ -1,0 +1,60 @@
+# Bare `make` prints this help: a line `##@ Title` opens a group, a comment `## ...` behind a target describes it.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+
+# What the targets below pass on: make demo ARGS="--orders 200"
+ARGS ?=
+
+.PHONY: help setup demo up test lint format tests bench docs explore chaos clean
+
+help:
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+
+##@ Try it (needs Python 3.11+ and pip, nothing else)
+demo: setup ## real orders through the whole suite, in one process; ends with a table of figures
+	$(BIN)/comptoir demo $(ARGS)
+
+up: setup ## the whole suite in one process, kept running, with its data in .comptoir/
+	$(BIN)/comptoir up $(ARGS)
+
+##@ Work on it
+setup: ## .venv from requirements.lock; does nothing when it is up to date
+	@$(PYTHON) dev.py setup
+
+test: lint tests ## all checks, then all tests
+
+lint: setup ## style, types and the rules of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.architecture.house_rules
+
+tests: setup ## the tests alone: make tests ARGS="tests/order -x"
+	$(BIN)/python -m pytest $(ARGS)
+
+format: setup ## what can be tidied by machine
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+chaos: setup ## kill -9 at every failpoint, and a monkey under load (minutes); make test runs a cut of it
+	$(BIN)/python -m pytest -m chaos -s $(ARGS)
+
+explore: setup ## every order of events of the saga, to the end (long); make test runs a cut of it
+	$(BIN)/comptoir explore $(ARGS)
+
+##@ Measure and document
+bench: setup ## orders per second and latency of the whole saga: make bench ARGS="--bus rabbit --orders 20000"
+	$(BIN)/comptoir bench saga $(ARGS)
+
+docs: setup ## generates docs/saga.md and the AsyncAPI, OpenAPI and golden messages
+	$(BIN)/comptoir docs $(ARGS)
+
+clean: ## removes .venv, caches and the data of `make up`
+	rm -rf .venv .comptoir .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Real parts that die on purpose: processes, a broker and a database of our own."""

@@ -1,0 +1,480 @@
+"""The operator's command: `comptoir demo`, `up`, `serve`, `migrate`, `replay`, `verify`, `bench`, `parked`, ..."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import typer
+from rich.console import Console
+
+# Everything else is imported by the command that needs it, so that --help answers at once.
+
+DATA = Path(os.environ.get("COMPTOIR_DATA_DIR", ".comptoir"))
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The back office of a web shop."
+)
+out = Console()
+err = Console(stderr=True)
+T = TypeVar("T")
+
+Bus = Annotated[str, typer.Option("--bus", help="local: all in one process; rabbit: a process per service on RabbitMQ")]
+Data = Annotated[Path, typer.Option("--data", help="folder of the embedded database")]
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """On uvloop where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def quiet_collector() -> None:
+    """The default collector takes up to 40 % of decoding; what is there after start stays anyway."""
+    import gc
+
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+def one_of_the_buses(bus: str) -> Literal["local", "rabbit"]:
+    if bus == "local":
+        return "local"
+    if bus == "rabbit":
+        return "rabbit"
+    raise typer.BadParameter("local or rabbit", param_hint="--bus")
+
+
+@app.command()
+def up(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="port of the one door; 0 takes a free one")] = 8000,
+    host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines in; there are no passwords")] = "127.0.0.1",
+    automatic: Annotated[
+        bool,
+        typer.Option(
+            "--automatic/--by-hand",
+            help="warehouses work by themselves and parcels arrive after 2 seconds, "
+            "or each step of a shipment and return waits for its API call",
+        ),
+    ] = True,
+    data: Data = DATA,
+) -> None:
+    """The whole suite in one process, until Ctrl-C. Its data survives, also a kill.
+
+    PostgreSQL is embedded, the bus is in the process, and a payment provider and a carrier of development run beside
+    the services as HTTP servers of their own, with switches for what goes wrong. An order that is placed walks through
+    to the end by itself; with --by-hand it waits in the warehouse for people.
+    """
+    from comptoir.commands import serve_suite
+    from comptoir.places import databases
+    from shared import logging as logs
+
+    logs.configure(os.environ.get("COMPTOIR_LOG_LEVEL", "WARNING"), as_json=not sys.stderr.isatty())
+    data.mkdir(parents=True, exist_ok=True)
+    with databases(data) as url:
+        run(serve_suite(url, data, host, port, out, automatic=automatic))
+
+
+@app.command()
+def serve(service: Annotated[str, typer.Argument(help="order, inventory, fulfilment or billing")]) -> None:
+    """One service on RabbitMQ and PostgreSQL; settings from the environment, prefix COMPTOIR_.
+
+    Waits for both at start. SIGTERM finishes what is in hand and publishes it, then ends with exit code 0.
+    """
+    from comptoir.commands import serve_one
+
+    run(serve_one(known(service)))
+
+
+def known(service: str) -> str:
+    from comptoir.suite import BUILD
+
+    if service not in BUILD:
+        raise typer.BadParameter(f"one of {', '.join(BUILD)}", param_hint="service")
+    return service
+
+
+@app.command()
+def migrate(
+    service: Annotated[list[str] | None, typer.Argument(help="all when none is named")] = None, data: Data = DATA
+) -> None:
+    """Makes the databases that are missing and brings them to the newest revision."""
+    from comptoir.places import databases
+    from comptoir.suite import BUILD
+    from comptoir.suite import migrate as bring
+
+    names = tuple(known(name) for name in service or BUILD)
+    with databases(data) as url:
+        run(bring(url, names))
+    out.print(f"{', '.join(names)}: at the newest revision")
+
+
+@app.command()
+def topology() -> None:
+    """Declares exchange, queues and bindings on RabbitMQ. Run it before the services; safe to run again."""
+    from comptoir.places import broker
+    from comptoir.suite import know_topology
+    from shared.messaging.rabbit import declare
+    from shared.messaging.topology import queues
+
+    know_topology()
+    with broker() as url:
+        run(declare(url))
+    for queue in queues():
+        out.print(f"{queue.name}: {len(queue.keys)} kinds of messages")
+
+
+@app.command()
+def demo(
+    data: Data = DATA / "demo",
+    as_json: Annotated[bool, typer.Option("--json", help="one line for machines instead of tables")] = False,
+) -> None:
+    """The first 1,000 invoices of a real shop through the whole saga, on an embedded PostgreSQL; every figure compared.
+
+    Ends with exit code 1 if anything differs. Run again, or after a kill, it goes on where it was.
+    """
+    from comptoir.places import databases
+    from comptoir.replaying import replay_file
+    from comptoir.retail.reader import sample_figures_path, sample_path
+    from shared import logging as logs
+
+    logs.configure("WARNING", as_json=False)
+    with databases(data, "comptoir_demo_") as url:
+        outcome = run(replay_file(sample_path(), url, data, err, figures_file=sample_figures_path()))
+    finish(outcome, as_json)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="UCI Online Retail, .csv or .csv.gz")],
+    bus: Bus = "local",
+    opening_stock: Annotated[
+        str, typer.Option(help="ample: nothing waits; oracle: a quarter of it, most waits")
+    ] = "ample",
+    disturbed: Annotated[bool, typer.Option(help="publish every packet twice and shuffled")] = False,
+    figures: Annotated[
+        Path | None, typer.Option(exists=True, help="a figures.json; else computed from the file")
+    ] = None,
+    invoices_out: Annotated[Path | None, typer.Option(help="CSV: our totals of every invoice")] = None,
+    movements_out: Annotated[Path | None, typer.Option(help="CSV: our movements of every stock code")] = None,
+    keep: Annotated[bool, typer.Option(help="go on where an earlier replay of this file stopped")] = False,
+    data: Data = DATA / "replay",
+    as_json: Annotated[bool, typer.Option("--json", help="one line for machines instead of tables")] = False,
+) -> None:
+    """A whole file of invoices through the suite, compared with figures computed without it."""
+    from comptoir.places import databases, drop_databases
+    from comptoir.replaying import replay_file
+    from comptoir.suite import BUILD
+    from shared import logging as logs
+
+    if opening_stock not in ("ample", "oracle"):
+        raise typer.BadParameter("ample or oracle", param_hint="--opening-stock")
+    logs.configure("WARNING", as_json=False)
+    name = f"comptoir_replay_{opening_stock}"
+    data /= opening_stock
+    with databases(data, f"{name}_") as url:
+
+        async def work() -> Any:
+            if not keep:
+                await drop_databases(url, tuple(BUILD))
+            return await replay_file(
+                file,
+                url,
+                data,
+                err,
+                bus=one_of_the_buses(bus),
+                opening=opening_stock,  # type: ignore[arg-type]
+                disturbed=disturbed,
+                prefix=name.replace("_", "-"),
+                figures_file=figures,
+                invoices_out=invoices_out,
+                movements_out=movements_out,
+            )
+
+        outcome = run(work())
+    finish(outcome, as_json)
+
+
+def finish(outcome: Any, as_json: bool) -> None:
+    from comptoir.replaying import as_json as line
+    from comptoir.replaying import show
+
+    if as_json:
+        typer.echo(line(outcome))
+    else:
+        show(outcome, out)
+    if not outcome.good:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    data: Data = DATA,
+    bus: Annotated[
+        str, typer.Option("--bus", help="rabbit: look at the broker's dead-letter queues as well")
+    ] = "local",
+    provider: Annotated[
+        str, typer.Option(help="address of a payment provider with GET /book, to be compared with our operations")
+    ] = "",
+) -> None:
+    """Checks every invariant over the live databases; prints counts and each breach with its document."""
+    from comptoir.commands import reached
+    from comptoir.places import broker
+    from comptoir.rest import Databases
+    from comptoir.suite import BUILD, know_topology
+    from comptoir.verify import dead_letters
+    from comptoir.verify import verify as check
+
+    know_topology()
+    looks_at_broker = one_of_the_buses(bus) == "rabbit"
+    with reached(data) as url:
+
+        async def work() -> Any:
+            async with Databases(url, tuple(BUILD)) as connections:
+                findings = await check(connections, provider_url=provider)
+            if looks_at_broker:
+                with broker() as address:
+                    findings.append(await dead_letters(address))
+            return findings
+
+        findings = run(work())
+    bad = 0
+    for finding in findings:
+        checked = f"{finding.checked:>12,} checked" if finding.applicable else "not at rest, not checked"
+        out.print(f"{finding.name:<60} {checked}, {len(finding.breaches)} breaches")
+        for breach in finding.breaches:
+            out.print(f"  [red]{breach}[/red]")
+        bad += len(finding.breaches)
+    if bad:
+        raise typer.Exit(1)
+
+
+bench = typer.Typer(no_args_is_help=True, help="Measures; each prints one JSON line and verifies what it did.")
+app.add_typer(bench, name="bench")
+
+
+@bench.command("saga")
+def bench_saga(
+    orders: Annotated[int, typer.Option(min=1, max=1_000_000)] = 10_000,
+    bus: Bus = "local",
+    data: Data = DATA / "bench",
+) -> None:
+    """Complete two-line orders per second, placed up front, until invoiced, captured, delivered and completed."""
+    from comptoir.bench import bench_saga as measure
+    from comptoir.bench import line
+    from comptoir.places import databases, drop_databases
+    from comptoir.suite import BUILD
+    from shared import logging as logs
+
+    logs.configure("WARNING", as_json=False)
+    chosen = one_of_the_buses(bus)
+    with databases(data, "comptoir_bench_") as url:
+
+        async def work() -> dict[str, Any]:
+            await drop_databases(url, tuple(BUILD))
+            return await measure(url, chosen, data, orders)
+
+        result = run(work())
+    typer.echo(line(result))
+    if result["violations"]:
+        raise typer.Exit(1)
+
+
+parked = typer.Typer(
+    no_args_is_help=True, help="Messages that nobody could handle: see them, and what to do with them."
+)
+app.add_typer(parked, name="parked")
+
+Of = Annotated[str, typer.Option("--service", help="only this one's; else all services are asked")]
+By = Annotated[str, typer.Option("--by", help="who does it; kept with the message")]
+Key = Annotated[str, typer.Option("--key", help="only messages whose name begins so, as billing. or order.place")]
+
+
+def me() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "somebody"
+
+
+def in_databases(work: Callable[[str, tuple[str, ...]], Coroutine[Any, Any, T]], data: Path, service: str) -> T:
+    """Runs work over the databases of these services, which need not run."""
+    from comptoir.commands import reached
+    from comptoir.suite import BUILD
+    from shared import logging as logs
+
+    logs.configure("ERROR", as_json=False)
+    names = (known(service),) if service else tuple(BUILD)
+    with reached(data) as url:
+        return run(work(url, names))
+
+
+@parked.command("list")
+def parked_list(
+    service: Of = "",
+    key: Key = "",
+    state: Annotated[str, typer.Option(help="parked, replayed, dropped or all")] = "parked",
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="at most so many of each service, the oldest")] = 100,
+    data: Data = DATA,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
+) -> None:
+    """Which messages wait for a person, and why. The oldest first."""
+    from comptoir.operating import listed, print_list
+
+    if state not in ("parked", "replayed", "dropped", "all"):
+        raise typer.BadParameter("parked, replayed, dropped or all", param_hint="--state")
+    found = in_databases(lambda url, names: listed(url, names, state, key, limit), data, service)
+    print_list(found, out, as_json)
+
+
+Id = Annotated[str, typer.Argument(help="its id, from `comptoir parked list`")]
+
+
+@parked.command("show")
+def parked_show(id: Id, service: Of = "", data: Data = DATA) -> None:
+    """One message with the reason, where it was raised, and its text."""
+    from comptoir.operating import as_id, shown
+
+    wanted = as_id(id)
+    typer.echo(in_databases(lambda url, names: shown(url, names, wanted), data, service))
+
+
+@parked.command("replay")
+def parked_replay(
+    id: Annotated[str | None, typer.Argument(help="its id, from `comptoir parked list`; or --all")] = None,
+    every: Annotated[bool, typer.Option("--all", help="all that are parked now, the oldest first")] = False,
+    service: Of = "",
+    key: Key = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would come of it")] = False,
+    by: By = "",
+    data: Data = DATA,
+) -> None:
+    """Decides a message again, once, now that the cause is gone. Exit code 1 when one fails again.
+
+    What it sends lies in the outbox, and goes out with the service's relay.
+    """
+    from comptoir.operating import as_id, print_replayed, replayed
+
+    if (id is None) != every:
+        raise typer.BadParameter("either an id or --all")
+    wanted = None if id is None else as_id(id)
+    results = in_databases(
+        lambda url, names: replayed(url, names, wanted, by or me(), key=key, dry_run=dry_run), data, service
+    )
+    if not print_replayed(results, out, dry_run):
+        raise typer.Exit(1)
+
+
+@parked.command("drop")
+def parked_drop(
+    id: Id,
+    reason: Annotated[str, typer.Option("--reason", help="why nobody has to handle it; kept with the message")],
+    service: Of = "",
+    by: By = "",
+    data: Data = DATA,
+) -> None:
+    """Puts a message aside for good. It stays in the table, with who did it and why."""
+    from comptoir.operating import as_id, dropped
+
+    if not reason.strip():
+        raise typer.BadParameter("a reason is needed", param_hint="--reason")
+    wanted = as_id(id)
+    out.print(in_databases(lambda url, names: dropped(url, names, wanted, by or me(), reason), data, service))
+
+
+@app.command()
+def resend(
+    since: Annotated[datetime, typer.Option(help="what was sent from this moment on, in UTC: 2026-01-31T12:00:00")],
+    service: Of = "",
+    key: Key = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only count")] = False,
+    data: Data = DATA,
+) -> None:
+    """Sends again what was sent before, after a queue was purged or lost. Whoever has it already ignores it."""
+    from comptoir.operating import resent
+
+    moment = since.replace(tzinfo=UTC)
+    counts = in_databases(lambda url, names: resent(url, names, moment, key, dry_run), data, service)
+    for (name, of), count in sorted(counts.items()):
+        out.print(f"{name:<12} {of:<44} {count:>8,} packets")
+    will = "would be sent again" if dry_run else "are unsent again; the relays send them within seconds"
+    out.print(f"{sum(counts.values()):,} packets {will}")
+
+
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def explore(context: typer.Context) -> None:
+    """Walks the saga through every order of events, on the real decisions."""
+    from comptoir.explore.cli import explore as walk
+
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    alone.command()(walk)
+    alone(context.args, prog_name="comptoir explore")
+
+
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def simulate(context: typer.Context) -> None:
+    """Runs the suite against a model world in which everything goes wrong, by seeds."""
+    from comptoir.simulate.cli import simulate as run
+
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    alone.command()(run)
+    alone(context.args, prog_name="comptoir simulate")
+
+
+@app.command()
+def docs(
+    folder: Annotated[Path, typer.Argument(file_okay=False, help="where they are written")] = Path("docs"),
+) -> None:
+    """Writes what is generated: the saga from its table, AsyncAPI, OpenAPI."""
+    from comptoir.docs import write_docs
+
+    for path in write_docs(folder) or ():
+        out.print(f"{path}")
+
+
+def main() -> None:
+    """What a person can mend ends with a sentence, not with a traceback. SIGTERM ends what was started, too."""
+    import signal
+
+    def end(number: int, frame: Any) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        app()
+    except Exception as error:
+        if (said := mendable(error)) is None:
+            raise
+        err.print(said, style="red", markup=False, highlight=False, soft_wrap=True)
+        raise SystemExit(2) from None
+
+
+def mendable(error: Exception) -> str | None:
+    """The sentence for a person who can mend it; None for a fault of ours."""
+    from asyncpg import InvalidCatalogNameError
+    from pydantic import ValidationError
+    from sqlalchemy.exc import ArgumentError
+
+    from comptoir.places import NotHere
+    from comptoir.postgres import PostgresFailed
+    from comptoir.rabbit import RabbitFailed
+
+    if isinstance(error, ValidationError) and error.title.endswith("Settings"):
+        wrong = (("_".join(map(str, one["loc"])).upper(), one["msg"]) for one in error.errors(include_url=False))
+        said = "; ".join(f"COMPTOIR_{name}: {why}" for name, why in wrong)
+        return f"wrong settings: {said.replace('Value error, ', '')}"
+    if isinstance(error, ArgumentError):
+        return "COMPTOIR_DATABASE_URL is not the URL of a PostgreSQL server: postgresql://user:password@host:5432"
+    if isinstance(error, InvalidCatalogNameError):
+        return f"{error}: run `comptoir migrate`, or name the folder of another server with --data"
+    return str(error) if isinstance(error, NotHere | PostgresFailed | RabbitFailed) else None

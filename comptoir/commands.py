@@ -1,0 +1,194 @@
+"""The longer commands behind the command line."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import structlog
+from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity, ProbableAuthenticationError
+from rich.console import Console
+
+from comptoir.cli import quiet_collector
+from comptoir.disturbance import Disturbed
+from comptoir.places import NotHere, databases
+from comptoir.postgres import EmbeddedPostgres, PostgresFailed
+from comptoir.suite import know_topology, make, migrate, started
+from comptoir.web import ToldToStop, address_of, listening, one_door, serving, told_to_stop, unless
+from services.billing.development_provider import create_app as payment_provider
+from services.fulfilment.development_carrier import development_carrier
+from shared import logging as logs
+from shared.messaging.rabbit import RabbitBus, declare
+from shared.migrate import head, revisions
+from shared.service import Running, application
+
+log = structlog.get_logger("comptoir.commands")
+
+BY_ITSELF: dict[str, Any] = {"warehouses_automatic": True, "automatic_returns": True, "deliver_after_s": 2.0}
+BY_HAND: dict[str, Any] = {"warehouses_automatic": False, "automatic_returns": False, "deliver_after_s": None}
+
+TRY_IT = """
+Try it:
+  curl -X PUT  {here}/inventory/warehouses/north -H 'Content-Type: application/json' -d '{{"name": "North"}}'
+  curl -X PUT  {here}/inventory/items -H 'Content-Type: application/json' -d '{{"items": [{{"sku": "mug"}}]}}'
+  curl -X POST {here}/inventory/receipts -H 'Idempotency-Key: 1' -H 'Content-Type: application/json' \\
+       -d '{{"warehouse": "north", "reference": "PO-1", "lines": [{{"sku": "mug", "quantity": 100}}]}}'
+  curl -X POST {here}/order/orders -H 'Idempotency-Key: 1' -H 'Content-Type: application/json' \\
+       -d '{{"lines": [{{"sku": "mug", "quantity": 2, "unit_price": "12.50", "vat_rate": "21"}}]}}'
+  curl         {here}/order/orders
+"""
+
+
+async def serve_suite(
+    database_url: str, data: Path, host: str, port: int, out: Console, *, automatic: bool = True
+) -> None:
+    """All services behind one port, a payment provider and a carrier of development beside them, until told to stop."""
+    with told_to_stop() as told, suppress(ToldToStop):
+        door = listening(host, port)
+        here = address_of(door)
+        await unless(told, migrate(database_url))
+        async with (
+            developments(data, here) as outside,
+            started(database_url=database_url, **outside, **(BY_ITSELF if automatic else BY_HAND)) as suite,
+            serving(one_door(suite), door),
+        ):
+            quiet_collector()
+            out.print(f"[bold]Comptoir[/bold] at {here} (Ctrl-C ends it; its data stays in {data})")
+            for name in suite.running:
+                out.print(f"  {name:<17} {here}/{name}/docs")
+            for name, url in (("payment provider", "payment_provider_url"), ("carrier", "carrier_url")):
+                out.print(f"  {name:<17} {outside[url]}/docs (for development, with switches)")
+            out.print(
+                "Warehouses pick, pack and hand over by themselves; parcels arrive after 2 seconds."
+                if automatic
+                else "Warehouses wait for people: /fulfilment/shipments/ID/pick, pack, dispatch, tracking."
+            )
+            out.print(TRY_IT.format(here=here), highlight=False, markup=False, soft_wrap=True)
+            await told.wait()
+            out.print("ending ...")
+
+
+@asynccontextmanager
+async def developments(data: Path, here: str) -> AsyncIterator[dict[str, Any]]:
+    """The payment provider and the carrier of development as servers of their own. Yields how services reach them.
+
+    Their books lie in `data`; their secrets live as long as this process, as nobody else has to know them.
+    """
+    payment, parcels = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+    provider = payment_provider(
+        data / "payment_provider.sqlite",
+        webhook_url=f"{here}/billing/webhooks/provider",
+        webhook_secret=payment,
+    )
+    carrier = development_carrier(
+        data / "carrier.sqlite", webhook_url=f"{here}/fulfilment/webhooks/carrier", secret=parcels
+    )
+    at_provider, at_carrier = listening("127.0.0.1", 0), listening("127.0.0.1", 0)
+    async with serving(provider, at_provider, lifespan=True), serving(carrier, at_carrier, lifespan=True):
+        yield {
+            "payment_provider_url": address_of(at_provider),
+            "payment_webhook_secrets": payment,
+            "carrier_url": address_of(at_carrier),
+            "carrier_webhook_secrets": parcels,
+        }
+
+
+async def serve_one(name: str) -> None:
+    """One service as a process of its own. SIGTERM finishes what is in hand, then ends."""
+    know_topology()
+    service = make(name)
+    settings = service.settings
+    logs.configure(settings.log_level, as_json=settings.log_json)
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # it tells of each failed try what we tell too
+    running = Running(service)
+    with told_to_stop() as told, suppress(ToldToStop):
+        door = listening(settings.host, settings.port)
+        await unless(told, until_there("PostgreSQL", lambda: migrated(name, running.dsn), settings.start_within_s))
+        if settings.declare_topology:
+            await unless(
+                told,
+                until_there(
+                    "RabbitMQ",
+                    lambda: declare(settings.rabbitmq_url, settings.rabbitmq_prefix),
+                    settings.start_within_s,
+                ),
+            )
+        bus = RabbitBus(settings.rabbitmq_url, [running.reader], prefix=settings.rabbitmq_prefix)
+        try:
+            await running.start(Disturbed(bus) if settings.disturbed else bus)
+            await unless(told, until_there("RabbitMQ", bus.start, settings.start_within_s))
+            running.start_workers()
+            quiet_collector()
+            async with serving(application(running), door):
+                log.info("serving", service=name, at=address_of(door))
+                await told.wait()
+                log.info("told to stop", service=name)
+        finally:
+            await bus.stop_reading()
+            await running.stop()
+            await bus.stop()
+            log.info("ended", service=name)
+
+
+@contextmanager
+def reached(data: Path) -> Iterator[str]:
+    """The databases as `places.databases` finds them, also while a `comptoir up` has the embedded server in use."""
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(databases(data))
+        except PostgresFailed:
+            server = EmbeddedPostgres(data / "postgres")
+            try:
+                server.port = int((server.data / "postmaster.pid").read_text().splitlines()[3])
+                stored = server.url.set(database="comptoir_SERVICE").render_as_string(hide_password=False)
+            except (OSError, ValueError, IndexError):
+                stored = ""
+            if not stored:
+                raise
+            url = stored.replace("SERVICE", "{service}")
+        yield url
+
+
+async def until_there(what: str, reach: Callable[[], Awaitable[None]], within_s: float) -> None:
+    """Tries until it is reached, at most so long; every try that fails is one line of the log."""
+    loop = asyncio.get_running_loop()
+    end, pause_s = loop.time() + within_s, 0.5
+    while True:
+        try:
+            return await reach()
+        except (asyncpg.InvalidAuthorizationSpecificationError, ProbableAuthenticationError) as error:
+            raise NotHere(f"{what} does not let us in: {error}") from None
+        except ChannelNotFoundEntity as error:
+            raise NotHere(f"{error}: declare the queues first with `comptoir topology`") from None
+        except (OSError, TimeoutError, AMQPError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            said = str(error) or type(error).__name__
+            if loop.time() + pause_s > end:
+                raise NotHere(f"{what} was not there within {within_s:g} s: {said}") from None
+            log.warning(f"{what} is not there yet, trying again", pause_s=pause_s, error=said)
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 2, 5.0)
+
+
+async def migrated(name: str, dsn: str) -> None:
+    """Raises NotHere unless the database is at the revision that the code needs, or at one that is newer."""
+    hint = "run `comptoir migrate`"
+    try:
+        connection = await asyncpg.connect(dsn, timeout=5)
+    except asyncpg.InvalidCatalogNameError as error:
+        raise NotHere(f"{error}: {hint}") from None
+    try:
+        found = await connection.fetchval("select max(version_num) from alembic_version")
+    except asyncpg.UndefinedTableError:
+        found = None
+    finally:
+        await connection.close()
+    if found is not None and found not in revisions(name):
+        log.warning("the database is newer than this program", service=name, revision=found)
+    elif found != head(name):
+        raise NotHere(
+            f"the database of {name} is at revision {found or 'none'} and this program needs {head(name)}: {hint}"
+        )

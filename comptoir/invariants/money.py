@@ -1,0 +1,223 @@
+"""Money: I12 to I16, over one order's account, ledger entries, documents and series."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from comptoir.invariants.law import law
+from services.billing.domain import rule
+from services.billing.domain.documents import fingerprint
+from services.billing.domain.journal import balance
+from services.billing.domain.rows import Account, CreditNote, Invoice, Operation
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """The money of one order: its account beside all that explains it.
+
+    `received`: by bank and from carriers. `invoiced` and `credited`: sums of the documents. `ledger`: what the journal
+    says the customer owes. `booked`: money that the journal moved per operation number, in positive, out negative.
+    """
+
+    name: str
+    account: Account
+    operations: tuple[Operation, ...]
+    received: Decimal
+    invoiced: Decimal
+    credited: Decimal
+    ledger: Decimal
+    booked: Mapping[int, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the journal, summed over its postings in one currency."""
+
+    entry_id: str
+    currency: str
+    total: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A table whose rows never change, and whether the database refuses it."""
+
+    table: str
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One operation in our book or the provider's: kind, amount, currency, and whether it was done."""
+
+    kind: str
+    amount: Decimal
+    currency: str
+    done: bool
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.amount:f} {self.currency} {'done' if self.done else 'refused'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """One issued document in its series."""
+
+    serial: int
+    number: str
+    issued_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All documents of one series and year, by serial. `last`: the counter; None for a year that is over."""
+
+    series: str
+    year: int
+    last: int | None
+    documents: Sequence[Numbered]
+
+
+@dataclass(frozen=True, slots=True)
+class Credits:
+    """One invoice and the sum of the credit notes that name it. `gross` is None when there is no such invoice."""
+
+    invoice: str
+    gross: Decimal | None
+    credited: Decimal
+
+
+def done(purse: Purse, kind: str) -> Decimal:
+    return sum((o.amount for o in purse.operations if o.kind == kind and o.state == "done"), ZERO)
+
+
+@law("I12", "refunded within captured within authorised")
+def refunded_within_captured(purse: Purse) -> Iterator[str]:
+    """And each figure of the account is the sum of what explains it."""
+    a, name = purse.account, purse.name
+    if not 0 <= a.refunded <= a.captured:
+        yield f"{name}: {a.refunded:f} refunded of {a.captured:f} captured"
+    by_card, authorised, back = done(purse, "capture"), done(purse, "authorise"), done(purse, "refund")
+    if by_card > authorised:
+        yield f"{name}: {by_card:f} captured by card of {authorised:f} authorised"
+    if a.captured != by_card + purse.received:
+        yield f"{name}: {a.captured:f} captured, operations and receipts sum to {by_card + purse.received:f}"
+    if a.refunded != back:
+        yield f"{name}: {a.refunded:f} refunded, operations sum to {back:f}"
+    if a.invoiced != purse.invoiced:
+        yield f"{name}: {a.invoiced:f} invoiced, its invoices sum to {purse.invoiced:f}"
+    if a.credited != purse.credited:
+        yield f"{name}: {a.credited:f} credited, its credit notes sum to {purse.credited:f}"
+
+
+@law("I12", "what we hold is what was invoiced less credited", at_rest=True)
+def held_is_billed(purse: Purse) -> Iterator[str]:
+    """Unless somebody is known to act: an operation that waits for another try, the customer, the carrier, staff."""
+    a = purse.account
+    held, billed = rule.held(a), a.invoiced - a.credited
+    in_work = bool(a.running or a.blocked or a.parked)
+    if held > billed:
+        ahead = a.method == "bank_transfer" and held <= rule.should_hold(a)
+        in_work = in_work or ahead or not a.answers
+    elif held < billed:
+        in_work = in_work or a.declined or a.method != "card"
+    if held != billed and not in_work:
+        yield f"{purse.name}: {held:f} held, {billed:f} invoiced less credited, and nothing is under way"
+
+
+@law("I13", "every entry of the journal sums to zero")
+def entries_balance(entry: Entry) -> Iterator[str]:
+    if entry.total:
+        yield f"entry {entry.entry_id}: debits less credits are {entry.total:f} {entry.currency}, not 0"
+
+
+@law("I13", "the trial balance is zero")
+def trial_balances(currency: str, total: Decimal) -> Iterator[str]:
+    if total:
+        yield f"trial balance: {total:f} {currency}, not 0"
+
+
+@law("I13", "the journal says of each customer what the account says")
+def ledger_is_the_account(purse: Purse) -> Iterator[str]:
+    if (owes := balance(purse.account)) != purse.ledger:
+        yield f"{purse.name}: its account says {owes:f} is owed, the journal says {purse.ledger:f}"
+
+
+@law("I13", "the database refuses to change what is issued or booked")
+def guards_stand(guard: Guard) -> Iterator[str]:
+    if not guard.enabled:
+        yield f"table {guard.table}: its trigger against changes is not there or is switched off"
+
+
+@law("I14", "no payment operation is left unknown", at_rest=True)
+def nothing_is_unknown(purse: Purse) -> Iterator[str]:
+    for operation in purse.operations:
+        if operation.state not in ("done", "refused"):
+            what = f"{operation.kind} {operation.no} of {operation.amount:f} {operation.currency}"
+            yield f"{purse.name}: {what} is {operation.state} after {operation.attempts} tries"
+
+
+@law("I14", "the provider's book and ours agree", at_rest=True)
+def provider_agrees(key: str, ours: Charge | None, theirs: Charge | None) -> Iterator[str]:
+    """By our operation's key. What both refused, or one side refused and the other never had, moved no money."""
+    if ours != theirs and any(side is not None and side.done for side in (ours, theirs)):
+        yield f"operation {key}: ours is {ours or 'none'}, the provider's is {theirs or 'none'}"
+
+
+@law("I15", "each capture and refund is booked exactly once")
+def booked_once(purse: Purse) -> Iterator[str]:
+    booked = dict(purse.booked)
+    for operation in purse.operations:
+        moves = {"capture": operation.amount, "refund": -operation.amount}.get(operation.kind, ZERO)
+        should, was = moves if operation.state == "done" else ZERO, booked.pop(operation.no, ZERO)
+        if should != was:
+            yield (
+                f"{purse.name}: {operation.kind} {operation.no} of {operation.amount:f} is {operation.state}, so "
+                f"{should:f} should be booked, {was:f} is"
+            )
+    for no, amount in booked.items():
+        yield f"{purse.name}: {amount:f} is booked for operation {no}, which does not exist"
+
+
+@law("I16", "document numbers run from 1 without hole or double")
+def numbers_have_no_hole(run: Run) -> Iterator[str]:
+    before: Numbered | None = None
+    for n, document in enumerate(run.documents, 1):
+        if document.serial != n:
+            yield f"{run.series} {run.year}: {document.number} has serial {document.serial} where {n} should be"
+            break
+        if document.number != (text := f"{run.series}-{run.year}-{n:06d}"):
+            yield f"{document.number}: serial {n} of {run.series} {run.year} should be called {text}"
+        if before is not None and document.issued_at < before.issued_at:
+            yield (
+                f"{document.number}: issued at {document.issued_at.isoformat()}, before {before.number} at "
+                f"{before.issued_at.isoformat()}"
+            )
+        before = document
+    if run.last is not None and run.last != len(run.documents):
+        yield f"{run.series} {run.year}: the counter says {run.last}, there are {len(run.documents)} documents"
+
+
+@law("I16", "an issued document is as it was issued")
+def document_is_as_issued(document: Invoice | CreditNote) -> Iterator[str]:
+    """Its hash, recomputed over everything that is printed, and its own sums."""
+    if (now := fingerprint(document)) != document.hash:
+        yield f"{document.number}: its content has the hash {now[:16]}, it was issued with {document.hash[:16]}"
+    lines = sum((line.net for line in document.lines), ZERO)
+    base, vat = (sum((getattr(group, part) for group in document.groups), ZERO) for part in ("base", "vat"))
+    if not lines == base == document.net or vat != document.vat or document.net + document.vat != document.gross:
+        yield (
+            f"{document.number}: {document.net:f} + {document.vat:f} = {document.gross:f}, its lines come to "
+            f"{lines:f}, its VAT groups to {base:f} + {vat:f}"
+        )
+
+
+@law("I16", "no more is credited than was invoiced")
+def credited_within_invoice(credits: Credits) -> Iterator[str]:
+    if credits.gross is None:
+        yield f"{credits.invoice}: {credits.credited:f} credited, but there is no such invoice"
+    elif credits.credited > credits.gross:
+        yield f"{credits.invoice}: {credits.credited:f} credited of {credits.gross:f} invoiced"

@@ -1,0 +1,84 @@
+"""When is the suite at rest? Read from the databases alone, so it holds for any number of processes."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import asyncpg
+from sqlalchemy.engine import make_url
+
+from shared.messaging.topology import readers_of
+from shared.settings import database_of
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """What is still on its way."""
+
+    unsent: int  # packets that no reader is known to have
+    unread: int  # packets confirmed by the bus and not yet handled by a reader
+    calls: int  # outside calls without an answer
+    due: int  # timers that should have fired
+
+    @property
+    def none(self) -> bool:
+        return self.unsent == self.unread == self.calls == self.due == 0
+
+
+def plain(url: str) -> str:
+    """The URL as asyncpg takes it."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+class Databases:
+    """A connection to each service's database, for commands that look at the suite from outside."""
+
+    def __init__(self, database_url: str, names: tuple[str, ...]) -> None:
+        self.urls = {name: plain(database_of(database_url, name)) for name in names}
+        self.connections: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
+
+    async def __aenter__(self) -> Mapping[str, "asyncpg.Connection[asyncpg.Record]"]:
+        for name, url in self.urls.items():
+            self.connections[name] = await asyncpg.connect(url)
+        return self.connections
+
+    async def __aexit__(self, *error: object) -> None:
+        for connection in self.connections.values():
+            await connection.close()
+
+
+async def motion(connections: Mapping[str, "asyncpg.Connection[asyncpg.Record]"]) -> Motion:
+    """Counts packets per key against what the readers' inboxes hold, since every packet has one row at each."""
+    unsent = unread = calls = due = 0
+    handled = 0
+    expected = 0
+    now = datetime.now(UTC)
+    for connection in connections.values():  # inboxes first: what is sent meanwhile then counts as unread
+        # ids that services make are UUIDv7; packets from outside the suite have no outbox to be compared with
+        handled += await connection.fetchval("select count(*) from inbox where substr(id::text, 15, 1) = '7'")
+    for connection in connections.values():
+        for row in await connection.fetch("select key, count(*) as n, count(sent_at) as sent from outbox group by key"):
+            unsent += row["n"] - row["sent"]
+            expected += row["sent"] * sum(1 for reader in readers_of(row["key"]) if reader in connections)
+        calls += await connection.fetchval("select count(*) from calls")
+        due += await connection.fetchval("select count(*) from timers where due_at <= $1", now)
+    unread = max(0, expected - handled)
+    return Motion(unsent, unread, calls, due)
+
+
+async def at_rest(
+    connections: Mapping[str, "asyncpg.Connection[asyncpg.Record]"], within_s: float = 600.0, every_s: float = 0.25
+) -> float:
+    """Waits until nothing moves by itself any more. Returns the seconds it took; TimeoutError says what still moves."""
+    began = time.monotonic()
+    quiet = 0
+    while True:
+        now = await motion(connections)
+        quiet = quiet + 1 if now.none else 0
+        if quiet == 2:
+            return time.monotonic() - began
+        if time.monotonic() - began > within_s:
+            raise TimeoutError(f"not at rest after {within_s:.0f} s: {now}")
+        await asyncio.sleep(every_s)

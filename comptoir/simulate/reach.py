@@ -1,0 +1,185 @@
+"""Which occasions the histories came to: every step of the saga asked, answered, gone wrong and overdue, and so on."""
+
+from collections import Counter
+from typing import Any
+
+from comptoir.simulate.machine import Node
+from comptoir.simulate.plan import KINDS, SERVICES
+from services.billing.domain import rows as billing
+from services.billing.handlers import HANDLERS as BILLING
+from services.fulfilment.domain import rows as fulfilment
+from services.fulfilment.handlers import HANDLERS as FULFILMENT
+from services.inventory.handlers import HANDLERS as INVENTORY
+from services.order import rows as order
+from services.order.handlers import HANDLERS as ORDER
+from services.order.saga import STEPS
+from shared.contracts import billing as money
+from shared.contracts import fulfilment as goods
+from shared.contracts import inventory as stock
+from shared.contracts import order as orders
+from shared.contracts.order import OrderStatus
+from shared.messaging.unit import LADDER, Outcome
+
+ASKS: dict[type, str] = {
+    stock.ReserveStock: "reserve",
+    money.AuthorisePayment: "pay",
+    goods.CancelShipment: "pull back",
+    goods.PlanShipment: "release",
+    money.BillShipment: "bill",
+    goods.ExpectReturn: "return",
+    money.RefundReturn: "refund",
+}
+ANSWERS: dict[type, str] = {
+    stock.StockReserved: "reserve",
+    money.PaymentAuthorised: "pay",
+    goods.ShipmentCancelled: "pull back",
+    goods.ShipmentDispatched: "release",
+    goods.ShipmentDelivered: "release",
+    money.InvoiceIssued: "bill",
+    goods.ReturnClosed: "return",
+    money.CreditNoteIssued: "refund",
+}
+WRONG: dict[type, str] = {
+    stock.StockRejected: "reserve",
+    money.PaymentDeclined: "pay",
+    orders.CancellationRefused: "pull back",
+    goods.ShipmentRejected: "release",
+    money.CaptureFailed: "bill",
+    money.RefundFailed: "refund",
+}
+ANNOUNCED = (
+    orders.OrderPlaced, orders.OrderHeld, orders.OrderReleased, orders.OrderConfirmed, orders.CancellationRefused,
+    orders.OrderExpired, orders.OrderCancelled, orders.OrderCompleted,
+)  # fmt: skip
+FACTS = (
+    stock.StockReserved, stock.StockBackordered, stock.StockRejected, stock.StockReleased, stock.StockIssued,
+    goods.ShipmentPlanned, goods.ShipmentPicked, goods.ShipmentPacked, goods.ShipmentDispatched,
+    goods.ShipmentDelivered, goods.ShipmentRefused, goods.ShipmentCancelled, goods.ShipmentRejected,
+    goods.ReturnExpected, goods.ReturnReceived, goods.ReturnInspected, goods.ReturnClosed,
+    money.PaymentPending, money.PaymentAuthorised, money.PaymentDeclined, money.PaymentExpired, money.PaymentCaptured,
+    money.PaymentRefunded, money.CaptureFailed, money.RefundFailed, money.InvoiceIssued, money.CreditNoteIssued,
+    money.PaymentOverdue,
+)  # fmt: skip
+NOT_BY_MESSAGE = frozenset(
+    {
+        "order.register_customers.v1", "order.register_channel.v1", "order.register_products.v1",
+        "billing.record_credit.v1", "inventory.adjust_stock.v1", "inventory.expect_receipt.v1",
+        "fulfilment.parcel_due.v1",
+    }
+)  # fmt: skip
+"""Master data and imports, which have no part in an order's way."""
+
+EXPECTED: tuple[str, ...] = (
+    *(f"{step}: asked" for step in ASKS.values()),
+    *(f"{step}: answered" for step in ASKS.values()),
+    *(f"{step}: gone wrong" for step in ASKS.values()),
+    *(f"{step}: overdue" for step in ASKS.values()),
+    *(f"announced: {kind.__name__}" for kind in ANNOUNCED),
+    *(f"told: {kind.__name__}" for kind in FACTS),
+    *(f"status: {status}" for status in OrderStatus.__args__),  # type: ignore[attr-defined]
+    "undone: stock given back", "undone: shipment cancelled", "undone: authorisation voided", "undone: money refunded",
+    "undone: label voided", "undone: label claimed", "undone: cancelled before it was planned",
+    "rejected: closed", "rejected: address", "rejected: short",
+    "parked: unreadable", "parked: missing", "parked: impossible",
+    "waits for staff: operation refused", "waits for staff: operation unknown", "waits for staff: overdue",
+    "waits for staff: label not voided", "waits for staff: label unknown",
+    *(f"retried: {n + 1}" for n in range(len(LADDER))),
+    *(
+        f"handled: {service} {kind.key}"
+        for service, handlers in zip(SERVICES, (ORDER, INVENTORY, FULFILMENT, BILLING), strict=True)
+        for kind in handlers
+        if kind.key not in NOT_BY_MESSAGE
+    ),
+    *(f"fault: {kind}" for kind in KINDS),
+)  # fmt: skip
+assert {step.name for step in STEPS} == {*ASKS.values(), "announce"}
+
+
+class Reached:
+    """Counts occasions of many histories."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def missing(self) -> list[str]:
+        return [name for name in EXPECTED if not self.counts[name]]
+
+    def committed(self, node: Node, outcome: Outcome) -> None:
+        counts = self.counts
+        overdue = False
+        name = node.name
+        for arrival in outcome.new:
+            for event in arrival.envelopes:
+                counts[_handled(name, type(event.data))] += 1
+                overdue = overdue or type(event.data) is orders.AnswerDue
+            if arrival.attempt and arrival.kind == "timer":
+                counts[f"retried: {arrival.attempt}"] += 1
+        for event, _ in outcome.sent:
+            kind = type(event.data)
+            for table, how in _SENT:
+                if (step := table.get(kind)) is not None:
+                    counts[f"{step}: {how}" if how != "told" else step] += 1
+            if overdue and (step := ASKS.get(kind)) is not None:
+                counts[f"{step}: overdue"] += 1
+        for parked in outcome.parked:
+            reason = parked.reason.partition(":")[0].lower()
+            counts[f"parked: {reason}"] += 1
+        changed = outcome.rows.changed
+        if name == "order":
+            for row in changed.get(order.Progress, {}).values():
+                counts[f"status: {row.status}"] += 1  # type: ignore[attr-defined]
+        elif name == "fulfilment":
+            self._goods(changed)
+        elif name == "billing":
+            self._money(changed)
+
+    def _goods(self, changed: dict[Any, Any]) -> None:
+        counts = self.counts
+        for s in changed.get(fulfilment.Shipment, {}).values():
+            if s.state == "rejected":
+                counts[f"rejected: {s.reason}"] += 1
+            elif s.state == "cancelled" and not s.lines:
+                counts["undone: cancelled before it was planned"] += 1
+            elif s.state == "cancelled":
+                counts["undone: shipment cancelled"] += 1
+            if s.label in ("voided", "claimed"):
+                counts[f"undone: label {s.label}"] += 1
+            if s.parked.startswith("label void"):
+                counts["waits for staff: label not voided"] += 1
+            elif s.parked.startswith("label buy: unknown"):
+                counts["waits for staff: label unknown"] += 1
+        for r in changed.get(fulfilment.Return, {}).values():
+            if r.state == "closed" and not any(line.accepted for line in r.lines):
+                counts["return: gone wrong"] += 1
+
+    def _money(self, changed: dict[Any, Any]) -> None:
+        counts = self.counts
+        for a in changed.get(billing.Account, {}).values():
+            if a.parked:
+                kind = a.parked.partition(":")[0]
+                kind = kind if kind in ("overdue", "unknown") else "refused"
+                counts[f"waits for staff: {'' if kind == 'overdue' else 'operation '}{kind}"] += 1
+        for o in changed.get(billing.Operation, {}).values():
+            if o.state == "done" and o.kind in ("void", "refund"):
+                what = "authorisation voided" if o.kind == "void" else "money refunded"
+                counts[f"undone: {what}"] += 1
+
+
+_names: dict[tuple[str, type], str] = {}
+
+
+def _handled(service: str, kind: type) -> str:
+    name = _names.get((service, kind))
+    if name is None:
+        name = _names[service, kind] = f"handled: {service} {kind.key}"  # type: ignore[attr-defined]
+    return name
+
+
+_SENT = (
+    (ASKS, "asked"),
+    (ANSWERS, "answered"),
+    (WRONG, "gone wrong"),
+    ({kind: f"announced: {kind.__name__}" for kind in ANNOUNCED}, "told"),
+    ({kind: f"told: {kind.__name__}" for kind in FACTS}, "told"),
+    ({stock.StockReleased: "undone: stock given back"}, "told"),
+)

@@ -1,0 +1,326 @@
+"""Billing's HTTP API: the money of orders, documents, the journal, and what people and the provider tell."""
+
+import json
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID, uuid5
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import Response
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from services.billing import queries, tables
+from services.billing.settings import Settings
+from services.billing.webhooks import genuine
+from shared.contracts.billing import (
+    BankMoneyArrived,
+    CashRemitted,
+    CreditLine,
+    PayAgain,
+    ProviderWebhook,
+    RecordCredit,
+    ResumeOperation,
+)
+from shared.http import KEYS, Ask, NotFound, Paging, Reader, answered, no_cursor, page_of, problem
+
+router = APIRouter()
+Item = dict[str, Any]
+Amount = Annotated[Decimal, Field(gt=0, max_digits=16, decimal_places=3)]
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
+Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]+$")]
+Line = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
+Filter = Annotated[str, Query(max_length=64, pattern=r"^[^\x00]*$")]
+
+
+def _within_reach(at: datetime) -> datetime:
+    if not 1900 <= at.year <= 2200:
+        raise ValueError("between the years 1900 and 2200")
+    return at
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]
+
+
+def _example(**fields: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [fields]})
+
+
+class BankEntryIn(BaseModel):
+    """One credit entry of the bank statement. Without an order it is matched by its reference, the order's number."""
+
+    model_config = _example(
+        entry_id="2026-03-02/17", reference="O-100045", amount="59.90", currency="EUR", booked_on="2026-03-02"
+    )
+    entry_id: Code
+    order_id: UUID | None = None
+    reference: Line = ""
+    amount: Amount
+    currency: Currency = "EUR"
+    booked_on: date
+
+
+class RemittanceIn(BaseModel):
+    """What the carrier paid out of what it collected at one door."""
+
+    model_config = _example(
+        order_id="0198a1b2-0000-7000-8000-000000000001",
+        shipment_id="0198a1b2-0000-7000-8000-000000000002",
+        amount="59.90",
+        reference="PAYOUT-7",
+    )
+    order_id: UUID
+    shipment_id: UUID
+    amount: Amount
+    reference: Code
+
+
+class CreditLineIn(BaseModel):
+    sku: Code
+    text: Line = ""
+    quantity: Annotated[int, Field(ge=-1_000_000_000, le=1_000_000_000)]
+    unit_price: Annotated[Decimal, Field(max_digits=16, decimal_places=6)]
+
+
+class CreditIn(BaseModel):
+    """A credit that belongs to no order we know. It waits for review and pays nothing out."""
+
+    model_config = _example(
+        reference="C536379",
+        customer_id="14527",
+        currency="GBP",
+        amount="27.50",
+        reason="discount",
+        lines=[{"sku": "D", "quantity": 1, "unit_price": "27.50"}],
+    )
+    reference: Code
+    customer_id: Annotated[str, Field(max_length=64, pattern=r"^[^\x00]*$")] = ""
+    currency: Currency = "EUR"
+    amount: Annotated[Decimal, Field(max_digits=16, decimal_places=3)]
+    reason: Line = ""
+    lines: Annotated[list[CreditLineIn], Field(min_length=1, max_length=1000)]
+
+
+class PayAgainIn(BaseModel):
+    model_config = _example(token="tok_visa")
+    token: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")] = ""
+
+
+class HintIn(BaseModel):
+    """The provider's webhook."""
+
+    event_id: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]+$")]
+    key: Annotated[str, Field(pattern=r"^[0-9a-f-]{36}:[0-9]{1,9}$")]
+    outcome: Annotated[str, Field(pattern="^(ok|refused)$")]
+    reference: Annotated[str, Field(max_length=255, pattern=r"^[^\x00]*$")] = ""
+    reason: Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")] = ""
+    expires_at: Moment | None = None
+
+
+@router.get("/accounts/{order_id}", tags=["money"])
+async def account(order_id: UUID, conn: Reader) -> Item:
+    """All the money of one order: what is due, secured, captured, refunded, invoiced and credited, and why it waits."""
+    found = await queries.account(conn, order_id)
+    if found is None:
+        raise NotFound("money of order", order_id)
+    return found
+
+
+@router.get("/invoices", tags=["documents"])
+async def invoices(
+    conn: Reader,
+    paging: Paging,
+    order_id: UUID | None = None,
+    customer_id: Filter = "",
+    issued_from: Moment | None = None,
+    issued_before: Moment | None = None,
+) -> Item:
+    """Issued invoices, by number."""
+    rows = await queries.invoices(
+        conn,
+        paging.limit,
+        _cursor(paging.after, _year, _number),
+        order_id=order_id,
+        customer_id=customer_id,
+        issued_from=issued_from,
+        issued_before=issued_before,
+    )
+    return page_of(rows, paging, key=lambda row: (row["year"], row["serial"]))
+
+
+@router.get("/invoices/{number}", tags=["documents"])
+async def invoice(number: Code, conn: Reader) -> Item:
+    """One invoice with its lines and VAT breakdown."""
+    found = await queries.document(conn, tables.invoices, number)
+    if found is None:
+        raise NotFound("invoice", number)
+    return found
+
+
+@router.get("/credit-notes", tags=["documents"])
+async def credit_notes(
+    conn: Reader,
+    paging: Paging,
+    order_id: UUID | None = None,
+    customer_id: Filter = "",
+    issued_from: Moment | None = None,
+    issued_before: Moment | None = None,
+) -> Item:
+    """Issued credit notes, by number."""
+    rows = await queries.credit_notes(
+        conn,
+        paging.limit,
+        _cursor(paging.after, _year, _number),
+        order_id=order_id,
+        customer_id=customer_id,
+        issued_from=issued_from,
+        issued_before=issued_before,
+    )
+    return page_of(rows, paging, key=lambda row: (row["year"], row["serial"]))
+
+
+@router.get("/credit-notes/{number}", tags=["documents"])
+async def credit_note(number: Code, conn: Reader) -> Item:
+    """One credit note with its lines, VAT breakdown and the invoice that it corrects."""
+    found = await queries.document(conn, tables.credit_notes, number)
+    if found is None:
+        raise NotFound("credit note", number)
+    return found
+
+
+@router.get("/payments", tags=["money"])
+async def payments(conn: Reader, paging: Paging, state: Filter = "", kind: Filter = "") -> Item:
+    """Operations at the payment provider."""
+    after = _cursor(paging.after, UUID, _number)
+    rows = await queries.operations(conn, paging.limit, after, state=state, kind=kind)
+    return page_of(rows, paging, key=lambda row: (row["order_id"], row["no"]))
+
+
+@router.post("/bank-entries", tags=["receipts"], responses={202: {"description": "kept for review"}})
+async def bank_entry(body: BankEntryIn, ask: Ask, conn: Reader) -> Response:
+    """Money on the bank account. Matched at once, or kept for review; sent again with an order it is matched to it."""
+    order_id = body.order_id or await queries.order_of(conn, body.reference)
+    fields = body.model_dump(exclude={"order_id"})
+    return await ask(BankMoneyArrived(order_id=order_id, **fields))
+
+
+@router.get("/bank-entries", tags=["receipts"])
+async def bank_entries(conn: Reader, paging: Paging, state: Filter = "") -> Item:
+    """Entries of the bank statement; state=review are those that wait for a person."""
+    rows = await queries.bank_entries(conn, paging.limit, _cursor(paging.after, _word), state=state)
+    return page_of(rows, paging, key=lambda row: (row["entry_id"],))
+
+
+@router.post("/cash-remittances", tags=["receipts"])
+async def cash_remittance(body: RemittanceIn, ask: Ask) -> Response:
+    """The carrier pays out what it collected."""
+    return await ask(CashRemitted(**body.model_dump()))
+
+
+@router.post("/credits", tags=["receipts"], status_code=201, responses={200: {"description": "known already"}})
+async def record_credit(body: CreditIn, ask: Ask) -> Response:
+    """Keeps a credit without an order for review."""
+    lines = tuple(CreditLine(**line.model_dump()) for line in body.lines)
+    return await ask(RecordCredit(**body.model_dump(exclude={"lines"}), lines=lines))
+
+
+@router.get("/credits", tags=["receipts"])
+async def credits(conn: Reader, paging: Paging, state: Filter = "") -> Item:
+    """Credits without an order."""
+    rows = await queries.credits(conn, paging.limit, _cursor(paging.after, _word), state=state)
+    return page_of(rows, paging, key=lambda row: (row["reference"],))
+
+
+@router.post("/orders/{order_id}/pay-again", tags=["money"], status_code=202)
+async def pay_again(order_id: UUID, body: PayAgainIn, ask: Ask) -> Response:
+    """The customer tries again after a decline, perhaps with another card."""
+    return await ask(PayAgain(order_id=order_id, token=body.token))
+
+
+@router.post("/orders/{order_id}/resume", tags=["money"], status_code=202)
+async def resume(order_id: UUID, ask: Ask) -> Response:
+    """Tries a parked operation again, or asks about an unknown one now."""
+    return await ask(ResumeOperation(order_id=order_id, actor=ask.actor))
+
+
+@router.get("/ledger", tags=["ledger"])
+async def ledger(conn: Reader, paging: Paging, account: Filter = "", order_id: UUID | None = None) -> Item:
+    """The journal: postings, debit positive."""
+    after = _cursor(paging.after, _moment, _word, _number)
+    rows = await queries.postings(conn, paging.limit, after, account=account, order_id=order_id)
+    return page_of(rows, paging, key=lambda row: (row["booked_at"], row["entry_id"], row["posting_no"]))
+
+
+@router.get("/trial-balance", tags=["ledger"])
+async def trial_balance(conn: Reader) -> Item:
+    """Debit, credit and balance per account; each currency's balances sum to zero."""
+    return await queries.trial_balance(conn)
+
+
+@router.get("/open-items", tags=["ledger"])
+async def open_items(conn: Reader, paging: Paging) -> Item:
+    """Money owed for goods that are out, and what waits for a person."""
+    rows = await queries.open_items(conn, paging.limit, _cursor(paging.after, UUID))
+    return page_of(rows, paging, key=lambda row: (row["order_id"],))
+
+
+@router.post("/webhooks/provider", tags=["provider"], responses={401: {"description": "Not signed by the provider"}})
+async def webhook(
+    request: Request,
+    x_timestamp: Annotated[str, Header(max_length=20)] = "",
+    x_signature: Annotated[str, Header(max_length=200)] = "",
+) -> Response:
+    """A result at the provider. Verified over the raw body; stored before it is answered, acted on as a hint (R-17)."""
+    running = request.app.state.running
+    settings: Settings = running.service.settings
+    body = await request.body()
+    secrets = [secret for secret in settings.payment_webhook_secrets.split(",") if secret]
+    if not genuine(secrets, x_timestamp, body, x_signature, running.now()):
+        return problem(401, "the signature is not valid")
+    try:
+        hint = HintIn.model_validate(json.loads(body))
+        order_id, _, no = hint.key.partition(":")
+        message = ProviderWebhook(
+            order_id=UUID(order_id), operation_no=int(no), raw=body.decode(), **hint.model_dump(exclude={"key"})
+        )
+    except (ValidationError, ValueError, RecursionError):
+        return problem(400, "the event cannot be read")
+    return answered(await running.desk.ask(message, id=uuid5(KEYS, f"webhook:{hint.event_id}"), actor="provider"))
+
+
+def _cursor(after: list[Any] | None, *kinds: Callable[[str], Any]) -> list[Any] | None:
+    """The sort values of the last row seen. A cursor of another list is refused."""
+    if after is None:
+        return None
+    try:
+        return [kind(str(part)) for kind, part in zip(kinds, after, strict=True)]
+    except (ValueError, OverflowError):
+        raise no_cursor() from None
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**31:
+        raise ValueError(text)
+    return number
+
+
+def _year(text: str) -> int:
+    year = int(text)
+    if not 1900 <= year <= 2200:
+        raise ValueError(text)
+    return year
+
+
+def _word(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError(text)
+    return text
+
+
+def _moment(text: str) -> datetime:
+    at = _within_reach(datetime.fromisoformat(text))
+    if at.tzinfo is None:
+        raise ValueError(text)
+    return at

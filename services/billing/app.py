@@ -1,0 +1,23 @@
+"""Billing, assembled."""
+
+from services.billing import api, providers, tables
+from services.billing.handlers import HANDLERS
+from services.billing.settings import Settings
+from services.billing.store import BOOKS
+from shared.service import Service
+
+
+def build(settings: Settings) -> Service:
+    provider = providers.provider(settings.payment_provider_url)
+    return Service(
+        name="billing",
+        handlers=HANDLERS,
+        books=BOOKS,
+        metadata=tables.metadata,
+        policy=settings.policy(),
+        router=api.router,
+        settings=settings,
+        caller=provider.perform,
+        closer=provider.close,
+        description="Payments, invoices, credit notes and the ledger.",
+    )

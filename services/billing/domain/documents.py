@@ -1,0 +1,194 @@
+"""Invoices and credit notes: their figures, numbers and fingerprints."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any, Final, NamedTuple, TypeVar
+
+from services.billing.domain.rows import (
+    Account,
+    CreditNote,
+    DocumentGroup,
+    DocumentLine,
+    EarlyBill,
+    Invoice,
+    Sale,
+    Series,
+)
+from shared.contracts.billing import RefundReturn
+from shared.contracts.message import Value
+from shared.contracts.money import LineTotal, Piece, Totals, VatGroup, credit, part, totals, unit_of
+from shared.contracts.values import PriceLine
+
+INVOICES: Final = "INV"
+CREDIT_NOTES: Final = "CN"
+D = TypeVar("D", Invoice, CreditNote)
+
+
+class Impossible(Exception):
+    """What a message says cannot be true. It is parked with this reason, and nothing of it is applied."""
+
+
+class Number(NamedTuple):
+    text: str
+    series: Series
+
+    @property
+    def placed(self) -> tuple[str, str, int, int, datetime]:
+        """number, series, year, serial, issued at: in the order of a document's fields."""
+        return self.text, self.series.series, self.series.year, self.series.last, self.series.issued_at
+
+
+def next_number(known: Series | None, series: str, now: datetime) -> Number:
+    """The next number, given at issue. Issue times never fall along the numbers (I16)."""
+    if known is None or now.year > known.year:
+        taken = Series(series, now.year, 1, now)
+    else:
+        taken = replace(known, last=known.last + 1, issued_at=max(known.issued_at, now))
+    return Number(f"{series}-{taken.year}-{taken.last:06d}", taken)
+
+
+def invoice_for(a: Account, sale: Sale, earlier: Sequence[Invoice], bill: EarlyBill, number: Number) -> Invoice:
+    """The invoice for one shipment: everything billed so far, less what earlier invoices took."""
+    after: Counter[int] = Counter()
+    for invoice in earlier:
+        after.update({line.line_no: line.quantity for line in invoice.lines})
+    shipped = {line.line_no: line.quantity for line in bill.lines if line.quantity}
+    after.update(shipped)
+    lines = {line.line_no: line for line in sale.lines}
+    for line_no, quantity in after.items():
+        if line_no not in lines or quantity > lines[line_no].quantity:
+            sold = lines[line_no].quantity if line_no in lines else 0
+            raise Impossible(f"shipment {bill.shipment_id}: {quantity} of line {line_no} billed, {sold} sold")
+    figures = _part(sale, earlier, shipped, after, unit_of(a.currency))
+    return _hashed(
+        Invoice(
+            a.order_id,
+            bill.shipment_id,
+            *number.placed,
+            dispatched_on=bill.dispatched_on,
+            order_number=sale.number,
+            customer_id=sale.customer_id,
+            currency=a.currency,
+            inclusive=sale.inclusive,
+            net=figures.net,
+            vat=figures.vat,
+            gross=figures.gross,
+            lines=_lines(figures, lines),
+            groups=_groups(figures),
+            bill_to=sale.bill_to,
+        )
+    )
+
+
+def credit_note_for(
+    invoice: Invoice, earlier: Sequence[CreditNote], m: RefundReturn, more: Mapping[int, int], number: Number
+) -> CreditNote:
+    """The credit note for so many more pieces, at the invoice's own rates; cumulative per invoice (R-08)."""
+    before: Counter[int] = Counter()
+    for note in earlier:
+        if note.shipment_id == invoice.shipment_id:
+            before.update({line.line_no: line.quantity for line in note.lines})
+    after = before + Counter(more)
+    try:
+        figures = credit(_totals(invoice), before, after, inclusive=invoice.inclusive, unit=unit_of(invoice.currency))
+    except ValueError as error:
+        raise Impossible(f"return {m.return_id}: {error}") from error
+    if unknown := set(more) - {line.line_no for line in invoice.lines}:
+        raise Impossible(f"return {m.return_id}: lines {sorted(unknown)} are not on {invoice.number}")
+    return _hashed(
+        CreditNote(
+            invoice.order_id,
+            m.return_id,
+            1 + sum(note.return_id == m.return_id for note in earlier),
+            invoice.shipment_id,
+            invoice.number,
+            *number.placed,
+            order_number=invoice.order_number,
+            customer_id=invoice.customer_id,
+            currency=invoice.currency,
+            inclusive=invoice.inclusive,
+            net=figures.net,
+            vat=figures.vat,
+            gross=figures.gross,
+            lines=_lines(figures, {line.line_no: line for line in invoice.lines}),
+            groups=_groups(figures),
+            bill_to=invoice.bill_to,
+        )
+    )
+
+
+def fingerprint(document: Invoice | CreditNote) -> str:
+    """SHA-256 over the document as canonical JSON, without the hash itself."""
+    content = {name: getattr(document, name) for name in (f.name for f in fields(document)) if name != "hash"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)
+    return sha256(text.encode()).hexdigest()
+
+
+def _part(
+    sale: Sale, earlier: Sequence[Invoice], shipped: Mapping[int, int], after: Mapping[int, int], unit: Decimal
+) -> Totals:
+    if not earlier:
+        return totals(sale.lines, shipped, inclusive=sale.inclusive, unit=unit)
+    # What was billed stands as its own finished piece, so that an edited line still closes to the cent.
+    whole = {line.line_no: line for line in totals(sale.lines, after, inclusive=sale.inclusive, unit=unit).lines}
+    billed: dict[int, Decimal] = {}
+    for line in (line for invoice in earlier for line in invoice.lines):
+        billed[line.line_no] = billed.get(line.line_no, Decimal(0)) + line.amount
+    pieces = [Piece(-no, 1, amount, whole[no].category, whole[no].rate) for no, amount in billed.items()]
+    pieces += [
+        Piece(no, quantity, whole[no].amount - billed.get(no, Decimal(0)), whole[no].category, whole[no].rate)
+        for no, quantity in shipped.items()
+    ]
+    before = {-no: 1 for no in billed}
+    return part(pieces, before, {**before, **shipped}, inclusive=sale.inclusive, unit=unit)
+
+
+def _totals(invoice: Invoice) -> Totals:
+    return Totals(
+        tuple(LineTotal(x.line_no, x.quantity, x.amount, x.net, x.category, x.rate) for x in invoice.lines),
+        tuple(VatGroup(g.category, g.rate, g.base, g.vat) for g in invoice.groups),
+        invoice.net,
+        invoice.vat,
+        invoice.gross,
+    )
+
+
+def _lines(figures: Totals, sold: Mapping[int, PriceLine] | Mapping[int, DocumentLine]) -> tuple[DocumentLine, ...]:
+    made = []
+    for total in figures.lines:
+        line = sold[total.line_no]
+        made.append(
+            DocumentLine(
+                total.line_no,
+                line.sku,
+                line.text,
+                total.quantity,
+                line.unit_price,
+                total.amount,
+                total.net,
+                total.category,
+                total.rate,
+            )
+        )
+    return tuple(made)
+
+
+def _groups(figures: Totals) -> tuple[DocumentGroup, ...]:
+    return tuple(DocumentGroup(group.category, group.rate, group.base, group.vat) for group in figures.groups)
+
+
+def _hashed(document: D) -> D:
+    return replace(document, hash=fingerprint(document))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, DocumentLine | DocumentGroup):
+        return [getattr(value, name) for name in type(value).__slots__]
+    if isinstance(value, Value):
+        return value.model_dump(mode="json")
+    return format(value.normalize(), "f") if isinstance(value, Decimal) else str(value)

@@ -1,0 +1,192 @@
+"""What every decision of billing does after it has booked its fact: start the next operation, remind, tell."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from services.billing.domain import rule
+from services.billing.domain.documents import INVOICES, invoice_for, next_number
+from services.billing.domain.journal import CUSTODY, REVENUE, VAT, customer, entry
+from services.billing.domain.rows import (
+    ZERO,
+    Account,
+    EarlyBill,
+    Hold,
+    Invoice,
+    Operation,
+    Policy,
+    Sale,
+    Series,
+    changed,
+)
+from shared.contracts.billing import (
+    CallProvider,
+    DunningDue,
+    Invoiced,
+    MoneyStatement,
+    OperationDue,
+)
+from shared.messaging.decision import Call, Context, Effect, Timer
+
+Ctx = Context[Policy]
+Facts = tuple[type[MoneyStatement], ...]
+
+
+class Draft:
+    """An account on its way through one decision, and what the decision yields beside it."""
+
+    def __init__(self, account: Account, ctx: Ctx) -> None:
+        self.before = self.account = account
+        self.ctx = ctx
+        self.effects: list[Effect] = []
+        self.started = False
+
+    def change(self, **fields: Any) -> Account:
+        """Takes over new values; returns the account as it was before, for the journal."""
+        old = self.account
+        self.account = changed(old, **fields)
+        return old
+
+    def add(self, *effects: Effect) -> None:
+        self.effects.extend(effects)
+
+    def advance(self) -> None:
+        """Starts what the rule wants now."""
+        self._check_credit()
+        self._start()
+        self._remind()
+
+    def finish(self, *facts: type[MoneyStatement]) -> Iterator[Effect]:
+        self.advance()
+        yield from self.close(*facts)
+
+    def tell_position(self) -> Iterator[Effect]:
+        """Starts what the rule wants now, then states where the money stands."""
+        self.advance()
+        yield from self.close(rule.position(self.account))
+
+    def close(self, *facts: type[MoneyStatement]) -> Iterator[Effect]:
+        """Yields everything; each fact carries the same statement."""
+        a = self.account
+        if facts:
+            a = changed(a, version=a.version + 1)
+        if a != self.before:
+            yield a
+        yield from self.effects
+        for fact in dict.fromkeys(facts):
+            yield rule.statement(fact, a)
+
+    def _check_credit(self) -> None:
+        a = self.account
+        if a.method == "terms" and a.answers and a.due > a.granted and not a.declined:
+            if a.due <= self.ctx.policy.credit_limit:
+                self.change(granted=a.due)
+            else:
+                self.change(declined=True, declined_due=a.due)
+
+    def _start(self) -> None:
+        a = self.account
+        if a.blocked and not a.running:
+            wish = rule.wanted(a)
+            if wish is None or wish.kind != a.blocked:  # overtaken: what was refused is not wanted any more
+                self.change(blocked="", attempts=0, parked="")
+        wish = rule.next_operation(self.account)
+        if wish is None:
+            return
+        a, no, now = self.account, self.account.operations + 1, self.ctx.now
+        operation = Operation(
+            a.order_id,
+            no,
+            wish.kind,
+            wish.amount,
+            a.currency,
+            wish.hold.operation_no if wish.hold else 0,
+            wish.hold.reference if wish.hold else "",
+            a.token if wish.kind == "authorise" else "",
+            now,
+        )
+        self.change(
+            operations=no,
+            running=no,
+            voiding=wish.amount if wish.kind == "void" else ZERO,
+            refunding=wish.amount if wish.kind == "refund" else ZERO,
+        )
+        self.started = True
+        self.add(operation, Call(call(operation)))
+
+    def _remind(self) -> None:
+        """Money owed on goods that are out has dunning, whatever the method; the carrier answers for cash."""
+        a = self.account
+        overdue = rule.owed(a) > 0 and not a.running and a.method != "cash_on_delivery"
+        if overdue and a.dunning_at is None and self.ctx.policy.dunning:
+            at = self.ctx.now
+            self.change(dunning_at=at, dunned=0)
+            self.add(dunning_timer(a, 1, at + self.ctx.policy.dunning[0]))
+        elif a.dunning_at is not None and not rule.owed(a):
+            parked = "" if a.parked.startswith("overdue") else a.parked
+            self.change(dunning_at=None, dunned=0, parked=parked)
+            self.add(Timer(f"dunning:{a.order_id}", None))
+
+
+def call(operation: Operation, *, query: bool = False) -> CallProvider:
+    return CallProvider(
+        order_id=operation.order_id,
+        operation_no=operation.no,
+        kind=operation.kind,
+        query=query,
+        idempotency_key=f"{operation.order_id}:{operation.no}",
+        amount=operation.amount,
+        currency=operation.currency,
+        token=operation.token,
+        authorisation=operation.authorisation,
+    )
+
+
+def operation_timer(a: Account, no: int, at: datetime | None) -> Timer:
+    message = OperationDue(order_id=a.order_id, operation_no=no) if at else None
+    return Timer(f"operation:{a.order_id}", at, message)
+
+
+def dunning_timer(a: Account, level: int, at: datetime) -> Timer:
+    return Timer(f"dunning:{a.order_id}", at, DunningDue(order_id=a.order_id, level=level))
+
+
+def on_hold(a: Account, no: int, **fields: Any) -> tuple[Hold, ...]:
+    """The account's authorisations with one of them changed."""
+    return tuple(replace(hold, **fields) if hold.operation_no == no else hold for hold in a.holds)
+
+
+def hold_of(a: Account, no: int) -> Hold | None:
+    return next((hold for hold in a.holds if hold.operation_no == no), None)
+
+
+def bill(draft: Draft, sale: Sale, invoices: list[Invoice], series: Series | None, shipment: EarlyBill) -> Series:
+    """Invoices one shipment: number, document, ledger and what it means for the money, all in this decision."""
+    now, a = draft.ctx.now, draft.account
+    number = next_number(series, INVOICES, now)
+    invoice = invoice_for(a, sale, invoices, shipment, number)
+    invoices.append(invoice)
+    told = Invoiced(
+        shipment_id=shipment.shipment_id,
+        number=invoice.number,
+        net=invoice.net,
+        vat=invoice.vat,
+        gross=invoice.gross,
+    )
+    old = draft.change(invoiced=a.invoiced + invoice.gross, invoices=(*a.invoices, told))
+    sides = [*customer(old, draft.account), (REVENUE, -invoice.net)]
+    sides += [(VAT, -group.vat) for group in invoice.groups]
+    draft.add(invoice, *entry(invoice.number, "sale", a.currency, sides, now, a))
+    if a.method == "cash_on_delivery" and shipment.shipment_id in a.delivered:
+        collect(draft, told)
+    return number.series
+
+
+def collect(draft: Draft, invoice: Invoiced) -> None:
+    """Cash on delivery, delivered: from here the carrier owes us the money, not the customer (R-19)."""
+    a = draft.account
+    amount = min(invoice.gross, max(ZERO, a.invoiced - a.credited - rule.held(a) - a.custody))
+    old = draft.change(custody=a.custody + amount)
+    sides = [(CUSTODY, amount), *customer(old, draft.account)]
+    draft.add(*entry(f"delivered:{invoice.shipment_id}", "delivery", a.currency, sides, draft.ctx.now, a))

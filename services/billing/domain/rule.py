@@ -1,0 +1,137 @@
+"""The one rule of billing: what should be held, what is, and the one operation that brings them together.
+
+Everything here is a pure function of the account. At most one operation is in flight per order.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, TypeVar
+
+from services.billing.domain.rows import ZERO, Account, Hold
+from shared.contracts.billing import MoneyStatement, PaymentAuthorised, PaymentDeclined, PaymentPending
+
+Kind = Literal["authorise", "capture", "void", "refund"]
+S = TypeVar("S", bound=MoneyStatement)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An operation that the rule wants. `hold`: the authorisation that it draws on, None for none."""
+
+    kind: Kind
+    amount: Decimal
+    hold: Hold | None = None
+
+
+def held(a: Account) -> Decimal:
+    """The customer's money that we have."""
+    return a.captured - a.refunded
+
+
+def should_hold(a: Account) -> Decimal:
+    """Paid in advance: what the order is worth, less credits. Otherwise what was invoiced, less credits."""
+    worth = max(a.due, a.invoiced) if a.method == "bank_transfer" else a.invoiced
+    return worth - a.credited
+
+
+def owed(a: Account) -> Decimal:
+    """For goods that are out: invoiced, not credited, not yet here."""
+    return max(ZERO, a.invoiced - a.credited - held(a))
+
+
+def open_worth(a: Account) -> Decimal:
+    """What the goods that are not out are worth."""
+    return max(ZERO, a.due - a.invoiced)
+
+
+def authorised(a: Account) -> Decimal:
+    return sum((hold.left for hold in a.holds), ZERO)
+
+
+def secured(a: Account) -> Decimal:
+    """What covers open goods, in the same count as the amount due. Money on its way out does not count."""
+    staying = held(a) - a.refunding
+    if a.method == "card":
+        missing = max(ZERO, a.invoiced - a.credited - staying)
+        return a.invoiced + authorised(a) - a.voiding - missing
+    if a.method == "bank_transfer":
+        return staying + a.credited
+    return a.due if a.method == "cash_on_delivery" else a.granted
+
+
+def wanted(a: Account) -> Wish | None:
+    """What the rule wants, whether or not it may be started now."""
+    surplus = held(a) - should_hold(a)
+    if surplus > 0:
+        return _refund(a, surplus)
+    live = next((hold for hold in a.holds if hold.left > 0), None)
+    if a.method != "card":
+        return Wish("void", live.left, live) if live else None
+    if surplus < 0 and live:
+        return Wish("capture", min(-surplus, live.left), live)
+    need = open_worth(a) + owed(a)
+    if live and not need:
+        return Wish("void", live.left, live)
+    missing = need - authorised(a)
+    return Wish("authorise", missing) if missing > 0 else None
+
+
+def next_operation(a: Account) -> Wish | None:
+    """What to start now: nothing before the first ask, beside another operation, or after a refusal."""
+    if not a.answers or a.running:
+        return None
+    wish = wanted(a)
+    if wish is None or wish.kind == a.blocked or (wish.kind == "authorise" and a.declined):
+        return None
+    return wish
+
+
+def state(a: Account) -> Literal["pending", "ok", "declined", "unknown"]:
+    if a.unknown:
+        return "unknown"
+    if secured(a) >= a.due:
+        return "ok"
+    return "declined" if a.declined else "pending"
+
+
+def settled(a: Account) -> bool:
+    """Nothing in flight, nothing wished for, and what should be held is what is held."""
+    return (
+        a.answers > 0
+        and not a.running
+        and not a.custody
+        and held(a) == should_hold(a)
+        and secured(a) >= a.due
+        and wanted(a) is None
+    )
+
+
+def statement(kind: type[S], a: Account) -> S:
+    return kind(
+        order_id=a.order_id,
+        version=a.version,
+        answers=a.answers,
+        state=state(a),
+        secured=secured(a),
+        captured=a.captured,
+        refunded=a.refunded,
+        invoiced=a.invoices,
+        credited=a.credits,
+        owed=owed(a),
+        settled=settled(a),
+        parked=a.parked,
+    )
+
+
+def position(a: Account) -> type[MoneyStatement]:
+    """The fact that says where the money stands when nothing more special happened."""
+    return {"ok": PaymentAuthorised, "declined": PaymentDeclined}.get(state(a), PaymentPending)
+
+
+def _refund(a: Account, surplus: Decimal) -> Wish:
+    """Back the way it came, oldest payment first; what came another way is paid out (R-14)."""
+    for hold in a.holds:
+        back = hold.captured - hold.refunded
+        if back > 0:
+            return Wish("refund", min(surplus, back), hold)
+    return Wish("refund", surplus)

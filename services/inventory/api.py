@@ -1,0 +1,276 @@
+"""Inventory over HTTP. Writes become the same commands that arrive by bus; reads lock nothing."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.inventory import queries
+from shared import clock
+from shared.contracts.inventory import (
+    AdjustStock,
+    CountStock,
+    ExpectReceipt,
+    Item,
+    ReceiveStock,
+    RegisterItems,
+    RegisterWarehouse,
+    StockLine,
+)
+from shared.http import Ask, NotFound, Page, Paging, Reader, Tell, no_cursor, page_of
+
+router = APIRouter()
+NO_ZERO_BYTE = r"^[^\x00]*$"
+Key = Annotated[str, Field(min_length=1, max_length=64, pattern=NO_ZERO_BYTE)]
+Name = Annotated[str, Field(max_length=2000, pattern=NO_ZERO_BYTE)]
+Pieces = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Cost = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=6)]
+KeyFilter = Annotated[str | None, Query(min_length=1, max_length=64, pattern=NO_ZERO_BYTE)]
+KeyPath = Annotated[str, Path(min_length=1, max_length=64, pattern=NO_ZERO_BYTE)]
+Found = dict[str, Any]
+
+
+class ItemIn(BaseModel):
+    sku: Key
+    name: Name = ""
+    stocked: bool = True
+    backorderable: bool = True
+    lead_days: Annotated[int, Field(ge=0, le=3650)] = 14
+
+
+class ItemsIn(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"items": [{"sku": "MUG-01", "name": "Mug", "lead_days": 7}]}}
+    )
+
+    items: Annotated[list[ItemIn], Field(min_length=1, max_length=1000)]
+
+
+class WarehouseIn(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"example": {"name": "Northern depot", "country": "GB", "rank": 10}})
+
+    name: Name = ""
+    country: Annotated[str, Field(pattern="^([A-Z]{2})?$")] = ""
+    rank: Annotated[int, Field(ge=0, le=1_000_000)] = 100
+
+
+class ReceiptLineIn(BaseModel):
+    sku: Key
+    quantity: Pieces
+    unit_cost: Cost | None = None
+
+
+class ReceiptIn(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "warehouse": "north",
+                "reference": "PO-7",
+                "lines": [{"sku": "MUG-01", "quantity": 12, "unit_cost": "2.35"}],
+            }
+        }
+    )
+
+    warehouse: Key
+    reference: Key
+    lines: Annotated[list[ReceiptLineIn], Field(min_length=1, max_length=1000)]
+
+
+class AdjustmentLineIn(BaseModel):
+    sku: Key
+    quantity: Annotated[int, Field(ge=-1_000_000_000, le=1_000_000_000)]
+    unit_cost: Cost | None = None
+
+
+class AdjustmentIn(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "warehouse": "north",
+                "reference": "ADJ-3",
+                "reason": "damaged",
+                "lines": [{"sku": "MUG-01", "quantity": -1}],
+            }
+        }
+    )
+
+    warehouse: Key
+    reference: Key
+    reason: Key
+    lines: Annotated[list[AdjustmentLineIn], Field(min_length=1, max_length=1000)]
+    quarantined: bool = False
+
+
+class CountIn(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"warehouse": "north", "reference": "COUNT-1", "sku": "MUG-01", "counted": 11}}
+    )
+
+    warehouse: Key
+    reference: Key
+    sku: Key
+    counted: Annotated[int, Field(ge=0, le=1_000_000_000)]
+
+
+class ExpectedReceiptIn(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "warehouse": "north",
+                "reference": "PO-8",
+                "sku": "MUG-01",
+                "quantity": 40,
+                "expected_on": "2027-03-01",
+            }
+        }
+    )
+
+    warehouse: Key
+    reference: Key
+    sku: Key
+    quantity: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    expected_on: date
+
+
+def stock_lines(lines: list[ReceiptLineIn] | list[AdjustmentLineIn]) -> tuple[StockLine, ...]:
+    return tuple(StockLine(sku=n.sku, quantity=n.quantity, unit_cost=n.unit_cost) for n in lines)
+
+
+def cursor(paging: Page, *kinds: type) -> list[Any] | None:
+    """The place at which the previous page ended, as values of these kinds."""
+    if paging.after is None:
+        return None
+    try:
+        values = [
+            datetime.fromisoformat(str(value)) if kind is datetime else kind(str(value))
+            for kind, value in zip(kinds, paging.after, strict=True)
+        ]
+    except (ValueError, OverflowError):
+        raise no_cursor() from None
+    for value in values:
+        if (isinstance(value, str) and "\0" in value) or (isinstance(value, int) and abs(value) >= 2**31):
+            raise no_cursor()
+    return values
+
+
+@router.put("/items", tags=["items"])
+async def put_items(body: ItemsIn, tell: Tell) -> Response:
+    """Creates or changes up to 1,000 SKUs."""
+    return await tell(RegisterItems(items=tuple(Item(**item.model_dump()) for item in body.items)))
+
+
+@router.get("/warehouses", tags=["warehouses"])
+async def get_warehouses(conn: Reader, paging: Paging) -> Found:
+    """All warehouses, the preferred first."""
+    rows = await queries.list_warehouses(conn, after=cursor(paging, int, str), limit=paging.limit + 1)
+    return page_of(rows, paging, key=lambda row: (row["rank"], row["code"]))
+
+
+@router.put("/warehouses/{code}", tags=["warehouses"])
+async def put_warehouse(code: KeyPath, body: WarehouseIn, tell: Tell) -> Response:
+    """Creates or changes a warehouse."""
+    return await tell(RegisterWarehouse(code=code, name=body.name, country=body.country, rank=body.rank))
+
+
+@router.post("/receipts", tags=["stock"], status_code=201)
+async def post_receipt(body: ReceiptIn, ask: Ask) -> Response:
+    """Goods came in. Orders that wait for them are served first."""
+    lines = stock_lines(body.lines)
+    return await ask(ReceiveStock(warehouse=body.warehouse, reference=body.reference, lines=lines, actor=ask.actor))
+
+
+@router.post("/adjustments", tags=["stock"], status_code=201)
+async def post_adjustment(body: AdjustmentIn, ask: Ask) -> Response:
+    """Corrects stock by a difference, with a reason. What is promised cannot be taken: count instead."""
+    return await ask(
+        AdjustStock(
+            warehouse=body.warehouse,
+            reference=body.reference,
+            reason=body.reason,
+            lines=stock_lines(body.lines),
+            quarantined=body.quarantined,
+            actor=ask.actor,
+        )
+    )
+
+
+@router.post(
+    "/counts", tags=["stock"], status_code=201, responses={202: {"description": "promises are being taken back first"}}
+)
+async def post_count(body: CountIn, ask: Ask) -> Response:
+    """What was really on the shelf. Too little takes back the youngest promises."""
+    return await ask(
+        CountStock(
+            warehouse=body.warehouse, reference=body.reference, sku=body.sku, counted=body.counted, actor=ask.actor
+        )
+    )
+
+
+@router.post("/expected-receipts", tags=["stock"], status_code=201)
+async def post_expected(body: ExpectedReceiptIn, ask: Ask) -> Response:
+    """A line of a purchase order. The same reference again changes it; 0 calls it off."""
+    return await ask(ExpectReceipt(**body.model_dump()))
+
+
+@router.get("/stock", tags=["stock"])
+async def get_stock(
+    conn: Reader, paging: Paging, sku: KeyFilter = None, warehouse: KeyFilter = None, to_count: bool | None = None
+) -> Found:
+    """Levels by SKU and warehouse. `to_count`: shelves that did not hold what the books said."""
+    after = cursor(paging, str, str)
+    rows = await queries.list_stock(
+        conn, sku=sku, warehouse=warehouse, to_count=to_count, after=after, limit=paging.limit + 1
+    )
+    return page_of(rows, paging, key=lambda row: (row["sku"], row["warehouse"]))
+
+
+@router.get("/stock/{sku:path}", tags=["stock"])
+async def get_one_stock(sku: KeyPath, conn: Reader) -> Found:
+    """One SKU: quantities by warehouse, incoming, and who waits."""
+    found = await queries.one_stock(conn, sku)
+    if found is None:
+        raise NotFound("SKU", sku)
+    return found
+
+
+@router.get("/availability", tags=["stock"])
+async def get_availability(conn: Reader, sku: Annotated[list[Key], Query(min_length=1, max_length=200)]) -> Found:
+    """What may be offered now, and from which day more."""
+    return {"items": await queries.availability(conn, sku, clock.now().date())}
+
+
+@router.get("/movements", tags=["stock"])
+async def get_movements(
+    conn: Reader, paging: Paging, sku: KeyFilter = None, warehouse: KeyFilter = None, kind: KeyFilter = None
+) -> Found:
+    """Every change of stock, in the order of booking."""
+    after = cursor(paging, datetime, UUID, str, str, int, str)
+    rows = await queries.list_movements(
+        conn, sku=sku, warehouse=warehouse, kind=kind, after=after, limit=paging.limit + 1
+    )
+    return page_of(
+        rows,
+        paging,
+        key=lambda r: (r["at"].isoformat(), r["cause"], r["sku"], r["warehouse"], r["line_no"], r["kind"]),
+    )
+
+
+@router.get("/orders/{order_id}", tags=["promises"])
+async def get_order(order_id: UUID, conn: Reader) -> Found:
+    """What is promised to an order, and why from these warehouses."""
+    found = await queries.one_order(conn, order_id)
+    if found is None:
+        raise NotFound("order", order_id)
+    return found
+
+
+@router.get("/backorders", tags=["promises"])
+async def get_backorders(conn: Reader, paging: Paging, sku: KeyFilter = None) -> Found:
+    """Who waits for stock, first in line first."""
+    rows = await queries.list_backorders(conn, sku=sku, after=cursor(paging, str, str), limit=paging.limit + 1)
+    found = page_of(rows, paging, key=lambda row: (row["page"], row["place"]))
+    shown = ("sku", "order_id", "line_no", "quantity", "promised_on")
+    return found | {"items": [{name: row[name] for name in shown} for row in found["items"]]}

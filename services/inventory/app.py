@@ -1,0 +1,56 @@
+"""Inventory, assembled."""
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.inventory import api, queries, tables
+from services.inventory.handlers import HANDLERS
+from services.inventory.settings import Settings
+from services.inventory.store import BOOKS
+from shared.contracts.inventory import FindHolders, HoldersFound
+from shared.contracts.message import Internal
+from shared.database import normalised, reading_engine
+from shared.service import Service
+from shared.settings import database_of
+
+
+class Finder:
+    """Looks up who holds promises of a stock that a count did not find."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.url = normalised(database_of(settings.database_url, "inventory"))
+        self.engine: AsyncEngine | None = None
+
+    async def __call__(self, m: FindHolders) -> Internal:
+        if self.engine is None:
+            self.engine = reading_engine(self.url, name="comptoir-holders", size=1)
+        async with self.engine.connect() as connection:
+            orders = await queries.youngest_holders(connection, m.sku, m.warehouse)
+        return HoldersFound(
+            warehouse=m.warehouse,
+            reference=m.reference,
+            sku=m.sku,
+            counted=m.counted,
+            orders=tuple(orders),
+            actor=m.actor,
+            attempt=m.attempt,
+        )
+
+    async def close(self) -> None:
+        if self.engine is not None:
+            await self.engine.dispose()
+
+
+def build(settings: Settings) -> Service:
+    finder = Finder(settings)
+    return Service(
+        name="inventory",
+        handlers=HANDLERS,
+        books=BOOKS,
+        metadata=tables.metadata,
+        policy=settings.policy(),
+        router=api.router,
+        settings=settings,
+        caller=finder,
+        closer=finder.close,
+        description="Stock per SKU and warehouse, promises to orders, backorders, receipts and counts",
+    )

@@ -1,0 +1,221 @@
+"""What inventory remembers. Quantities are pieces; times are UTC."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import ClassVar
+from uuid import UUID
+
+from shared.messaging.decision import Row
+
+REALM = "all"
+"""The one group of warehouses: there are few, and routing looks at all of them."""
+
+
+class Impossible(Exception):
+    """A statement that cannot be true. It is parked with this reason and never applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What an operator may decide."""
+
+    serve_at_once: int = 64
+    """Queue entries that one decision serves; the rest follows in the next one, so that no transaction grows long."""
+    promise_grace_days: int = 1
+    """A promised day is broken when so many days have passed since its beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Row):
+    """A SKU. Not stocked: postage or a service, which can always be promised."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("sku",)
+    GROUP: ClassVar[str] = "sku"
+    sku: str
+    name: str
+    stocked: bool
+    backorderable: bool
+    lead_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Warehouse(Row):
+    """A place that ships. `rank`: lower is preferred when nothing else decides."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("code",)
+    GROUP: ClassVar[str] = "realm"
+    code: str
+    name: str
+    country: str
+    rank: int
+    realm: str = REALM
+
+
+@dataclass(frozen=True, slots=True)
+class Queue(Row):
+    """Who waits for a SKU, in sum. There is one row per stocked SKU, and its lock is the lock of the SKU.
+
+    `waiting`: pieces in the queue; `pages`: its parts that are not empty, first in line first.
+    """
+
+    KEY: ClassVar[tuple[str, ...]] = ("sku",)
+    GROUP: ClassVar[str] = "sku"
+    sku: str
+    waiting: int = 0
+    pages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Level(Row):
+    """Stock of one SKU in one warehouse: 0 <= reserved <= on_hand (I3). Quarantined stock is not part of on_hand."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("sku", "warehouse")
+    GROUP: ClassVar[str] = "sku"
+    sku: str
+    warehouse: str
+    on_hand: int = 0
+    reserved: int = 0
+    quarantined: int = 0
+    to_count: bool = False  # the shelf did not hold what the books said: somebody should count (R-36)
+
+    @property
+    def available(self) -> int:
+        return self.on_hand - self.reserved
+
+
+@dataclass(frozen=True, slots=True)
+class Expected(Row):
+    """One line of a purchase order: when the next stock should come."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("sku", "reference", "warehouse")
+    GROUP: ClassVar[str] = "sku"
+    sku: str
+    reference: str
+    warehouse: str
+    quantity: int
+    received: int
+    expected_on: date
+
+    @property
+    def incoming(self) -> int:
+        return max(0, self.quantity - self.received)
+
+
+@dataclass(frozen=True, slots=True)
+class StockOrder(Row):
+    """What is known of one order. `version`: of our newest statement; `answers`: the newest ask we know.
+
+    `routing`: how the newest warehouses were found: (warehouse, "chosen" or "refused", why) (R-32).
+    """
+
+    KEY: ClassVar[tuple[str, ...]] = ("order_id",)
+    GROUP: ClassVar[str] = "order_id"
+    FIXED: ClassVar[tuple[str, ...]] = ("placed_at",)
+    order_id: UUID
+    version: int
+    answers: int
+    placed_at: datetime
+    priority: int
+    country: str
+    routing: tuple[tuple[str, str, str], ...] = ()
+    promise_due: date | None = None  # the day for which the promise timer is set
+
+
+@dataclass(frozen=True, slots=True)
+class Demand(Row):
+    """One order line: how much is wanted in all, and what of it cannot be promised now."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("order_id", "line_no")
+    GROUP: ClassVar[str] = "order_id"
+    FIXED: ClassVar[tuple[str, ...]] = ("sku",)
+    order_id: UUID
+    line_no: int
+    sku: str
+    wanted: int
+    backordered: int = 0
+    promised_on: date | None = None
+    rejected: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation(Row):
+    """What one warehouse holds, has issued and has lost for one order line.
+
+    `kept`: so much of it is in shipments, as the order said; `most`: the warehouse refused to ship more than this.
+    """
+
+    KEY: ClassVar[tuple[str, ...]] = ("order_id", "line_no", "warehouse")
+    GROUP: ClassVar[str] = "order_id"
+    FIXED: ClassVar[tuple[str, ...]] = ("sku", "stocked")
+    order_id: UUID
+    line_no: int
+    warehouse: str
+    sku: str
+    stocked: bool = True
+    reserved: int = 0
+    issued: int = 0
+    lost: int = 0
+    kept: int = 0
+    most: int | None = None
+
+    @property
+    def promised(self) -> int:
+        return self.reserved + self.issued + self.lost
+
+
+@dataclass(frozen=True, slots=True)
+class Queued(Row):
+    """One order line that waits for a SKU. Quantity 0: it waits no longer, and is not loaded again."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("sku", "order_id", "line_no")
+    GROUP: ClassVar[str] = "page"
+    UPSERT: ClassVar[bool] = True  # a row that waits no longer is in the table, though it was not loaded
+    sku: str
+    order_id: UUID
+    line_no: int
+    page: str
+    place: str  # sorts by age within the page
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen(Row):
+    """How much of one shipment or return has been booked: (line, shipped, short) or (line, restocked, quarantined)."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("order_id", "thing_id")
+    GROUP: ClassVar[str] = "order_id"
+    order_id: UUID
+    thing_id: UUID
+    version: int
+    counts: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Movement(Row):
+    """A change of stock, immutable (R-27). on_hand of a level is the sum of its movements' on_hand (I1)."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("cause", "sku", "warehouse", "line_no", "kind")
+    cause: UUID
+    sku: str
+    warehouse: str
+    line_no: int
+    kind: str  # receipt, adjustment, count, issue, loss, found, restock, quarantine
+    on_hand: int
+    quarantined: int
+    reason: str
+    reference: str
+    actor: str
+    at: datetime
+    unit_cost: Decimal | None = None
+    order_id: UUID | None = None
+
+
+def page_of(sku: str, priority: int, placed_at: datetime) -> str:
+    """The part of a SKU's queue for one priority and day. Pages of a SKU sort in the order of serving (R-26)."""
+    return f"{sku}/{1_000_000_000 - priority:010d}/{placed_at:%Y%m%d}"
+
+
+def place_of(placed_at: datetime, order_id: UUID, line_no: int) -> str:
+    return f"{placed_at:%Y%m%d%H%M%S%f}/{order_id}/{line_no:05d}"

@@ -1,0 +1,471 @@
+"""The running values of one decision: rows are never changed in place, so a decision keeps the newest of each here."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from uuid import UUID
+
+from services.inventory.domain.routing import choose, explain, in_order_of_preference
+from services.inventory.domain.rows import (
+    REALM,
+    Demand,
+    Expected,
+    Item,
+    Level,
+    Movement,
+    Policy,
+    Queue,
+    Queued,
+    Reservation,
+    StockOrder,
+    Warehouse,
+    page_of,
+    place_of,
+)
+from shared.contracts.inventory import (
+    LineStock,
+    Promise,
+    PromiseDue,
+    ServeQueue,
+    StockBackordered,
+    StockIssued,
+    StockRejected,
+    StockReleased,
+    StockReserved,
+)
+from shared.contracts.message import Event
+from shared.messaging.decision import Context, Effect, Missing, Rows, Timer
+
+News = type[StockReserved | StockBackordered | StockRejected | StockReleased | StockIssued]
+
+
+class Shelves:
+    """Levels and queues of the SKUs that a decision looks at, with the movements that explain them."""
+
+    def __init__(self, rows: Rows, ctx: Context[Policy]) -> None:
+        self.rows, self.ctx = rows, ctx
+        self._levels: dict[str, dict[str, Level]] = {}
+        self._queues: dict[str, Queue | None] = {}
+        self._pages: dict[str, dict[tuple[UUID, int], Queued]] = {}
+        self._changed: dict[tuple[str, ...], Level | Queue] = {}
+        self._queued: dict[tuple[str, UUID, int], Queued] = {}
+        self.movements: list[Movement] = []
+        self.freed: dict[str, None] = {}  # SKUs of which somebody may be served now, in order
+
+    def item(self, sku: str) -> Item | None:
+        return self.rows.find(Item, sku)
+
+    def levels(self, sku: str) -> dict[str, Level]:
+        levels = self._levels.get(sku)
+        if levels is None:
+            levels = self._levels[sku] = {level.warehouse: level for level in self.rows.group(Level, sku)}
+        return levels
+
+    def level(self, sku: str, warehouse: str) -> Level:
+        return self.levels(sku).get(warehouse) or Level(sku, warehouse)
+
+    def put(self, level: Level) -> None:
+        self.levels(level.sku)[level.warehouse] = level
+        self._changed[level.sku, level.warehouse] = level
+
+    def reserve(self, sku: str, warehouse: str, pieces: int) -> None:
+        """More is promised, or less if negative; the total stays within what is on hand."""
+        level = self.level(sku, warehouse)
+        self.put(Level(sku, warehouse, level.on_hand, level.reserved + pieces, level.quarantined, level.to_count))
+        if pieces < 0:
+            self.freed[sku] = None
+
+    def move(self, movement: Movement, *, to_count: bool | None = None, kept_promises: int = 0) -> Level:
+        """Books one movement; it is the only way on_hand and quarantined change (I1).
+
+        `kept_promises`: so much of it was reserved, and is no longer.
+        """
+        level = self.level(movement.sku, movement.warehouse)
+        level = Level(
+            level.sku,
+            level.warehouse,
+            level.on_hand + movement.on_hand,
+            level.reserved - kept_promises,
+            level.quarantined + movement.quarantined,
+            level.to_count if to_count is None else to_count,
+        )
+        self.put(level)
+        self.movements.append(movement)
+        if movement.on_hand > 0:
+            self.freed[movement.sku] = None
+        return level
+
+    def queue(self, sku: str) -> Queue:
+        if sku not in self._queues:
+            self._queues[sku] = self.rows.find(Queue, sku)
+        return self._queues[sku] or Queue(sku)
+
+    def free(self, sku: str) -> int:
+        return sum(level.available for level in self.levels(sku).values())
+
+    def page(self, page: str) -> dict[tuple[UUID, int], Queued]:
+        """Who waits in one part of a queue, in the order of serving."""
+        entries = self._pages.get(page)
+        if entries is None:
+            waiting = (e for e in self.rows.group(Queued, page) if e.quantity and e.page == page)
+            entries = {(e.order_id, e.line_no): e for e in sorted(waiting, key=lambda e: e.place)}
+            self._pages[page] = entries
+        return entries
+
+    def wait(self, order: StockOrder, line_no: int, sku: str, pieces: int) -> None:
+        """So much of this line waits from now on; 0 takes it out of the queue."""
+        page = page_of(sku, order.priority, order.placed_at)
+        entries = self.page(page)
+        known = entries.get((order.order_id, line_no))
+        before = known.quantity if known else 0
+        if before == pieces:
+            return
+        place = place_of(order.placed_at, order.order_id, line_no)
+        entry = Queued(sku, order.order_id, line_no, page, place, pieces)
+        self._queued[sku, order.order_id, line_no] = entry
+        if pieces:
+            entries[order.order_id, line_no] = entry
+        else:
+            entries.pop((order.order_id, line_no), None)
+        queue = self.queue(sku)
+        pages = queue.pages
+        if entries and page not in pages:
+            pages = tuple(sorted((*pages, page)))
+        elif not entries and page in pages:
+            pages = tuple(name for name in pages if name != page)
+        queue = self._queues[sku] = Queue(sku, max(0, queue.waiting + pieces - before), pages)
+        self._changed[(sku,)] = queue
+
+    def promise_for(self, sku: str) -> date:
+        """The day on which all who wait for the SKU now should be served: enough is expected, or the lead time."""
+        today = self.ctx.now.date()
+        owed, coming = self.queue(sku).waiting, 0
+        for expected in sorted(self.rows.group(Expected, sku), key=lambda e: (e.expected_on, e.reference)):
+            coming += expected.incoming
+            if expected.incoming and coming >= owed:
+                return max(expected.expected_on, today + timedelta(days=1))
+        item = self.item(sku)
+        return today + timedelta(days=max(1, item.lead_days if item else 1))
+
+    def effects(self) -> Iterator[Effect]:
+        for row in self._changed.values():
+            stored = self.levels_as_stored(row) if isinstance(row, Level) else self.rows.find(Queue, row.sku)
+            if row != stored:
+                yield row
+        yield from self._queued.values()
+        yield from self.movements
+        for sku in self.freed:
+            queue = self.queue(sku)
+            if queue.pages and self.free(sku) > 0:
+                yield serve(self.ctx, sku, queue.pages[0])
+
+    def levels_as_stored(self, level: Level) -> Level | None:
+        for stored in self.rows.group(Level, level.sku):
+            if stored.warehouse == level.warehouse:
+                return stored
+        return None
+
+
+def serve(ctx: Context[Policy], sku: str, page: str, after: str | None = None) -> Timer:
+    """One timer per SKU starts with the first in line; another goes on, so that neither can put off the other."""
+    key = f"queue:{sku}" if after is None else f"queue-on:{sku}"
+    return Timer(key, ctx.now, ServeQueue(sku=sku, page=page, after=after or ""))
+
+
+def waiting_for(demands: dict[int, Demand]) -> tuple[str, ...]:
+    return tuple(sorted({d.sku for d in demands.values() if d.backordered}))
+
+
+class Promises:
+    """What is promised to one order."""
+
+    def __init__(self, shelves: Shelves, order: StockOrder) -> None:
+        self.shelves, self.ctx, self.order = shelves, shelves.ctx, order
+        rows = shelves.rows
+        self.stored = rows.find(StockOrder, order.order_id)
+        self.demands = {d.line_no: d for d in rows.group(Demand, order.order_id)}
+        self._before = rows.group(Reservation, order.order_id)
+        self._demands = dict(self.demands)
+        self._held: dict[int, dict[str, Reservation]] = {}  # line, warehouse
+        for r in self._before:
+            self.put(r)
+
+    # What is held
+
+    def of_line(self, line_no: int) -> list[Reservation]:
+        return list(self._held.get(line_no, {}).values())
+
+    def all(self) -> Iterator[Reservation]:
+        for line in self._held.values():
+            yield from line.values()
+
+    def reservation(self, line_no: int, warehouse: str, sku: str) -> Reservation:
+        known = self._held.get(line_no, {}).get(warehouse)
+        if known is not None:
+            return known
+        item = self.shelves.item(sku)
+        return Reservation(self.order.order_id, line_no, warehouse, sku, item is None or item.stocked)
+
+    def put(self, reservation: Reservation) -> None:
+        self._held.setdefault(reservation.line_no, {})[reservation.warehouse] = reservation
+
+    def missing(self, line_no: int) -> int:
+        """Target of a line less what is reserved; negative: too much is reserved."""
+        held = self.of_line(line_no)
+        target = max(0, self.demands[line_no].wanted - sum(r.issued for r in held))
+        return target - sum(r.reserved for r in held)
+
+    def change(self, r: Reservation, pieces: int) -> None:
+        """Reserves so many more, or fewer if negative, at the place of this reservation."""
+        self.put(
+            Reservation(
+                r.order_id,
+                r.line_no,
+                r.warehouse,
+                r.sku,
+                r.stocked,
+                r.reserved + pieces,
+                r.issued,
+                r.lost,
+                r.kept,
+                r.most,
+            )
+        )
+        if r.stocked:
+            self.shelves.reserve(r.sku, r.warehouse, pieces)
+
+    # Rule 1 of inventory
+
+    def settle(self, lines: Iterable[int], *, cap: bool = True) -> None:
+        """Makes these lines right: gives back what is too much, takes what is missing, queues or rejects the rest.
+
+        `cap`: pieces that others wait for are not taken (R-26); who is served from the queue takes all he can.
+        """
+        lines = list(lines)
+        for line_no in lines:
+            self.give_back(line_no)
+        self.take(lines, cap)
+        for line_no in lines:
+            self.queue_or_reject(line_no)
+
+    def give_back(self, line_no: int) -> None:
+        """Down to the limits and the target, but never below what is in a shipment already (kept)."""
+        for r in self.of_line(line_no):
+            if r.most is not None and (less := min(r.reserved, r.promised - max(r.most, r.kept))) > 0:
+                self.change(r, -less)
+        too_much = -self.missing(line_no)
+        if too_much <= 0:
+            return
+        ranks = {w.code: n for n, w in enumerate(self.preferred())}
+        parcels = self.pieces_by_warehouse()  # the smallest parcel shrinks first, so that it may vanish
+        for r in sorted(
+            self.of_line(line_no),
+            key=lambda r: (parcels.get(r.warehouse, 0), -ranks.get(r.warehouse, len(ranks)), r.warehouse),
+        ):
+            less = min(too_much, r.reserved, r.promised - r.kept)
+            if less > 0:
+                self.change(r, -less)
+                too_much -= less
+
+    def preferred(self) -> list[Warehouse]:
+        return in_order_of_preference(self.shelves.rows.group(Warehouse, REALM), self.order.country)
+
+    def pieces_by_warehouse(self) -> dict[str, int]:
+        pieces: dict[str, int] = {}
+        for r in self.all():
+            if r.reserved:
+                pieces[r.warehouse] = pieces.get(r.warehouse, 0) + r.reserved
+        return pieces
+
+    def room(self, line_no: int, warehouse: str) -> int | None:
+        """How much more the line may have there; None: no limit."""
+        r = self._held.get(line_no, {}).get(warehouse)
+        return None if r is None or r.most is None else max(0, r.most - r.promised)
+
+    def take(self, lines: list[int], cap: bool) -> None:
+        short: dict[int, int] = {}
+        aside: dict[int, int] = {}
+        for line_no in lines:
+            missing = self.missing(line_no)
+            item = self.shelves.item(self.demands[line_no].sku)
+            if missing > 0 and item is not None:
+                (short if item.stocked else aside)[line_no] = missing
+        if not short and not aside:
+            return
+        warehouses = self.preferred()
+        if short:
+            self.take_stocked(short, warehouses, cap)
+        for line_no, missing in aside.items():
+            self.take_aside(line_no, missing, warehouses)
+
+    def take_stocked(self, short: dict[int, int], warehouses: list[Warehouse], cap: bool) -> None:
+        """Demand is summed per SKU before it is checked (SC-02), then given out to the lines."""
+        shelves = self.shelves
+        missing: dict[str, int] = {}
+        lines: dict[str, list[int]] = {}
+        for line_no, pieces in short.items():
+            sku = self.demands[line_no].sku
+            missing[sku] = missing.get(sku, 0) + pieces
+            lines.setdefault(sku, []).append(line_no)
+        free: dict[str, dict[str, int]] = {w.code: {} for w in warehouses}
+        limited: set[str] = set()
+        for sku in missing:
+            for code, level in shelves.levels(sku).items():
+                rooms = [(self.room(n, code), short[n]) for n in lines[sku]]
+                can = sum(q if room is None else min(q, room) for room, q in rooms)
+                if any(room is not None and room < q for room, q in rooms):
+                    limited.add(code)
+                if code in free and (can := min(can, level.available)) > 0:
+                    free[code][sku] = can
+            if cap and (queue := shelves.queue(sku)).waiting:
+                own = sum(d.backordered for d in self.demands.values() if d.sku == sku)
+                missing[sku] = max(0, min(missing[sku], shelves.free(sku) - max(0, queue.waiting - own)))
+                shelves.freed[sku] = None  # the turn of the others is now, and then this order's
+        wanted = {sku: pieces for sku, pieces in missing.items() if pieces}
+        held = [code for code in self.pieces_by_warehouse() if code in free]
+        chosen = choose([w.code for w in warehouses], held, free, wanted)
+        self.order = replace(
+            self.order,
+            routing=explain(warehouses, chosen, held, free, frozenset(limited), wanted, self.order.country),
+        )
+        rest = [w.code for w in warehouses if w.code not in chosen]
+        limits = {r.line_no for r in self.all() if r.most is not None}
+        for line_no in sorted(short, key=lambda n: n not in limits):  # who may not go anywhere chooses first
+            sku = self.demands[line_no].sku
+            left = pieces = min(short[line_no], missing[sku])
+            whole = [code for code in chosen if self.takable(line_no, sku, code) >= pieces]
+            for code in whole[:1] or (*chosen, *rest):
+                if (more := min(left, self.takable(line_no, sku, code))) > 0:
+                    self.change(self.reservation(line_no, code, sku), more)
+                    left -= more
+            missing[sku] -= pieces - left
+
+    def takable(self, line_no: int, sku: str, warehouse: str) -> int:
+        available = self.shelves.level(sku, warehouse).available
+        room = self.room(line_no, warehouse)
+        return available if room is None else min(available, room)
+
+    def take_aside(self, line_no: int, missing: int, warehouses: list[Warehouse]) -> None:
+        """Postage and services go with the largest parcel; nothing moves on any shelf."""
+        if not warehouses:
+            raise Missing("no warehouse is registered")
+        pieces = self.pieces_by_warehouse()
+        ranked = sorted(warehouses, key=lambda w: -pieces.get(w.code, 0))  # stable: else by preference
+        for w in ranked:
+            room = self.room(line_no, w.code)
+            more = missing if room is None else min(missing, room)
+            if more > 0:
+                self.change(self.reservation(line_no, w.code, self.demands[line_no].sku), more)
+                missing -= more
+            if not missing:
+                return
+
+    def queue_or_reject(self, line_no: int) -> None:
+        demand, short = self.demands[line_no], max(0, self.missing(line_no))
+        item = self.shelves.item(demand.sku)
+        waits = bool(item and item.stocked and item.backorderable)
+        if short or demand.backordered:
+            if item and item.stocked:
+                self.shelves.wait(self.order, line_no, demand.sku, short if waits else 0)
+        elif not demand.rejected:
+            return
+        if short and not waits:
+            reason = "unknown SKU" if item is None else "sold out" if item.stocked else "no warehouse ships it"
+            changed = replace(demand, backordered=0, promised_on=None, rejected=short, reason=reason)
+        elif short:
+            promised = demand.promised_on if 0 < short <= demand.backordered else None
+            changed = replace(
+                demand,
+                backordered=short,
+                promised_on=promised or self.shelves.promise_for(demand.sku),
+                rejected=0,
+                reason="",
+            )
+        else:
+            changed = replace(demand, backordered=0, promised_on=None, rejected=0, reason="")
+        self.demands[line_no] = changed
+
+    # What is told
+
+    def effects(self, *also: News) -> Iterator[Effect]:
+        """The changed rows, and a newer statement: always, also if nothing changed.
+
+        `also`: news besides how the order stands now, which is then told only if it needs telling.
+        """
+        timer, due = self.promise_timer(), self.first_promise()
+        if due is None and self.order.promise_due is not None:
+            yield Timer(f"promise:{self.order.order_id}", None)
+        elif timer and (due != self.order.promise_due or waiting_for(self.demands) != waiting_for(self._demands)):
+            yield timer
+        o = self.order
+        self.order = StockOrder(
+            o.order_id, o.version + 1, o.answers, o.placed_at, o.priority, o.country, o.routing, due
+        )
+        yield self.order
+        for line_no, demand in self.demands.items():
+            if demand != self._demands.get(line_no):
+                yield demand
+        yield from self.changed_reservations()
+        for kind in (*also, *self.standing(quiet=bool(also))):
+            yield self.statement(kind)
+
+    def changed_reservations(self) -> list[Reservation]:
+        before = {(r.line_no, r.warehouse): r for r in self._before}
+        return [r for r in self.all() if r is not before.get((r.line_no, r.warehouse))]
+
+    def changed(self) -> bool:
+        return self.demands != self._demands or bool(self.changed_reservations())
+
+    def first_promise(self) -> date | None:
+        return min((d.promised_on for d in self.demands.values() if d.backordered and d.promised_on), default=None)
+
+    def promise_timer(self) -> Timer | None:
+        """Fires when the first promised day has gone by; None when nothing waits."""
+        due = self.first_promise()
+        if due is None:
+            return None
+        message = PromiseDue(order_id=self.order.order_id, skus=waiting_for(self.demands))
+        return Timer(f"promise:{self.order.order_id}", self.due_at(due), message)
+
+    def due_at(self, day: date) -> datetime:
+        midnight = datetime.combine(day, time.min, self.ctx.now.tzinfo)
+        return midnight + timedelta(days=self.ctx.policy.promise_grace_days)
+
+    def standing(self, *, quiet: bool) -> Iterator[News]:
+        """How the order stands. `quiet`: only what is newly backordered or rejected."""
+        before = self._demands
+        rejected = [n for n, d in self.demands.items() if d.rejected]
+        backordered = [n for n, d in self.demands.items() if d.backordered]
+        if quiet:
+            rejected = [n for n in rejected if self.demands[n] != before.get(n)]
+            backordered = [n for n in backordered if self.demands[n] != before.get(n)]
+        if rejected:
+            yield StockRejected
+        if backordered:
+            yield StockBackordered
+        if not rejected and not backordered and not quiet:
+            anything = any(r.reserved or r.issued for r in self.all())
+            yield StockReserved if anything else StockReleased
+
+    def statement(self, kind: News) -> Event:
+        return kind(
+            order_id=self.order.order_id,
+            version=self.order.version,
+            answers=self.order.answers,
+            promises=tuple(
+                Promise(line_no=r.line_no, warehouse=r.warehouse, reserved=r.reserved, issued=r.issued, lost=r.lost)
+                for r in sorted(self.all(), key=lambda r: (r.line_no, r.warehouse))
+                if r.promised
+            ),
+            lines=tuple(
+                LineStock(
+                    line_no=d.line_no,
+                    backordered=d.backordered,
+                    promised_on=d.promised_on,
+                    rejected=d.rejected,
+                    reason=d.reason,
+                )
+                for _, d in sorted(self.demands.items())
+                if d.backordered or d.rejected
+            ),
+        )

@@ -1,0 +1,59 @@
+"""Which decision answers which message."""
+
+from services.inventory import domain
+from shared.contracts.fulfilment import (
+    ReturnClosed,
+    ReturnExpected,
+    ReturnInspected,
+    ReturnReceived,
+    ShipmentCancelled,
+    ShipmentDelivered,
+    ShipmentDispatched,
+    ShipmentPacked,
+    ShipmentPicked,
+    ShipmentPlanned,
+    ShipmentRefused,
+    ShipmentRejected,
+)
+from shared.contracts.inventory import (
+    AdjustStock,
+    CountStock,
+    ExpectReceipt,
+    HoldersFound,
+    PromiseDue,
+    ReceiveStock,
+    RegisterItems,
+    RegisterWarehouse,
+    ReserveStock,
+    ServeQueue,
+)
+from shared.messaging.decision import Handler, Handlers
+
+ISSUE = Handler(domain.to_issue, domain.issue_stock, domain.to_issue_besides)
+COUNT = Handler(domain.to_count, domain.count_stock, domain.to_count_besides)
+TAKE_BACK = Handler(domain.to_take_back, domain.take_back)
+
+HANDLERS: Handlers = {
+    ReserveStock: Handler(domain.to_reserve, domain.reserve_stock, domain.to_reserve_besides),
+    ShipmentPlanned: ISSUE,
+    ShipmentPicked: ISSUE,
+    ShipmentPacked: ISSUE,
+    ShipmentDispatched: ISSUE,
+    ShipmentDelivered: ISSUE,
+    ShipmentRefused: ISSUE,
+    ShipmentCancelled: ISSUE,
+    ShipmentRejected: ISSUE,
+    ReturnExpected: TAKE_BACK,
+    ReturnReceived: TAKE_BACK,
+    ReturnInspected: TAKE_BACK,
+    ReturnClosed: TAKE_BACK,
+    RegisterItems: Handler(domain.to_register_items, domain.register_items),
+    RegisterWarehouse: Handler(domain.to_register_warehouse, domain.register_warehouse),
+    ReceiveStock: Handler(domain.to_receive, domain.receive_stock),
+    AdjustStock: Handler(domain.to_receive, domain.adjust_stock),
+    CountStock: COUNT,
+    HoldersFound: COUNT,
+    ExpectReceipt: Handler(domain.to_expect, domain.expect_receipt),
+    ServeQueue: Handler(domain.to_serve, domain.serve_queue, domain.to_serve_besides),
+    PromiseDue: Handler(domain.to_promise_again, domain.promise_again),
+}

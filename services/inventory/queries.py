@@ -1,0 +1,217 @@
+"""What screens and the API read. No locks, no rows of the domain."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import case, func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.inventory.tables import (
+    demands,
+    expected,
+    items,
+    levels,
+    movements,
+    queued,
+    queues,
+    reservations,
+    stock_orders,
+    warehouses,
+)
+
+Found = dict[str, Any]
+MOST_HOLDERS = 1000
+
+
+async def _all(connection: AsyncConnection, statement: Any) -> list[Found]:
+    return [dict(row) for row in (await connection.execute(statement)).mappings()]
+
+
+async def youngest_holders(connection: AsyncConnection, sku: str, warehouse: str) -> list[UUID]:
+    """Orders that hold this stock: those that are in no shipment first, then the youngest."""
+    r = reservations.c
+    in_shipment = case((r.reserved + r.issued + r.lost > r.kept, 0), else_=1)
+    statement = (
+        select(r.order_id)
+        .join(stock_orders, stock_orders.c.order_id == r.order_id)
+        .where(r.sku == sku, r.warehouse == warehouse, r.reserved > 0, r.stocked)
+        .order_by(in_shipment, stock_orders.c.priority, stock_orders.c.placed_at.desc(), r.order_id.desc())
+        .limit(MOST_HOLDERS)
+    )
+    found = (await connection.execute(statement)).scalars()
+    return list(dict.fromkeys(found))
+
+
+async def list_warehouses(connection: AsyncConnection, *, after: Sequence[Any] | None, limit: int) -> list[Found]:
+    w = warehouses.c
+    statement = select(w.code, w.name, w.country, w.rank).order_by(w.rank, w.code).limit(limit)
+    if after is not None:
+        statement = statement.where(tuple_(w.rank, w.code) > tuple_(*after))
+    return await _all(connection, statement)
+
+
+async def list_stock(
+    connection: AsyncConnection,
+    *,
+    sku: str | None,
+    warehouse: str | None,
+    to_count: bool | None,
+    after: Sequence[Any] | None,
+    limit: int,
+) -> list[Found]:
+    """Levels by (SKU, warehouse)."""
+    c = levels.c
+    statement = select(
+        c.sku,
+        c.warehouse,
+        items.c.name,
+        c.on_hand,
+        c.reserved,
+        (c.on_hand - c.reserved).label("available"),
+        c.quarantined,
+        c.to_count,
+    ).outerjoin(items, items.c.sku == c.sku)
+    if sku is not None:
+        statement = statement.where(c.sku == sku)
+    if warehouse is not None:
+        statement = statement.where(c.warehouse == warehouse)
+    if to_count is not None:
+        statement = statement.where(c.to_count.is_(to_count))
+    if after:
+        statement = statement.where(tuple_(c.sku, c.warehouse) > tuple_(*after[:2]))
+    return await _all(connection, statement.order_by(c.sku, c.warehouse).limit(limit))
+
+
+async def one_stock(connection: AsyncConnection, sku: str) -> Found | None:
+    """One SKU: its quantities by warehouse, what is incoming, and the first hundred who wait."""
+    found = await _all(connection, select(items).where(items.c.sku == sku))
+    if not found:
+        return None
+    e, q = expected.c, queued.c
+    incoming = await _all(
+        connection,
+        select(e.reference, e.warehouse, e.quantity, e.received, e.expected_on)
+        .where(e.sku == sku, e.quantity > e.received)
+        .order_by(e.expected_on, e.reference),
+    )
+    waiting = (await connection.execute(select(queues.c.waiting).where(queues.c.sku == sku))).scalar() or 0
+    return found[0] | {
+        "levels": await list_stock(connection, sku=sku, warehouse=None, to_count=None, after=None, limit=200),
+        "incoming": incoming,
+        "backordered": waiting,
+        "queue": await _all(
+            connection,
+            select(q.order_id, q.line_no, q.quantity, demands.c.promised_on)
+            .join(demands, (demands.c.order_id == q.order_id) & (demands.c.line_no == q.line_no))
+            .where(q.sku == sku, q.quantity > 0)
+            .order_by(q.page, q.place)
+            .limit(100),
+        ),
+    }
+
+
+async def availability(connection: AsyncConnection, skus: Sequence[str], today: date) -> list[Found]:
+    """What a channel may offer now, and from which day more (R-24): the first receipt that leaves something over."""
+    i = items.c
+    known = {row["sku"]: row for row in await _all(connection, select(items).where(i.sku.in_(skus)))}
+    c, e = levels.c, expected.c
+    in_stock = select(c.sku, func.sum(c.on_hand - c.reserved)).where(c.sku.in_(skus)).group_by(c.sku)
+    free = {sku: int(pieces) for sku, pieces in await connection.execute(in_stock)}
+    owed = select(queues.c.sku, queues.c.waiting).where(queues.c.sku.in_(skus))
+    waiting = {sku: int(pieces) for sku, pieces in await connection.execute(owed)}
+    coming = await _all(
+        connection,
+        select(e.sku, e.expected_on, (e.quantity - e.received).label("incoming"))
+        .where(e.sku.in_(skus), e.quantity > e.received)
+        .order_by(e.expected_on),
+    )
+    answers: list[Found] = []
+    for sku in dict.fromkeys(skus):
+        item = known.get(sku)
+        if item is None:
+            answers.append({"sku": sku, "known": False, "available": 0, "more_from": None, "backorderable": False})
+            continue
+        left = free.get(sku, 0) - waiting.get(sku, 0)
+        available, more_from = max(0, left), None
+        for receipt in (r for r in coming if r["sku"] == sku):
+            left += receipt["incoming"]
+            if left > available:
+                more_from = max(receipt["expected_on"], today)
+                break
+        if more_from is None and item["backorderable"] and item["stocked"]:
+            more_from = today + timedelta(days=max(1, item["lead_days"]))
+        answers.append(
+            {
+                "sku": sku,
+                "known": True,
+                "stocked": item["stocked"],
+                "available": available if item["stocked"] else None,
+                "available_from": today if available or not item["stocked"] else more_from,
+                "more_from": more_from,
+                "backorderable": item["backorderable"],
+            }
+        )
+    return answers
+
+
+async def list_movements(
+    connection: AsyncConnection,
+    *,
+    sku: str | None,
+    warehouse: str | None,
+    kind: str | None,
+    after: Sequence[Any] | None,
+    limit: int,
+) -> list[Found]:
+    """Movements in the order in which they were booked."""
+    c = movements.c
+    statement = select(movements)
+    for column, value in ((c.sku, sku), (c.warehouse, warehouse), (c.kind, kind)):
+        if value is not None:
+            statement = statement.where(column == value)
+    key = (c.at, c.cause, c.sku, c.warehouse, c.line_no, c.kind)
+    if after:
+        statement = statement.where(tuple_(*key) > tuple_(*after[:6]))
+    return await _all(connection, statement.order_by(*key).limit(limit))
+
+
+async def one_order(connection: AsyncConnection, order_id: UUID) -> Found | None:
+    """What is promised to one order, and how its warehouses were found."""
+    found = await _all(connection, select(stock_orders).where(stock_orders.c.order_id == order_id))
+    if not found:
+        return None
+    d, r = demands.c, reservations.c
+    order = found[0]
+    order["routing"] = [{"warehouse": w, "outcome": o, "why": why} for w, o, why in order["routing"]]
+    order["lines"] = await _all(
+        connection,
+        select(d.line_no, d.sku, d.wanted, d.backordered, d.promised_on, d.rejected, d.reason)
+        .where(d.order_id == order_id)
+        .order_by(d.line_no),
+    )
+    order["reservations"] = await _all(
+        connection,
+        select(r.line_no, r.warehouse, r.sku, r.reserved, r.issued, r.lost, r.kept, r.most)
+        .where(r.order_id == order_id)
+        .order_by(r.line_no, r.warehouse),
+    )
+    return order
+
+
+async def list_backorders(
+    connection: AsyncConnection, *, sku: str | None, after: Sequence[Any] | None, limit: int
+) -> list[Found]:
+    """Who waits for what, first in line first."""
+    q = queued.c
+    statement = (
+        select(q.sku, q.order_id, q.line_no, q.quantity, demands.c.promised_on, q.page, q.place)
+        .join(demands, (demands.c.order_id == q.order_id) & (demands.c.line_no == q.line_no))
+        .where(q.quantity > 0)
+    )
+    if sku is not None:
+        statement = statement.where(q.sku == sku)
+    if after:
+        statement = statement.where(tuple_(q.page, q.place) > tuple_(*after[:2]))
+    return await _all(connection, statement.order_by(q.page, q.place).limit(limit))

@@ -1,0 +1,173 @@
+"""The tables of inventory. Column names are the field names of the domain's rows; rows are never deleted."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from shared.database import NAMING
+from shared.messaging.tables import messaging_tables
+
+metadata = MetaData(naming_convention=NAMING)
+MOVING = {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.05}
+
+items = Table(
+    "items",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("stocked", Boolean, nullable=False),
+    Column("backorderable", Boolean, nullable=False),
+    Column("lead_days", Integer, nullable=False),
+)
+
+warehouses = Table(
+    "warehouses",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("realm", Text, nullable=False),
+)
+
+queues = Table(
+    "queues",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("waiting", BigInteger, nullable=False),
+    Column("pages", JSONB, nullable=False),
+    CheckConstraint("waiting >= 0", name="waiting_not_negative"),
+    postgresql_with=MOVING,
+)
+
+levels = Table(
+    "levels",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("warehouse", Text, primary_key=True),
+    Column("on_hand", BigInteger, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    Column("quarantined", BigInteger, nullable=False),
+    Column("to_count", Boolean, nullable=False),
+    CheckConstraint("0 <= reserved and reserved <= on_hand", name="never_oversold"),
+    CheckConstraint("quarantined >= 0", name="quarantined_not_negative"),
+    postgresql_with=MOVING,
+)
+
+expected = Table(
+    "expected",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("reference", Text, primary_key=True),
+    Column("warehouse", Text, primary_key=True),
+    Column("quantity", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("expected_on", Date, nullable=False),
+)
+
+stock_orders = Table(
+    "stock_orders",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("answers", Integer, nullable=False),
+    Column("placed_at", DateTime(timezone=True), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("routing", JSONB, nullable=False),
+    Column("promise_due", Date),
+    postgresql_with=MOVING,
+)
+
+demands = Table(
+    "demands",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("line_no", Integer, primary_key=True),
+    Column("sku", Text, nullable=False),
+    Column("wanted", BigInteger, nullable=False),
+    Column("backordered", BigInteger, nullable=False),
+    Column("promised_on", Date),
+    Column("rejected", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    CheckConstraint("wanted >= 0 and backordered >= 0 and rejected >= 0", name="not_negative"),
+    postgresql_with=MOVING,
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("line_no", Integer, primary_key=True),
+    Column("warehouse", Text, primary_key=True),
+    Column("sku", Text, nullable=False),
+    Column("stocked", Boolean, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    Column("issued", BigInteger, nullable=False),
+    Column("lost", BigInteger, nullable=False),
+    Column("kept", BigInteger, nullable=False),
+    Column("most", BigInteger),
+    CheckConstraint("reserved >= 0 and issued >= 0 and lost >= 0", name="not_negative"),
+    # No condition on `reserved`: it would make every dispatch touch the index. Only counts ask by SKU.
+    Index("ix_reservations_sku", "sku"),
+    postgresql_with=MOVING,
+)
+
+queued = Table(
+    "queued",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("order_id", Uuid, primary_key=True),
+    Column("line_no", Integer, primary_key=True),
+    Column("page", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    CheckConstraint("quantity >= 0", name="quantity_not_negative"),
+    Index("ix_queued_waiting", "page", "place", postgresql_where=text("quantity > 0")),
+    postgresql_with=MOVING,
+)
+
+seen = Table(
+    "seen",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("thing_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("counts", JSONB, nullable=False),
+    postgresql_with=MOVING,
+)
+
+movements = Table(
+    "movements",
+    metadata,
+    Column("cause", Uuid, primary_key=True),
+    Column("sku", Text, primary_key=True),
+    Column("warehouse", Text, primary_key=True),
+    Column("line_no", Integer, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("on_hand", BigInteger, nullable=False),
+    Column("quarantined", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("unit_cost", Numeric),
+    Column("order_id", Uuid),
+    Index("ix_movements_sku_at", "sku", "at"),
+)
+
+messaging_tables(metadata)

@@ -1,0 +1,443 @@
+"""HTTP in: orders, wishes, catalogue, customers, channels. Parse, make one command, shape the answer."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Path, Query
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from services.order import queries
+from shared.contracts.order import (
+    AcceptDate,
+    CancelOrder,
+    Channel,
+    Customer,
+    EditOrder,
+    HoldOrder,
+    NewLine,
+    OrderStatus,
+    PlaceOrder,
+    Product,
+    RegisterChannel,
+    RegisterCustomers,
+    RegisterProducts,
+    ReleaseHold,
+    ReturnGoods,
+)
+from shared.contracts.values import MAX_LINES, Address, LineKind, LineQuantity, PaymentMethod
+from shared.http import Ask, NotFound, Paging, Reader, Tell, no_cursor, page_of
+
+router = APIRouter()
+
+NO_NUL = r"^[^\x00]*$"
+Short = Annotated[str, StringConstraints(max_length=200, pattern=NO_NUL)]
+Long = Annotated[str, StringConstraints(max_length=2000, pattern=NO_NUL)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NO_NUL)]
+Pieces = Annotated[int, Field(gt=0, le=1_000_000)]
+Amount = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=6)]
+Rate = Annotated[Decimal, Field(ge=0, le=100, decimal_places=6)]
+MAX_ORDERS = 1000
+
+
+class Body(BaseModel):
+    """A request. Unknown fields are refused: a misspelt one must not be dropped silently."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _example(**fields: Any) -> ConfigDict:
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [fields]})
+
+
+class AddressIn(Body):
+    name: Short = ""
+    company: Short = ""
+    street: Annotated[tuple[Short, ...], Field(max_length=5)] = ()
+    postcode: Annotated[str, StringConstraints(max_length=20, pattern=NO_NUL)] = ""
+    city: Short = ""
+    region: Short = ""
+    country: Annotated[str, Field(pattern="^([A-Z]{2})?$")] = ""
+    email: Short = ""
+    phone: Short = ""
+
+    def value(self) -> Address:
+        return Address(**dict(self))
+
+
+class LineIn(Body):
+    """One line; what is left out is taken from the catalogue and frozen."""
+
+    sku: Name
+    quantity: Pieces
+    unit_price: Amount | None = None
+    discount: Amount = Decimal(0)
+    text: Long | None = None
+    kind: LineKind | None = None
+    vat_category: Annotated[str, Field(pattern="^[A-Z]{1,2}$")] | None = None
+    vat_rate: Rate | None = None
+
+    def value(self) -> NewLine:
+        return NewLine(**dict(self))
+
+
+class OrderIn(Body):
+    """A new order. Without an id of its own it gets one from the Idempotency-Key."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "channel": "web",
+                    "external_id": "2026-000123",
+                    "customer_id": "anna",
+                    "payment_method": "card",
+                    "payment_token": "tok_visa",
+                    "ship_to": {"name": "Anna de Vries", "street": ["Oudegracht 1"], "postcode": "3511 AB",
+                                "city": "Utrecht", "country": "NL"},
+                    "lines": [{"sku": "mug", "quantity": 2, "unit_price": "12.50", "vat_rate": "21"}],
+                }
+            ]
+        },
+    )  # fmt: skip
+
+    order_id: UUID | None = None
+    channel: Name = "web"
+    external_id: Short = ""
+    customer_id: Annotated[str, StringConstraints(max_length=64, pattern=NO_NUL)] = ""
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "EUR"
+    prices_include_vat: bool = False
+    payment_method: PaymentMethod = "card"
+    payment_token: Short = ""
+    ship_to: AddressIn = AddressIn()
+    bill_to: AddressIn | None = None
+    lines: Annotated[tuple[LineIn, ...], Field(min_length=1, max_length=MAX_LINES)]
+    discount: Amount = Decimal(0)
+    ship_complete: bool = False
+    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    service_level: Name = "standard"
+    placed_at: (
+        Annotated[AwareDatetime, Field(ge=datetime(1990, 1, 1, tzinfo=UTC), le=datetime(2100, 1, 1, tzinfo=UTC))] | None
+    ) = None
+    hold: Short = ""
+
+    def command(self, otherwise: UUID, actor: str) -> PlaceOrder:
+        fields = dict(self) | {
+            "order_id": self.order_id or otherwise,
+            "ship_to": self.ship_to.value(),
+            "bill_to": None if self.bill_to is None else self.bill_to.value(),
+            "lines": tuple(line.value() for line in self.lines),
+            "actor": actor,
+        }
+        return PlaceOrder(**fields)
+
+
+class OrdersIn(Body):
+    model_config = _example(
+        orders=[
+            {
+                "order_id": "0198a1b2-0000-7000-8000-000000000001",
+                "lines": [{"sku": "mug", "quantity": 1, "unit_price": "5.00"}],
+            }
+        ]
+    )
+
+    orders: Annotated[tuple[OrderIn, ...], Field(min_length=1, max_length=MAX_ORDERS)]
+
+
+class PiecesIn(Body):
+    line_no: Annotated[int, Field(ge=1, le=1_000_000)]
+    quantity: Pieces
+
+    def value(self) -> LineQuantity:
+        return LineQuantity(line_no=self.line_no, quantity=self.quantity)
+
+
+LinesIn = Annotated[tuple[PiecesIn, ...], Field(max_length=MAX_LINES)]
+
+
+class CancelIn(Body):
+    """No lines: everything that is not out."""
+
+    model_config = _example(lines=[{"line_no": 1, "quantity": 1}], reason="the customer changed her mind")
+
+    lines: LinesIn = ()
+    reason: Long = ""
+
+
+class HoldIn(Body):
+    model_config = _example(reason="check the address")
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
+
+
+class ReleaseIn(HoldIn):
+    note: Long = ""
+
+
+class EditIn(Body):
+    model_config = _example(more=[{"line_no": 1, "quantity": 1}], priority=10)
+
+    more: LinesIn = ()
+    add: Annotated[tuple[LineIn, ...], Field(max_length=MAX_LINES)] = ()
+    ship_to: AddressIn | None = None
+    priority: Annotated[int, Field(ge=-1000, le=1000)] | None = None
+
+
+class ReturnIn(Body):
+    model_config = _example(
+        shipment_id="0198a1b2-0000-7000-8000-000000000002", lines=[{"line_no": 1, "quantity": 1}], reason="does not fit"
+    )
+
+    return_id: UUID | None = None
+    shipment_id: UUID
+    lines: Annotated[tuple[PiecesIn, ...], Field(min_length=1, max_length=MAX_LINES)]
+    reason: Long = ""
+
+
+class ProductIn(Body):
+    sku: Name
+    name: Long = ""
+    category: Short = ""
+    brand: Short = ""
+    kind: LineKind = "goods"
+    price: Amount = Decimal(0)
+    vat_category: Annotated[str, Field(pattern="^[A-Z]{1,2}$")] = "S"
+    vat_rate: Rate = Decimal(0)
+
+
+class ProductsIn(Body):
+    model_config = _example(products=[{"sku": "mug", "name": "Mug", "price": "12.50", "vat_rate": "21"}])
+
+    products: Annotated[tuple[ProductIn, ...], Field(min_length=1, max_length=MAX_LINES)]
+
+
+class CustomerIn(Body):
+    customer_id: Name
+    name: Long = ""
+    email: Short = ""
+    addresses: Annotated[tuple[AddressIn, ...], Field(max_length=50)] = ()
+
+
+class CustomersIn(Body):
+    model_config = _example(
+        customers=[{"customer_id": "anna", "name": "Anna", "addresses": [{"city": "Utrecht", "country": "NL"}]}]
+    )
+
+    customers: Annotated[tuple[CustomerIn, ...], Field(min_length=1, max_length=MAX_LINES)]
+
+
+class ChannelIn(Body):
+    model_config = _example(name="Web shop")
+
+    name: Short = ""
+
+
+OrderId = Annotated[UUID, Path()]
+IfMatch = Annotated[str | None, Header(alias="If-Match", pattern=r'^(W/)?"?\d{1,9}"?$')]
+Word = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
+
+
+@router.post("/orders", status_code=201, tags=["orders"])
+async def place(body: OrderIn, ask: Ask) -> Response:
+    """Stored, numbered, and its saga has begun. Sent again it gets the same answer."""
+    return await ask(body.command(ask.key_id, ask.actor))
+
+
+@router.post("/orders/batch", tags=["orders"])
+async def place_many(body: OrdersIn, ask: Ask) -> dict[str, Any]:
+    """Up to 1,000 orders, each with its own outcome. Each needs its `order_id`, so that a repeat finds it."""
+    for i, order in enumerate(body.orders):
+        if order.order_id is None:
+            missing = {"type": "missing", "loc": ("body", "orders", i, "order_id"), "msg": "Field required"}
+            raise RequestValidationError([missing])
+    return {"outcomes": await ask.each([order.command(ask.key_id, ask.actor) for order in body.orders])}
+
+
+@router.get("/orders", tags=["orders"])
+async def list_orders(
+    conn: Reader,
+    paging: Paging,
+    status: OrderStatus | None = None,
+    channel: Word = None,
+    customer: Word = None,
+    sku: Word = None,
+    since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
+    until: Annotated[AwareDatetime | None, Query(alias="to", description="not included")] = None,
+    number: Word = None,
+) -> dict[str, Any]:
+    """Orders, the newest first."""
+    found = await queries.orders(
+        conn,
+        status=status,
+        channel=channel,
+        customer=customer,
+        sku=sku,
+        since=_utc(since),
+        until=_utc(until),
+        number=number,
+        after=_moment_and_id(paging.after),
+        limit=paging.limit + 1,
+    )
+    return page_of(found, paging, key=lambda row: (row["placed_at"], row["id"]))
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """PostgreSQL knows fewer moments than a query may name; near the ends of time nothing was ordered."""
+    if moment is None:
+        return None
+    return min(max(moment, datetime(1900, 1, 2, tzinfo=UTC)), datetime(9000, 1, 1, tzinfo=UTC))
+
+
+def _moment_and_id(cursor: list[Any] | None) -> tuple[datetime, UUID] | None:
+    if cursor is None:
+        return None
+    try:
+        moment, order_id = cursor
+        return datetime.fromisoformat(moment), UUID(order_id)
+    except (ValueError, TypeError, AttributeError):
+        raise no_cursor() from None
+
+
+def _word(cursor: list[Any] | None) -> str | None:
+    if cursor is None:
+        return None
+    if len(cursor) != 1 or not isinstance(cursor[0], str) or "\x00" in cursor[0]:
+        raise no_cursor()
+    return cursor[0]
+
+
+@router.get("/orders/by-number/{number}", tags=["orders"])
+async def by_number(number: Annotated[str, Path(max_length=64, pattern=NO_NUL)], conn: Reader) -> Response:
+    """The order with this number."""
+    order_id = await queries.id_of(conn, number)
+    if order_id is None:
+        raise NotFound("order", number)
+    return await get_order(order_id, conn)
+
+
+@router.get("/orders/{order_id}", tags=["orders"])
+async def get_order(order_id: OrderId, conn: Reader) -> Response:
+    """One order: where every piece is, shipments, money, returns, history, and why it does not move."""
+    found = await queries.order(conn, order_id)
+    if found is None:
+        raise NotFound("order", order_id)
+    return JSONResponse(found, headers={"ETag": f'"{found["version"]}"'})
+
+
+@router.get("/orders/{order_id}/history", tags=["orders"])
+async def get_history(order_id: OrderId, conn: Reader) -> dict[str, Any]:
+    """Who did what, why, when, caused by which message."""
+    entries = await queries.history(conn, order_id)
+    if not entries:
+        raise NotFound("order", order_id)
+    return {"items": entries}
+
+
+@router.post("/orders/{order_id}/cancel", tags=["wishes"])
+async def cancel(order_id: OrderId, body: CancelIn, ask: Ask) -> Response:
+    """Cancels what is not out; 409 when everything asked for was handed over already."""
+    lines = tuple(line.value() for line in body.lines)
+    return await ask(CancelOrder(order_id=order_id, lines=lines, reason=body.reason, actor=ask.actor))
+
+
+@router.post("/orders/{order_id}/hold", tags=["wishes"])
+async def hold(order_id: OrderId, body: HoldIn, ask: Ask) -> Response:
+    """Stops the order and pulls back what is not out."""
+    return await ask(HoldOrder(order_id=order_id, reason=body.reason, actor=ask.actor))
+
+
+@router.post("/orders/{order_id}/release", tags=["wishes"])
+async def release(order_id: OrderId, body: ReleaseIn, ask: Ask) -> Response:
+    """Takes one hold away."""
+    return await ask(ReleaseHold(order_id=order_id, reason=body.reason, note=body.note, actor=ask.actor))
+
+
+@router.post("/orders/{order_id}/edit", tags=["wishes"])
+async def edit(order_id: OrderId, body: EditIn, ask: Ask, if_match: IfMatch = None) -> Response:
+    """More of a line, new lines, another address or priority. If-Match: the version that was looked at; else 412."""
+    return await ask(
+        EditOrder(
+            order_id=order_id,
+            version=None if if_match is None else int(if_match.removeprefix("W/").strip('"')),
+            more=tuple(line.value() for line in body.more),
+            add=tuple(line.value() for line in body.add),
+            ship_to=None if body.ship_to is None else body.ship_to.value(),
+            priority=body.priority,
+            actor=ask.actor,
+        )
+    )
+
+
+@router.post("/orders/{order_id}/returns", status_code=201, tags=["wishes"])
+async def return_goods(order_id: OrderId, body: ReturnIn, ask: Ask) -> Response:
+    """The customer sends back pieces of one shipment."""
+    return await ask(
+        ReturnGoods(
+            order_id=order_id,
+            return_id=body.return_id or ask.key_id,
+            shipment_id=body.shipment_id,
+            lines=tuple(line.value() for line in body.lines),
+            reason=body.reason,
+            actor=ask.actor,
+        )
+    )
+
+
+@router.post("/orders/{order_id}/accept-date", tags=["wishes"])
+async def accept_date(order_id: OrderId, ask: Ask) -> Response:
+    """The customer accepts the newest promised date."""
+    return await ask(AcceptDate(order_id=order_id, actor=ask.actor))
+
+
+@router.put("/products", tags=["catalogue"])
+async def put_products(body: ProductsIn, tell: Tell) -> Response:
+    """Creates or changes products; orders keep what they were placed with."""
+    return await tell(RegisterProducts(products=tuple(Product(**dict(product)) for product in body.products)))
+
+
+@router.get("/products", tags=["catalogue"])
+async def list_products(conn: Reader, paging: Paging, search: Word = None) -> dict[str, Any]:
+    """Products by SKU; `search` finds the beginning of a SKU or a part of a name."""
+    found = await queries.products(conn, search=search, after=_word(paging.after), limit=paging.limit + 1)
+    return page_of(found, paging, key=lambda row: (row["sku"],))
+
+
+@router.put("/customers", tags=["customers"])
+async def put_customers(body: CustomersIn, tell: Tell) -> Response:
+    """Creates or changes customers."""
+    customers = tuple(
+        Customer(**dict(customer) | {"addresses": tuple(address.value() for address in customer.addresses)})
+        for customer in body.customers
+    )
+    return await tell(RegisterCustomers(customers=customers))
+
+
+@router.get("/customers", tags=["customers"])
+async def list_customers(conn: Reader, paging: Paging, search: Word = None) -> dict[str, Any]:
+    """Customers by id; `search` finds the beginning of an id, a part of a name, or an email address."""
+    found = await queries.customers(conn, search=search, after=_word(paging.after), limit=paging.limit + 1)
+    return page_of(found, paging, key=lambda row: (row["customer_id"],))
+
+
+@router.get("/customers/{customer_id}", tags=["customers"])
+async def get_customer(
+    customer_id: Annotated[str, Path(max_length=64, pattern=NO_NUL)], conn: Reader
+) -> dict[str, Any]:
+    """One customer with all addresses."""
+    found = await queries.customer(conn, customer_id)
+    if found is None:
+        raise NotFound("customer", customer_id)
+    return found
+
+
+@router.put("/channels/{code}", tags=["channels"])
+async def put_channel(
+    code: Annotated[str, Path(min_length=1, max_length=64, pattern=NO_NUL)], body: ChannelIn, tell: Tell
+) -> Response:
+    """Creates or changes a sales channel."""
+    return await tell(RegisterChannel(channel=Channel(code=code, name=body.name)))

@@ -1,0 +1,579 @@
+"""Decisions of the order service: load the rows, let the saga react, yield what changed.
+
+Nearly every message goes one way: `advance`. Placing makes the order (prices frozen here, R-07 and R-09); wishes of
+people are checked first, so that whoever asks hears at once what cannot be.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any, Literal
+from uuid import UUID
+
+from services.order.facts import Edited, Trigger, not_returnable, promised_on
+from services.order.quantities import Order
+from services.order.rows import (
+    Channel,
+    Counter,
+    Customer,
+    External,
+    Header,
+    History,
+    Line,
+    Money,
+    Product,
+    Progress,
+    Return,
+    Shipment,
+    Stock,
+)
+from services.order.saga import Ask, react, unanswered
+from shared.contracts.message import Internal, Message
+from shared.contracts.money import allocate, line_amount, rounded, totals, unit_of
+from shared.contracts.order import (
+    FINAL,
+    AcceptDate,
+    AnswerDue,
+    CancelOrder,
+    ConsentDue,
+    EditOrder,
+    HoldOrder,
+    NewLine,
+    OrderStatement,
+    PayByDue,
+    PlaceOrder,
+    RegisterChannel,
+    RegisterCustomers,
+    RegisterProducts,
+    ReleaseHold,
+    ReturnGoods,
+)
+from shared.contracts.values import Address, LineQuantity, PriceLine
+from shared.messaging.decision import Context, Effect, Needs, Refused, Reply, Row, Rows, Timer
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long the order waits, and what it does then (SAGA section 8)."""
+
+    pay_by: dict[str, timedelta] = field(
+        default_factory=lambda: {
+            "card": timedelta(hours=24),
+            "bank_transfer": timedelta(days=14),
+            "terms": timedelta(hours=1),
+        }
+    )  # cash on delivery has no date
+    ask_money_again: timedelta = timedelta(hours=1)  # pay_by came while the payment was unknown
+    answer: timedelta = timedelta(minutes=15)
+    answer_again: timedelta = timedelta(hours=1)
+    consent: timedelta = timedelta(days=7)
+    no_consent: Literal["wait", "cancel"] = "wait"
+
+
+Ctx = Context[Policy]
+
+OF_AN_ORDER: tuple[type[Row], ...] = (Progress, Header, Line, Stock, Money, Shipment, Return)
+
+
+# Rows to order and back
+
+
+def to_order(m: Any) -> Needs:
+    """All rows of the order that the message is about."""
+    return [(kind, m.order_id) for kind in OF_AN_ORDER]
+
+
+def find_order(rows: Rows, order_id: UUID) -> Order | None:
+    progress = rows.find(Progress, order_id)
+    if progress is None:
+        return None
+    return Order(
+        header=rows.one(Header, order_id),
+        lines=tuple(rows.group(Line, order_id)),
+        progress=progress,
+        stock=rows.one(Stock, order_id),
+        money=rows.one(Money, order_id),
+        shipments=tuple(rows.group(Shipment, order_id)),
+        returns=tuple(rows.group(Return, order_id)),
+    )
+
+
+def load_order(rows: Rows, order_id: UUID) -> Order:
+    """Missing when it is not here yet: a fact may overtake an import."""
+    order = find_order(rows, order_id)
+    if order is None:
+        rows.one(Progress, order_id)
+    assert order is not None
+    return order
+
+
+def rows_of(order: Order) -> Iterator[Row]:
+    yield order.progress
+    yield order.header
+    yield from order.lines
+    yield order.stock
+    yield order.money
+    yield from order.shipments
+    yield from order.returns
+
+
+# The way of nearly every message
+
+
+def advance(m: Message, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """A fact of another service, or the word of a person: the saga reacts."""
+    order: Order = load_order(rows, m.order_id)  # type: ignore[attr-defined]
+    after, asks = react(order, m)
+    _, effects = settle(order, after, asks, m, ctx)
+    yield from effects
+
+
+def settle(
+    before: Order | None, after: Order, asks: Sequence[Ask], trigger: Trigger, ctx: Ctx
+) -> tuple[Order, list[Effect]]:
+    """Arms the timers, and gives the order as it is now with all that should become true: rows, history, messages."""
+    after, timers = timed(after, asks, trigger, ctx)
+    known = set() if before is None else {id(row) for row in rows_of(before)}
+    effects: list[Effect] = [row for row in rows_of(after) if id(row) not in known]
+    if before is not None and after.progress == before.progress:
+        effects = [row for row in effects if row is not after.progress]
+    was = Progress(after.id) if before is None else before.progress
+    now = after.progress
+    if now.version != was.version:
+        effects.append(
+            History(
+                order_id=after.id,
+                version=now.version,
+                at=ctx.now,
+                before=was.status,
+                after=now.status,
+                trigger=trigger.key,
+                cause=ctx.cause,
+                actor=getattr(trigger, "actor", "") or ctx.actor,
+                note=_note(trigger, was, now),
+            )
+        )
+    effects.extend(asks)
+    effects.extend(timers)
+    return after, effects
+
+
+def _note(trigger: Trigger, was: Progress, now: Progress) -> str:
+    said = getattr(trigger, "note", "") or getattr(trigger, "reason", "") or getattr(trigger, "hold", "")
+    return said or (now.reason if now.reason != was.reason else "")
+
+
+# Timers
+
+
+def timed(order: Order, asks: Sequence[Ask], trigger: Trigger, ctx: Ctx) -> tuple[Order, list[Timer]]:
+    """Arms and ends the three timers of an order; a timer that stands is left alone, it looks when it fires."""
+    progress, policy, now = order.progress, ctx.policy, ctx.now
+    final = progress.status in FINAL
+    timers: list[Timer] = []
+    changes: dict[str, datetime | None] = {}
+
+    def keep(name: str, message: type[Internal], needed: bool, after: timedelta | None) -> None:
+        armed = getattr(progress, name)
+        if needed and armed is None and after is not None:
+            changes[name] = now + after
+            timers.append(Timer(f"{name}:{order.id}", now + after, message(order_id=order.id)))
+        elif not needed and armed is not None:
+            changes[name] = None
+            timers.append(Timer(f"{name}:{order.id}", None))
+
+    term = policy.pay_by.get(order.header.method)
+    again = policy.ask_money_again if isinstance(trigger, PayByDue) else term
+    keep("pay_by", PayByDue, term is not None and not final and not order.secured and order.open, again)
+    day, accepted = promised_on(order), progress.accepted_on
+    late = day is not None and accepted is not None and day > accepted
+    late = late and not final and any(count.backordered for count in order.counts.values())
+    keep("consent_by", ConsentDue, late, policy.consent)
+    asked = any(not isinstance(ask, OrderStatement) for ask in asks)
+    if asked or (final and progress.answer_by is not None and next(unanswered(order), None) is None):
+        wait = policy.answer_again if isinstance(trigger, AnswerDue) else policy.answer
+        keep("answer_by", AnswerDue, asked, wait)
+    if asked:
+        changes["asked_at"] = now
+    return (order.moved(**changes) if changes else order), timers
+
+
+def pay_by_due(m: PayByDue, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """The customer had until now. A timer that was armed anew meanwhile is not over yet."""
+    order = load_order(rows, m.order_id)
+    if order.progress.pay_by is not None and ctx.now >= order.progress.pay_by:
+        yield from _fired(order, order.moved(pay_by=None), m, ctx)
+
+
+def consent_due(m: ConsentDue, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """Silence means waiting on, or giving up the late part: the policy says which."""
+    order = load_order(rows, m.order_id)
+    if order.progress.consent_by is None or ctx.now < order.progress.consent_by:
+        return
+    silence: Message = m if ctx.policy.no_consent == "cancel" else AcceptDate(order_id=m.order_id)
+    yield from _fired(order, order.moved(consent_by=None), silence, ctx)
+
+
+def answer_due(m: AnswerDue, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """Asks again what is unanswered for long enough, and looks again later; else the timer ends."""
+    order = load_order(rows, m.order_id)
+    progress = order.progress
+    if progress.answer_by is None or ctx.now < progress.answer_by:
+        return
+    if next(unanswered(order), None) is None:
+        yield replace(progress, answer_by=None)
+        return
+    fair = (progress.asked_at or ctx.now) + ctx.policy.answer
+    if ctx.now < fair:  # the one that is open was asked for a short while ago
+        yield replace(progress, answer_by=fair)
+        yield Timer(f"answer_by:{order.id}", fair, m)
+        return
+    yield from _fired(order, order.moved(answer_by=None), m, ctx)
+
+
+def _fired(order: Order, ended: Order, trigger: Message, ctx: Ctx) -> Iterator[Effect]:
+    after, asks = react(ended, trigger)
+    _, effects = settle(order, after, asks, trigger, ctx)
+    yield from effects
+
+
+# Placing
+
+
+def to_place(m: PlaceOrder) -> Needs:
+    yield from to_order(m)
+    if m.external_id:
+        yield External, _ref(m)
+    if m.customer_id:
+        yield Customer, m.customer_id
+    yield from _products(m.lines)
+    yield Counter, "order"
+
+
+def _ref(m: PlaceOrder) -> str:
+    return f"{m.channel}:{m.external_id}"
+
+
+def _products(lines: Iterable[NewLine]) -> Needs:
+    """Only what a line leaves open is looked up."""
+    for line in lines:
+        if None in (line.unit_price, line.text, line.kind, line.vat_category, line.vat_rate):
+            yield Product, line.sku
+
+
+def place_order(m: PlaceOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """Stored, numbered, prices frozen, and its saga begins. Sent again it gets the same answer."""
+    fingerprint = _fingerprint(m)
+    if known := find_order(rows, m.order_id):
+        if known.header.fingerprint != fingerprint:
+            raise Refused(f"Order {m.order_id} was placed before with other content.", field="order_id", status=409)
+        yield Reply(placed(known), 201)
+        return
+    if m.external_id:
+        external = rows.find(External, _ref(m))
+        if external is not None:
+            raise Refused(
+                f"{m.channel} sent {m.external_id} before, as order {external.order_id}.",
+                field="external_id",
+                status=409,
+            )
+        yield External(_ref(m), m.order_id)
+    customer = rows.find(Customer, m.customer_id) if m.customer_id else None
+    ship_to = m.ship_to
+    if ship_to == Address() and customer is not None and customer.addresses:
+        ship_to = customer.addresses[0]
+    prices = frozen(m.lines, rows, 1, m.currency)
+    prices = discounted(prices, m.discount, m.currency)
+    whole = totals(prices, inclusive=m.prices_include_vat, unit=unit_of(m.currency))
+    counter = rows.find(Counter, "order") or Counter("order", 0)
+    counter = replace(counter, last=counter.last + 1)
+    placed_at = m.placed_at or ctx.now
+    header = Header(
+        order_id=m.order_id,
+        number=f"C-{counter.last}",
+        channel=m.channel,
+        external_id=m.external_id,
+        customer_id=m.customer_id,
+        currency=m.currency,
+        prices_include_vat=m.prices_include_vat,
+        method=m.payment_method,
+        token=m.payment_token,
+        ship_to=ship_to,
+        bill_to=m.bill_to or ship_to,
+        placed_at=placed_at if placed_at.tzinfo else placed_at.replace(tzinfo=UTC),
+        ship_complete=m.ship_complete,
+        service_level=m.service_level,
+        priority=m.priority,
+        net=whole.net,
+        vat=whole.vat,
+        gross=whole.gross,
+        fingerprint=fingerprint,
+    )
+    lines = tuple(_line(m.order_id, price) for price in prices)
+    new = Order(header, lines, Progress(m.order_id), Stock(m.order_id), Money(m.order_id))
+    after, effects = settle(None, *react(new, m), m, ctx)
+    yield from effects
+    yield counter
+    yield Reply(placed(after), 201)
+
+
+def placed(order: Order) -> dict[str, Any]:
+    header = order.header
+    return {
+        "id": str(order.id),
+        "number": header.number,
+        "status": order.progress.status,
+        "currency": header.currency,
+        "net": f"{header.net:f}",
+        "vat": f"{header.vat:f}",
+        "gross": f"{header.gross:f}",
+    }
+
+
+def _fingerprint(m: PlaceOrder) -> str:
+    return blake2b(m.model_dump_json(exclude={"actor"}).encode(), digest_size=16).hexdigest()
+
+
+def frozen(lines: Sequence[NewLine], rows: Rows, first_no: int, currency: str) -> list[PriceLine]:
+    """Copies what the channel left open from the catalogue; later changes there alter no order (R-09)."""
+    prices = []
+    for i, line in enumerate(lines):
+        product = None
+        if None in (line.unit_price, line.text, line.kind, line.vat_category, line.vat_rate):
+            product = rows.find(Product, line.sku)
+            if product is None and line.unit_price is None:
+                raise Refused(f"{line.sku} is not in the catalogue and has no price.", field=f"lines[{i}].sku")
+        price = PriceLine(
+            line_no=first_no + i,
+            sku=line.sku,
+            text=_first(line.text, product and product.name, ""),
+            kind=_first(line.kind, product and product.kind, "goods"),
+            quantity=line.quantity,
+            unit_price=_first(line.unit_price, product and product.price, Decimal(0)),
+            discount=line.discount,
+            vat_category=_first(line.vat_category, product and product.vat_category, "S"),
+            vat_rate=_first(line.vat_rate, product and product.vat_rate, Decimal(0)),
+        )
+        if line_amount(price, unit_of(currency)) < 0:
+            raise Refused(f"The discount of {line.sku} is more than its price.", field=f"lines[{i}].discount")
+        prices.append(price)
+    return prices
+
+
+def _first(*values: Any) -> Any:
+    return next(value for value in values if value is not None)
+
+
+def discounted(prices: list[PriceLine], discount: Decimal, currency: str) -> list[PriceLine]:
+    """Spreads an order-level discount over the lines by their amounts, once and for good (R-07)."""
+    unit = unit_of(currency)
+    if not discount:
+        return prices
+    weights = [line_amount(price, unit) for price in prices]
+    if discount < 0 or rounded(discount, unit) > sum(weights):
+        raise Refused("The discount is more than the order is worth, or negative.", field="discount")
+    shares = allocate(rounded(discount, unit), weights, unit)
+    return [
+        price.model_copy(update={"discount": price.discount + share})
+        for price, share in zip(prices, shares, strict=True)
+    ]
+
+
+def _line(order_id: UUID, price: PriceLine) -> Line:
+    return Line(
+        order_id=order_id,
+        line_no=price.line_no,
+        sku=price.sku,
+        text=price.text,
+        kind=price.kind,
+        quantity=price.quantity,
+        unit_price=price.unit_price,
+        discount=price.discount,
+        vat_category=price.vat_category,
+        vat_rate=price.vat_rate,
+    )
+
+
+# Wishes
+
+
+def state_of(order: Order) -> dict[str, Any]:
+    """The answer to a wish: where the order is now."""
+    progress = order.progress
+    return {
+        "id": str(order.id),
+        "number": order.header.number,
+        "status": progress.status,
+        "version": progress.version,
+        "holds": list(progress.holds),
+    }
+
+
+def grant(order: Order, wish: Trigger, ctx: Ctx) -> Iterator[Effect]:
+    after, effects = settle(order, *react(order, wish), wish, ctx)
+    yield from effects
+    yield Reply(state_of(after))
+
+
+def cancel_order(m: CancelOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """Cancels what is not out. What is out already is refused, with the way back: a return (R-37)."""
+    order = load_order(rows, m.order_id)
+    _check_lines(order, m.lines, "lines")
+    ordered = {line.line_no: line.quantity for line in order.lines}
+    wanted = dict(order.progress.cancel_wanted)
+    for i, of in enumerate(m.lines):
+        wanted[of.line_no] = wanted.get(of.line_no, 0) + of.quantity
+        if wanted[of.line_no] > ordered[of.line_no]:
+            left = ordered[of.line_no] - wanted[of.line_no] + of.quantity
+            raise Refused(f"Of line {of.line_no}, {left} can still be cancelled.", field=f"lines[{i}].quantity")
+    if order.progress.status == "cancelled":
+        yield Reply(state_of(order))
+        return
+    after, effects = settle(order, *react(order, m), m, ctx)
+    yield from effects
+    asked = _pieces(m.lines) or sum(count.ordered for count in order.counts.values())
+    granted = sum(quantity for _, quantity in after.progress.cancel_wanted) - sum(
+        quantity for _, quantity in order.progress.cancel_wanted
+    )
+    shipped = any(count.shipped for count in after.counts.values())
+    if granted == 0 and asked and shipped:
+        title = "Everything asked for was handed over to the carrier already; it can be returned."
+        yield Reply({"title": title, **state_of(after), "state": after.progress.status, "status": 409}, 409)
+    else:
+        yield Reply({**state_of(after), "cancelling": granted})
+
+
+def _pieces(lines: Iterable[LineQuantity]) -> int:
+    return sum(of.quantity for of in lines)
+
+
+def _check_lines(order: Order, lines: Sequence[LineQuantity], name: str) -> None:
+    known = {line.line_no for line in order.lines}
+    for i, of in enumerate(lines):
+        if of.line_no not in known:
+            raise Refused(f"The order has no line {of.line_no}.", field=f"{name}[{i}].line_no")
+
+
+def _check_not_final(order: Order) -> None:
+    if order.progress.status in FINAL:
+        raise Refused(f"Order {order.header.number} is {order.progress.status}; that is final.", status=409)
+
+
+def hold_order(m: HoldOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    order = load_order(rows, m.order_id)
+    _check_not_final(order)
+    if m.reason in order.progress.holds:
+        yield Reply(state_of(order))
+        return
+    yield from grant(order, m, ctx)
+
+
+def release_hold(m: ReleaseHold, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    order = load_order(rows, m.order_id)
+    if m.reason not in order.progress.holds:
+        holds = ", ".join(order.progress.holds) or "none"
+        raise Refused(f"There is no hold '{m.reason}'; the holds are: {holds}.", field="reason", status=409)
+    yield from grant(order, m, ctx)
+
+
+def to_edit(m: EditOrder) -> Needs:
+    yield from to_order(m)
+    yield from _products(m.add)
+
+
+def edit_order(m: EditOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """More of a line becomes a line of its own at the same price, so that frozen shares of discounts stay frozen."""
+    order = load_order(rows, m.order_id)
+    progress, header = order.progress, order.header
+    if m.version is not None and m.version != progress.version:
+        reason = f"The order changed meanwhile: it is {progress.status} at version {progress.version}, not {m.version}."
+        raise Refused(reason, field="version", status=412)
+    _check_not_final(order)
+    if order.all_cancelled:
+        raise Refused(f"Order {header.number} is being cancelled.", status=409)
+    _check_lines(order, m.more, "more")
+    open_shipments = [shipment.seq for shipment in order.shipments if shipment.open]
+    if m.ship_to is not None and open_shipments:
+        raise Refused(
+            f"Shipment {open_shipments[0]} is with the warehouse already: hold the order, change the address when the "
+            "shipment is cancelled, then release the hold.",
+            field="ship_to",
+            status=409,
+        )
+    next_no = 1 + max(line.line_no for line in order.lines)
+    more = [
+        order.line(of.line_no).price.model_copy(
+            update={"line_no": next_no + i, "quantity": of.quantity, "discount": Decimal(0)}
+        )
+        for i, of in enumerate(m.more)
+        if of.quantity
+    ]
+    prices = more + frozen(m.add, rows, next_no + len(more), header.currency)
+    edited = Edited(
+        order_id=order.id,
+        lines=tuple(_line(order.id, price) for price in prices),
+        ship_to=m.ship_to,
+        priority=m.priority,
+        actor=m.actor,
+    )
+    after, asks = react(order, edited)
+    if prices:
+        whole = totals(
+            [line.price for line in after.lines], inclusive=header.prices_include_vat, unit=unit_of(header.currency)
+        )
+        after = replace(after, header=replace(after.header, net=whole.net, vat=whole.vat, gross=whole.gross))
+    after, effects = settle(order, after, asks, edited, ctx)
+    yield from effects
+    yield Reply(state_of(after))
+
+
+def return_goods(m: ReturnGoods, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """A return of the customer; never more than was shipped and is not in another return (I5)."""
+    order = load_order(rows, m.order_id)
+    _check_lines(order, m.lines, "lines")
+    if not any(known.return_id == m.return_id for known in order.returns):
+        if reason := not_returnable(order, m.shipment_id, m.lines):
+            raise Refused(reason, field="lines", status=409)
+        order, effects = settle(order, *react(order, m), m, ctx)
+        yield from effects
+    yield Reply({**state_of(order), "return_id": str(m.return_id)}, 201)
+
+
+def accept_date(m: AcceptDate, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    order = load_order(rows, m.order_id)
+    _check_not_final(order)
+    yield from grant(order, m, ctx)
+
+
+# Catalogue, customers, channels
+
+
+def to_register_products(m: RegisterProducts) -> Needs:
+    return [(Product, product.sku) for product in m.products]
+
+
+def register_products(m: RegisterProducts, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    for product in m.products:
+        yield Product(**product.__dict__)
+    yield Reply({"registered": len(m.products)})
+
+
+def to_register_customers(m: RegisterCustomers) -> Needs:
+    return [(Customer, customer.customer_id) for customer in m.customers]
+
+
+def register_customers(m: RegisterCustomers, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    for customer in m.customers:
+        yield Customer(**customer.__dict__)
+    yield Reply({"registered": len(m.customers)})
+
+
+def to_register_channel(m: RegisterChannel) -> Needs:
+    return [(Channel, m.channel.code)]
+
+
+def register_channel(m: RegisterChannel, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    yield Channel(m.channel.code, m.channel.name)
+    yield Reply({"code": m.channel.code, "name": m.channel.name})

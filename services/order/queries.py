@@ -1,0 +1,233 @@
+"""Reads for screens and the API: plain selects, no locks. Nothing here changes anything."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from pydantic import TypeAdapter
+from sqlalchemy import Table, exists, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.order import tables
+from services.order.quantities import Order
+from services.order.rows import Header, Line, Money, Progress, Return, Shipment, Stock
+from services.order.saga import line_progress
+from services.order.waits import waits, why_not_moving
+from shared.messaging.decision import Row
+
+R = TypeVar("R", bound=Row)
+Item = dict[str, Any]
+_ADAPTERS: Mapping[type[Row], TypeAdapter[Any]] = {
+    kind: TypeAdapter(kind) for kind in (Progress, Header, Line, Stock, Money, Shipment, Return)
+}
+
+
+async def _rows(conn: AsyncConnection, kind: type[R], table: Table, order_id: UUID) -> tuple[R, ...]:
+    query = select(table).where(table.c.order_id == order_id).order_by(*table.primary_key.columns)
+    adapter = _ADAPTERS[kind]
+    return tuple(adapter.validate_python(dict(record)) for record in (await conn.execute(query)).mappings())
+
+
+async def load(conn: AsyncConnection, order_id: UUID) -> Order | None:
+    """The order as the saga sees it."""
+    progress = await _rows(conn, Progress, tables.progress, order_id)
+    if not progress:
+        return None
+    return Order(
+        header=(await _rows(conn, Header, tables.orders, order_id))[0],
+        lines=await _rows(conn, Line, tables.lines, order_id),
+        progress=progress[0],
+        stock=(await _rows(conn, Stock, tables.stock, order_id))[0],
+        money=(await _rows(conn, Money, tables.money, order_id))[0],
+        shipments=await _rows(conn, Shipment, tables.shipments, order_id),
+        returns=await _rows(conn, Return, tables.returns, order_id),
+    )
+
+
+async def order(conn: AsyncConnection, order_id: UUID) -> Item | None:
+    """One order with where its pieces are, its shipments, money and returns as heard, and why it does not move."""
+    found = await load(conn, order_id)
+    return None if found is None else {**describe(found), "history": await history(conn, order_id)}
+
+
+def describe(found: Order) -> Item:
+    header, progress = found.header, found.progress
+    heard = found.money.heard
+    prices = {line.line_no: line.price.model_dump(mode="json") for line in found.lines}
+    return {
+        "id": str(found.id),
+        "number": header.number,
+        "status": progress.status,
+        "version": progress.version,
+        "why_not_moving": why_not_moving(found),
+        "waits": [
+            {"who": wait.who, "why": wait.why, "until": wait.until and wait.until.isoformat()} for wait in waits(found)
+        ],
+        "channel": header.channel,
+        "external_id": header.external_id,
+        "customer_id": header.customer_id,
+        "placed_at": header.placed_at.isoformat(),
+        "currency": header.currency,
+        "prices_include_vat": header.prices_include_vat,
+        "payment_method": header.method,
+        "net": f"{header.net:f}",
+        "vat": f"{header.vat:f}",
+        "gross": f"{header.gross:f}",
+        "due": f"{found.due:f}",
+        "ship_to": header.ship_to.model_dump(mode="json"),
+        "bill_to": header.bill_to.model_dump(mode="json"),
+        "ship_complete": header.ship_complete,
+        "service_level": header.service_level,
+        "priority": header.priority,
+        "holds": list(progress.holds),
+        "reason": progress.reason,
+        "lines": [{**prices[line.line_no], **line.model_dump(mode="json")} for line in line_progress(found)],
+        "shipments": [
+            {
+                "shipment_id": str(row.shipment_id),
+                "seq": row.seq,
+                "warehouse": row.warehouse,
+                "state": "asked" if row.heard is None else row.heard.state,
+                "planned": [{"line_no": no, "quantity": quantity} for no, quantity in row.planned],
+                "lines": [] if row.heard is None else [line.model_dump(mode="json") for line in row.heard.lines],
+                "carrier": "" if row.heard is None else row.heard.carrier,
+                "tracking": "" if row.heard is None else row.heard.tracking,
+                "reason": "" if row.heard is None else row.heard.reason,
+            }
+            for row in found.shipments
+        ],
+        "money": None if heard is None else heard.model_dump(mode="json", exclude={"order_id"}),
+        "returns": [
+            {
+                "return_id": str(row.return_id),
+                "shipment_id": str(row.shipment_id),
+                "state": "asked" if row.heard is None else row.heard.state,
+                "reason": row.reason,
+                "wanted": [{"line_no": no, "quantity": quantity} for no, quantity in row.wanted],
+                "lines": [] if row.heard is None else [line.model_dump(mode="json") for line in row.heard.lines],
+            }
+            for row in found.returns
+        ],
+    }
+
+
+async def history(conn: AsyncConnection, order_id: UUID) -> list[Item]:
+    """Every change of status and every wish: who, what, why, when, caused by which message."""
+    table = tables.history
+    query = select(table).where(table.c.order_id == order_id).order_by(table.c.version)
+    return [
+        {
+            "version": record["version"],
+            "at": record["at"].isoformat(),
+            "before": record["before"],
+            "after": record["after"],
+            "trigger": record["trigger"],
+            "cause": str(record["cause"]),
+            "actor": record["actor"],
+            "note": record["note"],
+        }
+        for record in (await conn.execute(query)).mappings()
+    ]
+
+
+async def id_of(conn: AsyncConnection, number: str) -> UUID | None:
+    found: UUID | None = await conn.scalar(select(tables.orders.c.order_id).where(tables.orders.c.number == number))
+    return found
+
+
+async def orders(
+    conn: AsyncConnection,
+    *,
+    status: str | None = None,
+    channel: str | None = None,
+    customer: str | None = None,
+    sku: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    number: str | None = None,
+    after: tuple[datetime, UUID] | None = None,
+    limit: int = 50,
+) -> Sequence[Item]:
+    """Orders that match, the newest first. `number` finds the beginning of our number or of the channel's."""
+    head, moving = tables.orders, tables.progress
+    query = select(
+        head.c.order_id,
+        head.c.number,
+        head.c.channel,
+        head.c.external_id,
+        head.c.customer_id,
+        head.c.placed_at,
+        head.c.currency,
+        head.c.gross,
+        moving.c.status,
+        moving.c.version,
+        moving.c.holds,
+    ).join(moving, moving.c.order_id == head.c.order_id)
+    if status:
+        query = query.where(moving.c.status == status)
+    if channel:
+        query = query.where(head.c.channel == channel)
+    if customer:
+        query = query.where(head.c.customer_id == customer)
+    if sku:
+        of_order = (tables.lines.c.order_id == head.c.order_id) & (tables.lines.c.sku == sku)
+        query = query.where(exists().where(of_order))
+    if since:
+        query = query.where(head.c.placed_at >= since)
+    if until:
+        query = query.where(head.c.placed_at < until)
+    if number:
+        begins = head.c.number.istartswith(number, autoescape=True)
+        query = query.where(begins | head.c.external_id.istartswith(number, autoescape=True))
+    if after:
+        query = query.where(tuple_(head.c.placed_at, head.c.order_id) < tuple_(*after))
+    query = query.order_by(head.c.placed_at.desc(), head.c.order_id.desc()).limit(limit)
+    return [
+        {
+            "id": str(record["order_id"]),
+            "number": record["number"],
+            "status": record["status"],
+            "version": record["version"],
+            "holds": record["holds"],
+            "channel": record["channel"],
+            "external_id": record["external_id"],
+            "customer_id": record["customer_id"],
+            "placed_at": record["placed_at"].isoformat(),
+            "currency": record["currency"],
+            "gross": f"{record['gross']:f}",
+        }
+        for record in (await conn.execute(query)).mappings()
+    ]
+
+
+async def products(conn: AsyncConnection, *, search: str | None, after: str | None, limit: int) -> Sequence[Item]:
+    table = tables.products
+    query = select(table).order_by(table.c.sku).limit(limit)
+    if search:
+        begins = table.c.sku.istartswith(search, autoescape=True)
+        query = query.where(begins | table.c.name.icontains(search, autoescape=True))
+    if after is not None:
+        query = query.where(table.c.sku > after)
+    return [
+        {**record, "price": f"{record['price']:f}", "vat_rate": f"{record['vat_rate']:f}"}
+        for record in (await conn.execute(query)).mappings()
+    ]
+
+
+async def customers(conn: AsyncConnection, *, search: str | None, after: str | None, limit: int) -> Sequence[Item]:
+    table = tables.customers
+    query = select(table).order_by(table.c.customer_id).limit(limit)
+    if search:
+        begins = table.c.customer_id.istartswith(search, autoescape=True)
+        named = table.c.name.icontains(search, autoescape=True)
+        query = query.where(begins | named | (table.c.email == search))
+    if after is not None:
+        query = query.where(table.c.customer_id > after)
+    return [dict(record) for record in (await conn.execute(query)).mappings()]
+
+
+async def customer(conn: AsyncConnection, customer_id: str) -> Item | None:
+    table = tables.customers
+    record = (await conn.execute(select(table).where(table.c.customer_id == customer_id))).mappings().first()
+    return None if record is None else dict(record)

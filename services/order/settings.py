@@ -1,0 +1,32 @@
+"""Settings of the order service, from the environment (prefix COMPTOIR_)."""
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from services.order.domain import Policy
+from shared.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """How long an order waits, on top of what every service needs."""
+
+    pay_by_card_h: float = Field(24, gt=0, description="hours until an unpaid card order is cancelled")
+    pay_by_transfer_d: float = Field(14, gt=0, description="days until an unpaid bank transfer order is cancelled")
+    pay_by_terms_h: float = Field(1, gt=0, description="hours that a credit check may take")
+    answer_min: float = Field(15, gt=0, description="minutes until an unanswered service is asked again")
+    consent_d: float = Field(7, gt=0, description="days a customer has to agree to a later date")
+    no_consent: Literal["wait", "cancel"] = Field("wait", description="what silence about a later date means")
+
+    def policy(self) -> Policy:
+        return Policy(
+            pay_by={
+                "card": timedelta(hours=self.pay_by_card_h),
+                "bank_transfer": timedelta(days=self.pay_by_transfer_d),
+                "terms": timedelta(hours=self.pay_by_terms_h),
+            },
+            answer=timedelta(minutes=self.answer_min),
+            consent=timedelta(days=self.consent_d),
+            no_consent=self.no_consent,
+        )

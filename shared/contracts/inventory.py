@@ -1,0 +1,267 @@
+"""What inventory obeys and tells: stock per SKU and warehouse, promises to orders, receipts, counts."""
+
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.contracts.message import Command, Event, Internal, Statement, Value
+from shared.contracts.values import MAX_LINES, Code, Count, Money, Sku, Text
+
+
+class Want(Value):
+    """How much of one order line the order wants in all, shipped pieces included. Zero: nothing any more."""
+
+    line_no: int
+    sku: Sku
+    quantity: Count
+
+
+class Limit(Value):
+    """At most this much of the line may be promised at that warehouse: it refused to ship the rest."""
+
+    line_no: int
+    warehouse: Code
+    most: Count
+
+
+class Kept(Value):
+    """So much of the line at that warehouse is in a shipment already: the promise may not fall below it."""
+
+    line_no: int
+    warehouse: Code
+    used: Count
+
+
+class ReserveStock(Command, key="inventory.reserve_stock.v1"):
+    """The whole wish of one order. Safe twice and late: an ask with a version not above the known one is ignored."""
+
+    order_id: UUID
+    version: int
+    placed_at: datetime
+    priority: int = 0  # higher goes first
+    country: str = ""  # where the goods go, for routing
+    wanted: tuple[Want, ...]
+    limits: tuple[Limit, ...] = ()
+    kept: tuple[Kept, ...] = ()
+
+
+class Promise(Value):
+    """What inventory holds, has issued, or has lost for one order line at one warehouse."""
+
+    line_no: int
+    warehouse: Code
+    reserved: Count = 0
+    issued: Count = 0
+    lost: Count = 0
+
+    @property
+    def promised(self) -> int:
+        """Gross: a dispatch never changes it."""
+        return self.reserved + self.issued + self.lost
+
+
+class LineStock(Value):
+    """What of one line is not promised, and why. `promised_on`: the day from which it should be there."""
+
+    line_no: int
+    backordered: Count = 0
+    promised_on: date | None = None
+    rejected: Count = 0
+    reason: Text = ""
+
+
+class StockStatement(Statement):
+    """All that inventory holds for one order. `answers`: the version of the newest ReserveStock it knows."""
+
+    answers: int
+    promises: tuple[Promise, ...] = ()
+    lines: tuple[LineStock, ...] = ()  # only lines with something backordered or rejected
+
+
+class StockReserved(StockStatement, key="inventory.stock_reserved.v1"):
+    """Everything wanted is promised."""
+
+
+class StockBackordered(StockStatement, key="inventory.stock_backordered.v1"):
+    """Something waits for stock; the statement says what and from which day it is promised."""
+
+
+class StockRejected(StockStatement, key="inventory.stock_rejected.v1"):
+    """Something cannot be had: the SKU is unknown, or sold out and not backorderable."""
+
+
+class StockReleased(StockStatement, key="inventory.stock_released.v1"):
+    """Nothing is held for the order any more."""
+
+
+class StockIssued(StockStatement, key="inventory.stock_issued.v1"):
+    """Goods left the shelf with a shipment."""
+
+
+class RegisterItems(Command, key="inventory.register_items.v1"):
+    """Creates or changes SKUs. An item that is not stocked (postage, services) can always be promised."""
+
+    items: Annotated[tuple["Item", ...], Field(min_length=1, max_length=MAX_LINES)]
+
+    @property
+    def subject(self) -> str:
+        return self.items[0].sku
+
+
+class Item(Value):
+    """What inventory must know of a SKU."""
+
+    sku: Sku
+    name: Text = ""
+    stocked: bool = True
+    backorderable: bool = True
+    lead_days: Count = 14  # used for the promise when no receipt is expected
+
+
+class RegisterWarehouse(Command, key="inventory.register_warehouse.v1"):
+    """Creates or changes a warehouse. `rank`: lower is preferred when nothing else decides."""
+
+    code: Code
+    name: Text = ""
+    country: str = ""
+    rank: int = 100
+
+    @property
+    def subject(self) -> str:
+        return self.code
+
+
+class StockLine(Value):
+    """A quantity of one SKU. `bin` names the shelf, for pick lists."""
+
+    sku: Sku
+    quantity: int
+    unit_cost: Money | None = None
+
+
+class ReceiveStock(Command, key="inventory.receive_stock.v1"):
+    """Goods came in. They serve the backorder queue of their SKUs first (R-26). `reference`: the delivery."""
+
+    warehouse: Code
+    reference: Code
+    lines: Annotated[tuple[StockLine, ...], Field(min_length=1, max_length=MAX_LINES)]  # quantities > 0
+    actor: str = ""
+
+    @property
+    def subject(self) -> str:
+        return self.reference
+
+
+class AdjustStock(Command, key="inventory.adjust_stock.v1"):
+    """Corrects stock on hand by a difference, with a reason and a person (R-27)."""
+
+    warehouse: Code
+    reference: Code
+    reason: Code
+    lines: Annotated[tuple[StockLine, ...], Field(min_length=1, max_length=MAX_LINES)]  # quantities of either sign
+    quarantined: bool = False  # the difference is of quarantined stock, not of sellable stock
+    actor: str = ""
+
+    @property
+    def subject(self) -> str:
+        return self.reference
+
+
+class CountStock(Command, key="inventory.count_stock.v1"):
+    """What was really on the shelf. A shortfall takes back the youngest promises that are not in a shipment (R-31)."""
+
+    warehouse: Code
+    reference: Code
+    sku: Sku
+    counted: Count
+    orders: Annotated[tuple[UUID, ...], Field(max_length=MAX_LINES)] = ()
+    """Orders that may lose a promise if too little was found. Without them inventory looks up the youngest holders."""
+    actor: str = ""
+
+    @property
+    def subject(self) -> str:
+        return self.reference
+
+
+class FindHolders(Internal, key="inventory.find_holders.v1"):
+    """A look-up that is wanted: a count found too little, so whose promises of this stock are the youngest?"""
+
+    warehouse: Code
+    reference: Code
+    sku: Sku
+    counted: Count
+    actor: str = ""
+    attempt: int = 1
+
+    @property
+    def subject(self) -> str:
+        return self.reference
+
+
+class HoldersFound(Internal, key="inventory.holders_found.v1"):
+    """The count once more, with the orders that may lose a promise; their rows can be locked now."""
+
+    warehouse: Code
+    reference: Code
+    sku: Sku
+    counted: Count
+    orders: tuple[UUID, ...] = ()
+    actor: str = ""
+    attempt: int = 1
+
+    @property
+    def subject(self) -> str:
+        return self.reference
+
+
+class ExpectReceipt(Command, key="inventory.expect_receipt.v1"):
+    """A purchase order line: so much of a SKU should come on that day. Sent again with 0 it is called off."""
+
+    warehouse: Code
+    reference: Code
+    sku: Sku
+    quantity: Count
+    expected_on: date
+
+    @property
+    def subject(self) -> str:
+        return self.reference
+
+
+class ServeQueue(Internal, key="inventory.serve_queue.v1"):
+    """Stock of a SKU became free: give it to the orders that wait, the oldest first.
+
+    `page`: the part of the queue that is looked at; `after`: its entries up to this place have been looked at.
+    """
+
+    sku: Sku
+    page: str = ""
+    after: str = ""
+
+    @property
+    def subject(self) -> str:
+        return self.sku
+
+
+class PromiseDue(Internal, key="inventory.promise_due.v1"):
+    """The promised day of a backorder came. If it still waits, a new day is promised."""
+
+    order_id: UUID
+    skus: tuple[Sku, ...]
+
+
+class StockChanged(Event, key="inventory.stock_changed.v1"):
+    """Stock on hand was received, adjusted or counted; channels may offer another quantity now."""
+
+    sku: Sku
+    warehouse: Code
+    on_hand: int
+    available: int
+    quantity: int
+    reason: Code
+
+    @property
+    def subject(self) -> str:
+        return self.sku

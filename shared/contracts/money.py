@@ -1,0 +1,228 @@
+"""The only arithmetic of money in the suite: EN 16931 (R-02..R-08), and parts that always sum to the whole.
+
+Every amount of a part (one shipment of an order, one return of an invoice) is the difference of two cumulative
+amounts, so that the last part closes to the cent whatever the parts were.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+from functools import cache
+
+from shared.contracts.values import PriceLine
+
+ZERO = Decimal("0.00")
+HUNDRED = Decimal(100)
+NO_MINOR_UNIT = frozenset(
+    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF"}
+    | {"XOF", "XPF"}
+)
+
+
+@cache
+def unit_of(currency: str) -> Decimal:
+    """The smallest amount of a currency (ISO 4217 exponent); 0.01 for nearly all."""
+    if currency in NO_MINOR_UNIT:
+        return Decimal(1)
+    if currency in {"CLF", "UYW"}:
+        return Decimal("0.0001")
+    return Decimal("0.001") if currency in {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"} else Decimal("0.01")
+
+
+def rounded(amount: Decimal, unit: Decimal = Decimal("0.01")) -> Decimal:
+    """Half away from zero, so that rounding a credit mirrors rounding an invoice (R-02)."""
+    return amount.quantize(unit, rounding=ROUND_HALF_UP) + 0  # + 0: nobody wants to read "-0.00"
+
+
+def allocate(total: Decimal, weights: Sequence[Decimal], unit: Decimal = Decimal("0.01")) -> list[Decimal]:
+    """Spreads `total` over the weights by largest remainder; the parts sum to it exactly, and mirror under a sign.
+
+    Every part is within one unit of its exact share. Ties go to the earlier part. All weights zero: everything goes
+    to the first. The total must be a multiple of the unit, or no parts could sum to it.
+    """
+    if total % unit:
+        raise ValueError(f"{total} is not a multiple of {unit}")
+    if not weights:
+        if total:
+            raise ValueError(f"nothing to spread {total} over")
+        return []
+    whole = sum(weights, Decimal(0))
+    if whole == 0:
+        return [total, *[unit * 0] * (len(weights) - 1)]
+    exact = [total * weight / whole for weight in weights]
+    parts = [share.quantize(unit, rounding=ROUND_DOWN) + 0 for share in exact]
+    left = int(((total - sum(parts, Decimal(0))) / unit).to_integral_value())
+    step = unit if left > 0 else -unit
+    # Signed on purpose: among weights of both signs only a remainder in the direction of the step may take it.
+    by_remainder = sorted(range(len(parts)), key=lambda i: (-(exact[i] - parts[i]) * step, i))
+    for i in by_remainder[: abs(left)]:
+        parts[i] += step
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """So many pieces of one line worth `amount` together, net or gross as the prices are."""
+
+    line_no: int
+    quantity: int
+    amount: Decimal
+    category: str
+    rate: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class LineTotal:
+    """One line of a document. `amount` is in the mode of the prices, `net` always without VAT."""
+
+    line_no: int
+    quantity: int
+    amount: Decimal
+    net: Decimal
+    category: str
+    rate: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class VatGroup:
+    """One line of the VAT breakdown (R-04): base net, VAT on it."""
+
+    category: str
+    rate: Decimal
+    base: Decimal
+    vat: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A document's figures: net = Σ lines = Σ bases, vat = Σ groups, gross = net + vat."""
+
+    lines: tuple[LineTotal, ...]
+    groups: tuple[VatGroup, ...]
+    net: Decimal
+    vat: Decimal
+    gross: Decimal
+
+
+def line_amount(line: PriceLine, unit: Decimal = Decimal("0.01")) -> Decimal:
+    """The whole line as priced: round(quantity x price - discount) (R-03)."""
+    return rounded(line.quantity * line.unit_price - line.discount, unit)
+
+
+def pieces_of(lines: Iterable[PriceLine], unit: Decimal = Decimal("0.01")) -> list[Piece]:
+    return [
+        Piece(line.line_no, line.quantity, line_amount(line, unit), line.vat_category, line.vat_rate) for line in lines
+    ]
+
+
+def part(
+    pieces: Iterable[Piece],
+    before: Mapping[int, int],
+    after: Mapping[int, int],
+    *,
+    inclusive: bool,
+    unit: Decimal = Decimal("0.01"),
+    closing: Mapping[tuple[str, Decimal], Decimal] | None = None,
+) -> Totals:
+    """The document for the pieces between two cumulative quantities per line number.
+
+    Whatever the cuts, the parts of a whole sum to it: the amount of every line, and base, VAT and gross of every
+    group. With inclusive prices a line's `net` is this document's spread of the group's base (R-05): it sums within
+    the document, and may differ by a unit from the same line's net in a document cut otherwise.
+    `closing`: VAT per (category, rate) of the whole, for credits of an invoice whose own VAT was a difference already.
+    """
+    pieces = list(pieces)
+    if strangers := {no for no, last in after.items() if last != before.get(no, 0)} - {p.line_no for p in pieces}:
+        raise ValueError(f"no such lines: {sorted(strangers)}")
+    zero = unit * 0
+    lines: list[tuple[Piece, int, Decimal]] = []
+    groups: dict[tuple[str, Decimal], list[tuple[Decimal, Decimal, Decimal]]] = {}
+    for piece in pieces:
+        first, last = before.get(piece.line_no, 0), after.get(piece.line_no, 0)
+        if not 0 <= first <= last <= piece.quantity:
+            raise ValueError(f"line {piece.line_no}: {first} to {last} of {piece.quantity} pieces is not a part")
+        earlier = _share(piece, first, unit)
+        later = _share(piece, last, unit)
+        groups.setdefault((piece.category, piece.rate), []).append((earlier, later, piece.amount))
+        if last > first:
+            lines.append((piece, last - first, later - earlier))
+    nets: dict[int, Decimal] = {}
+    breakdown: list[VatGroup] = []
+    for (category, rate), amounts in groups.items():
+        of_group = [line for line in lines if (line[0].category, line[0].rate) == (category, rate)]
+        if not of_group:
+            continue
+        earlier, later, whole = (sum((a[i] for a in amounts), zero) for i in range(3))
+        cap = None if closing is None else closing.get((category, rate), zero)
+        if cap is not None and all(a[1] == a[2] for a in amounts):
+            vat = cap  # the last credit closes, whatever the rate says
+        else:
+            vat = _vat(later, whole, rate, inclusive, unit, cap)
+        if cap is not None and all(a[0] == a[2] for a in amounts):
+            vat -= cap  # only pieces worth nothing are left
+        else:
+            vat -= _vat(earlier, whole, rate, inclusive, unit, cap)
+        base = later - earlier - vat if inclusive else later - earlier
+        shares = (
+            allocate(base, [amount for _, _, amount in of_group], unit) if inclusive else [a for _, _, a in of_group]
+        )
+        nets.update({piece.line_no: net for (piece, _, _), net in zip(of_group, shares, strict=True)})
+        breakdown.append(VatGroup(category, rate, base, vat))
+    net = sum((group.base for group in breakdown), zero)
+    vat = sum((group.vat for group in breakdown), zero)
+    return Totals(
+        tuple(
+            LineTotal(piece.line_no, quantity, amount, nets[piece.line_no], piece.category, piece.rate)
+            for piece, quantity, amount in lines
+        ),
+        tuple(breakdown),
+        net,
+        vat,
+        net + vat,
+    )
+
+
+def totals(
+    lines: Iterable[PriceLine],
+    quantities: Mapping[int, int] | None = None,
+    *,
+    inclusive: bool,
+    unit: Decimal = Decimal("0.01"),
+) -> Totals:
+    """What so many pieces of each line cost in all; all of them when no quantities are given."""
+    lines = list(lines)
+    wanted = {line.line_no: line.quantity for line in lines} if quantities is None else quantities
+    return part(pieces_of(lines, unit), {}, wanted, inclusive=inclusive, unit=unit)
+
+
+def credit(
+    invoice: Totals,
+    before: Mapping[int, int],
+    after: Mapping[int, int],
+    *,
+    inclusive: bool,
+    unit: Decimal = Decimal("0.01"),
+) -> Totals:
+    """The credit note for pieces of an invoice, between two cumulative credited quantities (R-08)."""
+    pieces = [Piece(line.line_no, line.quantity, line.amount, line.category, line.rate) for line in invoice.lines]
+    closing = {(group.category, group.rate): group.vat for group in invoice.groups}
+    return part(pieces, before, after, inclusive=inclusive, unit=unit, closing=closing)
+
+
+def _share(piece: Piece, quantity: int, unit: Decimal) -> Decimal:
+    if quantity == 0:
+        return unit * 0
+    return piece.amount if quantity == piece.quantity else rounded(piece.amount * quantity / piece.quantity, unit)
+
+
+def _vat(
+    amount: Decimal, whole: Decimal, rate: Decimal, inclusive: bool, unit: Decimal, cap: Decimal | None
+) -> Decimal:
+    """VAT on the cumulative `amount` of a group; `cap` is what the whole really carries, which a credit must meet.
+
+    The invoice's own VAT may be a unit off its rate, being a difference itself; then the last credit is too.
+    """
+    vat = rounded(amount * rate / (HUNDRED + rate) if inclusive else amount * rate / HUNDRED, unit)
+    if cap is None or not (0 <= amount <= whole or whole <= amount <= 0):
+        return vat  # lines of both signs in one group have no order to keep
+    return min(vat, cap) if whole >= 0 else max(vat, cap)

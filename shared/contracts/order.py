@@ -1,0 +1,269 @@
+"""What order obeys and tells: placing, cancelling, holding, editing, returning; and where the order is."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.contracts.message import Command, Internal, Statement, Value
+from shared.contracts.values import (
+    MAX_LINES,
+    Address,
+    Code,
+    Count,
+    LineKind,
+    LineQuantity,
+    Money,
+    PaymentMethod,
+    Positive,
+    Sku,
+    Text,
+)
+
+OrderStatus = Literal[
+    "awaiting_stock",
+    "backordered",
+    "awaiting_payment",
+    "in_fulfilment",
+    "held",
+    "cancelling",
+    "cancelled",
+    "shipped",
+    "delivered",
+    "completed",
+]
+FINAL: frozenset[str] = frozenset({"cancelled", "completed"})
+
+
+class NewLine(Value):
+    """One line as the channel sends it. What is None is taken from the catalogue and frozen (R-09)."""
+
+    sku: Sku
+    quantity: Positive
+    unit_price: Money | None = None
+    discount: Money = Decimal(0)
+    text: Text | None = None
+    kind: LineKind | None = None
+    vat_category: str | None = None
+    vat_rate: Money | None = None
+
+
+class PlaceOrder(Command, key="order.place_order.v1"):
+    """A new order. Its id is chosen by the sender, so that sending it again cannot make a second one.
+
+    `external_id` is unique per channel (I11): another order id with a known one is refused.
+    `discount` is an order-level discount, allocated to the lines once and frozen (R-07).
+    """
+
+    order_id: UUID
+    channel: Code = "web"
+    external_id: str = ""
+    customer_id: str = ""
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "EUR"
+    prices_include_vat: bool = False
+    payment_method: PaymentMethod = "card"
+    payment_token: str = ""
+    ship_to: Address = Address()
+    bill_to: Address | None = None
+    lines: Annotated[tuple[NewLine, ...], Field(min_length=1, max_length=MAX_LINES)]
+    discount: Money = Decimal(0)
+    ship_complete: bool = False
+    priority: int = 0
+    service_level: Code = "standard"
+    placed_at: datetime | None = None  # imports only; now, when it is missing
+    hold: Text = ""  # placed and held for this reason, for example a check by staff
+    actor: str = ""
+
+
+class CancelOrder(Command, key="order.cancel_order.v1"):
+    """Cancels what is not out. No lines: everything; else so many more pieces of these lines."""
+
+    order_id: UUID
+    lines: tuple[LineQuantity, ...] = ()
+    reason: Text = ""
+    actor: str = ""
+
+
+class HoldOrder(Command, key="order.hold_order.v1"):
+    """Stops the order before its next step and pulls back what is not out. Several holds may stand at once."""
+
+    order_id: UUID
+    reason: Annotated[str, Field(min_length=1, max_length=200)]
+    actor: str = ""
+
+
+class ReleaseHold(Command, key="order.release_hold.v1"):
+    """Takes one hold away."""
+
+    order_id: UUID
+    reason: Annotated[str, Field(min_length=1, max_length=200)]
+    note: Text = ""
+    actor: str = ""
+
+
+class EditOrder(Command, key="order.edit_order.v1"):
+    """More of a line, new lines, or another address. Less of a line is a cancellation. `version`: If-Match."""
+
+    order_id: UUID
+    version: int | None = None
+    more: tuple[LineQuantity, ...] = ()
+    add: tuple[NewLine, ...] = ()
+    ship_to: Address | None = None
+    priority: int | None = None
+    actor: str = ""
+
+
+class ReturnGoods(Command, key="order.return_goods.v1"):
+    """The customer sends back pieces of one shipment. The return id is chosen by the sender."""
+
+    order_id: UUID
+    return_id: UUID
+    shipment_id: UUID
+    lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1, max_length=MAX_LINES)]
+    reason: Text = ""
+    actor: str = ""
+
+
+class AcceptDate(Command, key="order.accept_date.v1"):
+    """The customer accepts the newest promised date of the backordered part."""
+
+    order_id: UUID
+    actor: str = ""
+
+
+class LineProgress(Value):
+    """Where the pieces of one line are. ordered = cancelled + waiting + backordered + reserved + released + shipped."""
+
+    line_no: int
+    sku: Sku
+    ordered: Count
+    cancelled: Count = 0
+    waiting: Count = 0
+    backordered: Count = 0
+    reserved: Count = 0
+    released: Count = 0
+    shipped: Count = 0
+    returned: Count = 0
+    promised_on: date | None = None
+
+
+class OrderStatement(Statement):
+    """The whole order as others may see it."""
+
+    number: str
+    status: OrderStatus
+    customer_id: str = ""
+    channel: str = ""
+    lines: tuple[LineProgress, ...] = ()
+    reason: Text = ""
+
+
+class OrderPlaced(OrderStatement, key="order.order_placed.v1"):
+    """Stored, and its saga has begun."""
+
+
+class OrderHeld(OrderStatement, key="order.order_held.v1"):
+    """A hold was set; `reason` says which."""
+
+
+class OrderReleased(OrderStatement, key="order.order_released.v1"):
+    """The last hold is gone."""
+
+
+class OrderConfirmed(OrderStatement, key="order.order_confirmed.v1"):
+    """Money is secured and stock has answered: from here outsiders may be told (M-05)."""
+
+
+class CancellationRefused(OrderStatement, key="order.cancellation_refused.v1"):
+    """Part of what should be cancelled was out already; a return is the way back."""
+
+
+class OrderExpired(OrderStatement, key="order.order_expired.v1"):
+    """Not paid in time: what is not out is being cancelled."""
+
+
+class OrderCancelled(OrderStatement, key="order.order_cancelled.v1"):
+    """Everything is cancelled and all is quiet. Final."""
+
+
+class OrderCompleted(OrderStatement, key="order.order_completed.v1"):
+    """Everything is delivered and settled. Final."""
+
+
+# Timers
+
+
+class PayByDue(Internal, key="order.pay_by_due.v1"):
+    """The customer had until now to pay."""
+
+    order_id: UUID
+
+
+class ConsentDue(Internal, key="order.consent_due.v1"):
+    """The customer had until now to accept a later date."""
+
+    order_id: UUID
+
+
+class AnswerDue(Internal, key="order.answer_due.v1"):
+    """A participant should have answered by now: alarm, and the same asks again."""
+
+    order_id: UUID
+
+
+# Catalogue and customers, over HTTP and imports
+
+
+class Product(Value):
+    sku: Sku
+    name: Text = ""
+    category: str = ""
+    brand: str = ""
+    kind: LineKind = "goods"
+    price: Money = Decimal(0)
+    vat_category: str = "S"
+    vat_rate: Money = Decimal(0)
+
+
+class RegisterProducts(Command, key="order.register_products.v1"):
+    """Creates or changes products. Orders keep what they were placed with."""
+
+    products: Annotated[tuple[Product, ...], Field(min_length=1, max_length=MAX_LINES)]
+
+    @property
+    def subject(self) -> str:
+        return self.products[0].sku
+
+
+class Customer(Value):
+    customer_id: Code
+    name: Text = ""
+    email: str = ""
+    addresses: tuple[Address, ...] = ()
+
+
+class RegisterCustomers(Command, key="order.register_customers.v1"):
+    """Creates or changes customers."""
+
+    customers: Annotated[tuple[Customer, ...], Field(min_length=1, max_length=MAX_LINES)]
+
+    @property
+    def subject(self) -> str:
+        return self.customers[0].customer_id
+
+
+class Channel(Value):
+    code: Code
+    name: Text = ""
+
+
+class RegisterChannel(Command, key="order.register_channel.v1"):
+    """Creates or changes a sales channel."""
+
+    channel: Channel
+
+    @property
+    def subject(self) -> str:
+        return self.channel.code

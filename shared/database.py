@@ -1,0 +1,74 @@
+"""What every service says the same way to PostgreSQL, the only database there is."""
+
+from typing import Final
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+NAMING: Final[dict[str, str]] = {
+    "pk": "pk_%(table_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+}
+"""Names of constraints, so that a migration can name what an earlier one made and an error says which rule broke."""
+
+LIMITS: Final[dict[str, str]] = {
+    "statement_timeout": "10s",
+    "lock_timeout": "3s",
+    "idle_in_transaction_session_timeout": "30s",
+}
+"""What ends a statement or transaction that hangs, so that no order waits behind it for ever (fault F26)."""
+
+GENERIC_PLANS: Final[dict[str, str]] = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+"""Every statement of a unit of work goes by key: a plan made while a table was empty must still be right later."""
+
+CONNECT_WITHIN_S: Final = 10.0
+ANSWER_WITHIN_S: Final = 30.0
+"""A statement whose answer never comes (a cut network) fails after this; the server's own limits are shorter."""
+
+
+def normalised(url: str) -> URL:
+    """The same database through asyncpg. Takes postgres://, postgresql:// and any postgresql+driver://."""
+    parsed = make_url(url)
+    if parsed.drivername.partition("+")[0] not in ("postgres", "postgresql"):
+        raise ValueError(f"not a PostgreSQL URL: {parsed.render_as_string(hide_password=True)}")
+    return parsed.set(drivername="postgresql+asyncpg")
+
+
+def with_database(url: str | URL, name: str) -> URL:
+    """The same server and user, another database."""
+    return normalised(_text(url)).set(database=name)
+
+
+def reading_engine(url: str | URL, *, name: str = "comptoir-reads", size: int = 5) -> AsyncEngine:
+    """For screens and APIs: the planner's defaults, every transaction read-only, a lost connection found by a ping."""
+    return create_async_engine(
+        normalised(_text(url)),
+        pool_size=size,
+        max_overflow=size,
+        pool_timeout=2.0,
+        pool_pre_ping=True,
+        pool_recycle=900,
+        connect_args={
+            "timeout": CONNECT_WITHIN_S,
+            "command_timeout": ANSWER_WITHIN_S,
+            "server_settings": {
+                **LIMITS,
+                "application_name": name,
+                "timezone": "UTC",
+                "default_transaction_read_only": "on",
+            },
+        },
+    )
+
+
+def _text(url: str | URL) -> str:
+    return url if isinstance(url, str) else url.render_as_string(hide_password=False)

@@ -1,0 +1,311 @@
+"""What every service's HTTP API does the same way: idempotent writes, problem+json, keyset pages, health, metrics."""
+
+import asyncio
+import base64
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Annotated, Any
+from uuid import UUID, uuid5
+
+from fastapi import Depends, FastAPI, Header, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.contracts.message import Message as Contract
+from shared.messaging.decision import Reply
+from shared.messaging.desk import Desk
+
+PROBLEM = "application/problem+json"
+KEYS = UUID("5b2a0a3e-7f0e-5c0b-9f43-6b1c5a7d0f11")  # the namespace of request ids
+MAX_BODY = 4 * 1024 * 1024
+"""Bytes of a request body; an import of 1,000 orders fits."""
+
+MAX_ERRORS = 100
+"""Errors that one answer lists; the first ones say enough."""
+
+Item = dict[str, Any]
+
+
+class NotFound(Exception):
+    """No such thing: 404."""
+
+    def __init__(self, what: str, key: object) -> None:
+        super().__init__(f"no {what} {key}")
+
+
+def problem(status: int, title: str, errors: Sequence[dict[str, str]] = (), **more: Any) -> JSONResponse:
+    """An RFC 9457 answer: says what is wrong and where, and nothing of our insides."""
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status}
+    if errors:
+        body["errors"] = list(errors)
+    return JSONResponse(
+        body | more, status, media_type=PROBLEM, headers={"Retry-After": "1"} if status == 503 else None
+    )
+
+
+def wrong(field: str, message: str) -> dict[str, str]:
+    """One error of a problem: the field as a path, and as the JSON pointer that RFC 9457 shows."""
+    return {"field": field, "pointer": "#/" + re.sub(r"[.\[\]/]+", "/", field).strip("/"), "message": message}
+
+
+def answered(reply: Reply) -> JSONResponse:
+    """A decision's reply as a response."""
+    if reply.status < 400:
+        return JSONResponse(jsonable(reply.body), reply.status)
+    title = str(reply.body.get("title", "the request failed"))
+    field = reply.body.get("field")
+    return problem(reply.status, title, [wrong(field, title)] if field else ())
+
+
+def jsonable(body: Any) -> Any:
+    return json.loads(json.dumps(body, default=str))
+
+
+class Asker:
+    """Puts requests on the service's desk and waits for their commit."""
+
+    def __init__(self, desk: Desk, key: str, actor: str, traceparent: str, client: str) -> None:
+        self.desk, self.key, self.actor, self.traceparent = desk, key, actor, traceparent
+        self.key_id = uuid5(KEYS, f"{desk.unit.service}:{client}:{key}") if key else desk.unit.new_id()
+
+    async def __call__(self, message: Contract) -> Response:
+        return answered(await self.reply(message))
+
+    async def reply(self, message: Contract) -> Reply:
+        return await self.desk.ask(message, id=self.key_id, actor=self.actor, traceparent=self.traceparent)
+
+    async def each(self, messages: Sequence[Contract]) -> list[Item]:
+        """Many requests under one key; each has its own outcome, and a repeat answers each as before."""
+        asked = [
+            self.desk.ask(m, id=uuid5(self.key_id, str(i)), actor=self.actor, traceparent=self.traceparent)
+            for i, m in enumerate(messages)
+        ]
+        return [{"status": r.status, "body": jsonable(r.body)} for r in await asyncio.gather(*asked)]
+
+
+def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.running.desk
+    return desk
+
+
+def _asker(
+    request: Request,
+    idempotency_key: Annotated[
+        str, Header(min_length=1, max_length=255, description="Makes repeating the request safe: same key, same answer")
+    ],
+    x_actor: Annotated[str, Header(max_length=200)] = "",
+    traceparent: Annotated[str, Header(max_length=100)] = "",
+) -> Asker:
+    return Asker(_desk(request), f"{request.method} {request.url.path} {idempotency_key}", x_actor, traceparent, "")
+
+
+def _teller(
+    request: Request,
+    idempotency_key: Annotated[str, Header(max_length=255)] = "",
+    x_actor: Annotated[str, Header(max_length=200)] = "",
+    traceparent: Annotated[str, Header(max_length=100)] = "",
+) -> Asker:
+    key = f"{request.method} {request.url.path} {idempotency_key}" if idempotency_key else ""
+    return Asker(_desk(request), key, x_actor, traceparent, "")
+
+
+async def _reader(request: Request) -> AsyncIterator[AsyncConnection]:
+    async with request.app.state.running.reads.connect() as connection:
+        yield connection
+
+
+Ask = Annotated[Asker, Depends(_asker)]
+"""Writes that create or move money or stock: the header Idempotency-Key is required."""
+Tell = Annotated[Asker, Depends(_teller)]
+"""Writes that are idempotent by nature."""
+Reader = Annotated[AsyncConnection, Depends(_reader, scope="function")]
+"""A read-only connection, given back before the answer leaves."""
+
+
+def no_cursor() -> RequestValidationError:
+    """What `after` says is no cursor of this list."""
+    return RequestValidationError(
+        [{"type": "value_error", "loc": ("query", "after"), "msg": "not a cursor of this list"}]
+    )
+
+
+class Page:
+    """Keyset paging: `after` is the cursor that the previous page gave."""
+
+    def __init__(
+        self,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        after: Annotated[str | None, Query(max_length=500, description="`next` of the previous page")] = None,
+    ) -> None:
+        self.limit = limit
+        self.cursor = after
+        self.after: list[Any] | None = None
+        if after:
+            try:
+                decoded = json.loads(base64.urlsafe_b64decode(after.encode() + b"=="))
+            except (ValueError, RecursionError):
+                raise no_cursor() from None
+            if not isinstance(decoded, list):
+                raise no_cursor()
+            self.after = decoded
+
+
+Paging = Annotated[Page, Depends(Page)]
+
+
+def page_of(rows: Sequence[Any], paging: Page, key: Callable[[Any], Sequence[Any]]) -> Item:
+    """{"items", "next"}: ask the query for `paging.limit + 1` rows; the extra one only says that there is more.
+
+    `key` gives a row's sort values; the next query gets them as the list `paging.after`.
+    """
+    items = list(rows[: paging.limit])
+    next_ = None
+    if len(rows) > paging.limit:
+        text = json.dumps([str(part) for part in key(items[-1])])
+        next_ = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return {"items": items, "next": next_}
+
+
+class BodyLimit:
+    """Refuses bodies above the limit without reading them. Plain ASGI, so that a disconnect is still seen."""
+
+    def __init__(self, app: ASGIApp, limit: int = MAX_BODY) -> None:
+        self.app, self.limit = app, limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > self.limit:
+            await problem(413, f"the body may have at most {self.limit} bytes")(scope, receive, send)
+            return
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self.limit:
+                raise HTTPException(413, f"the body may have at most {self.limit} bytes")
+            return message
+
+        await self.app(scope, counted, send)
+
+
+def located(loc: tuple[str | int, ...], message: str) -> dict[str, str]:
+    """Where a request is wrong. Fields of the body are named as they are, others with the place that they came in."""
+    place, *path = loc
+    if place != "body":
+        return {"field": ".".join(map(str, loc)), "in": str(place), "message": message}
+    return wrong(".".join(map(str, path)), message)
+
+
+def add_problems(app: FastAPI) -> None:
+    """Every error leaves as problem+json; what we did not expect says nothing of our insides."""
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        found = error.errors()
+        if any(e["type"] == "json_invalid" for e in found):
+            return problem(400, "the body is not JSON")
+        errors = [located(tuple(e["loc"]), str(e["msg"])) for e in found[:MAX_ERRORS]]
+        missing_key = any(e["field"].endswith("idempotency-key") for e in errors)
+        title = "the header Idempotency-Key is missing" if missing_key else "the request is not valid"
+        return problem(400 if missing_key else 422, title, errors)
+
+    @app.exception_handler(NotFound)
+    async def not_found(request: Request, error: NotFound) -> JSONResponse:
+        return problem(404, str(error))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        answer = problem(error.status_code, str(error.detail))
+        answer.headers.update(error.headers or {})
+        return answer
+
+    async def away(request: Request, error: Exception) -> JSONResponse:
+        return problem(503, "the database does not answer now")
+
+    for kind in (DBAPIError, PoolTimeout, ConnectionError):
+        app.add_exception_handler(kind, away)
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        return problem(500, "the request failed")
+
+
+FAULT = {
+    "type": "object",
+    "required": ["field", "message"],
+    "properties": {
+        "field": {"type": "string", "examples": ["lines.0.quantity"]},
+        "pointer": {"type": "string", "description": "of a field of the body", "examples": ["#/lines/0/quantity"]},
+        "in": {"type": "string", "description": "of what is not in the body", "enum": ["query", "path", "header"]},
+        "message": {"type": "string"},
+    },
+}
+PROBLEM_SCHEMA = {
+    "title": "Problem",
+    "description": "What is wrong and where (RFC 9457)",
+    "type": "object",
+    "required": ["type", "title", "status"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string", "description": "one sentence for people"},
+        "status": {"type": "integer"},
+        "errors": {"type": "array", "items": FAULT},
+    },
+}
+MEANINGS = {
+    400: "The request cannot be read, or lacks its Idempotency-Key",
+    404: "There is no such thing",
+    409: "What is there does not allow it, or the same request is still in flight",
+    413: "The body is too large",
+    422: "The request is not valid; or its Idempotency-Key was used for another one",
+    503: "The database does not answer now; try again",
+}
+
+
+def document(app: FastAPI) -> None:
+    """Every operation's OpenAPI says how it refuses: always with a problem."""
+    made = app.openapi
+
+    def openapi() -> Item:
+        if app.openapi_schema is None:
+            described = made()
+            schemas = described.setdefault("components", {}).setdefault("schemas", {})
+            schemas["Problem"] = PROBLEM_SCHEMA
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+            for path, methods in described["paths"].items():
+                for method, operation in methods.items():
+                    add_refusals(path, method, operation)
+        return app.openapi_schema or made()
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def add_refusals(path: str, method: str, operation: Item) -> None:
+    if path.startswith("/health/"):
+        return
+    refused = {"content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    answers: Item = operation["responses"]
+    takes_body = method in ("post", "put", "patch")
+    possible = [503]
+    possible += [400, 404, 409, 413] if takes_body else [404] if "{" in path else []
+    possible += [422] if takes_body or operation.get("parameters") else []
+    for status in possible:
+        answers.setdefault(str(status), {"description": MEANINGS[status]})
+    for code, answer in answers.items():
+        if code == "422":
+            answer["description"] = MEANINGS[422]
+        if code >= "4":
+            answer.update(refused)
+    operation["responses"] = dict(sorted(answers.items()))

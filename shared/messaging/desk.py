@@ -1,0 +1,156 @@
+"""The desk: takes whatever has arrived, has it decided as one unit, and hands on what was committed."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from hashlib import sha256
+from uuid import UUID
+
+import structlog
+
+from shared.contracts.message import Message
+from shared.failpoints import failpoint
+from shared.messaging.decision import Reply
+from shared.messaging.envelope import envelope
+from shared.messaging.unit import Arrival, Outcome, Unit
+
+log = structlog.get_logger("comptoir.desk")
+
+MAX_BATCH = 256
+"""Events of one unit of work; whole arrivals are taken, so a unit may exceed it by one packet."""
+
+
+class Desk:
+    """One unit of work at a time. At low load a batch is one message; under load the cost per message falls."""
+
+    def __init__(self, unit: Unit, committed: Callable[[Outcome], None], *, max_batch: int = MAX_BATCH) -> None:
+        self.unit, self.committed, self.max_batch = unit, committed, max_batch
+        self.waiting: deque[Arrival] = deque()
+        self.wake = asyncio.Event()
+        self.asked: set[UUID] = set()
+        self.working = False
+        self.units = self.events = self.failed = self.retries = 0  # since start, for metrics
+
+    def put(self, arrival: Arrival) -> None:
+        """Something came in. Its `done` is called after commit, and never when we crash before."""
+        self.waiting.append(arrival)
+        self.wake.set()
+
+    async def ask(
+        self, message: Message, *, id: UUID, actor: str = "", traceparent: str = "", event_id: UUID | None = None
+    ) -> Reply:
+        """A request: answered after its commit. The same id and content get the same answer, other content 422."""
+        if id in self.asked:
+            return Reply({"title": "the same request is still in flight", "status": 409}, 409)
+        answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+        def answer(reply: Reply) -> None:
+            if not answered.done():
+                answered.set_result(reply)
+
+        event = envelope(
+            message,
+            id=event_id or self.unit.new_id(),
+            source=self.unit.source,
+            now=self.unit.clock(),
+            actor=actor,
+            correlation=message.subject,
+            traceparent=traceparent,
+        )
+        fingerprint = sha256(f"{message.key}:{message.model_dump_json()}".encode()).hexdigest()
+        self.asked.add(id)  # until it is decided, even if its caller has gone: a repeat must not join the same batch
+        done = partial(self.asked.discard, id)
+        self.put(Arrival("request", id, [event], done, answer=answer, fingerprint=fingerprint))
+        return await answered
+
+    def take(self) -> list[Arrival]:
+        """What is there, up to the bound; never waits for more."""
+        batch: list[Arrival] = []
+        events = 0
+        while self.waiting and events < self.max_batch:
+            arrival = self.waiting.popleft()
+            batch.append(arrival)
+            events += max(1, len(arrival.envelopes))
+        return batch
+
+    async def run(self) -> None:
+        """Until cancelled. A unit that was cut off is not committed, so what it took comes again."""
+        while True:
+            await self.wake.wait()
+            self.wake.clear()
+            while self.waiting:
+                self.working = True  # until committed, pauses between tries included
+                try:
+                    await self.serve(self.take())
+                finally:
+                    self.working = False
+
+    async def serve(self, batch: list[Arrival]) -> None:
+        """Tries the same batch until it is committed; the bus bounds what piles up meanwhile."""
+        pause_s = 0.05
+        while True:
+            try:
+                outcomes = await self.unit.work(batch)
+                break
+            except Exception as error:
+                self.retries += 1
+                first = next((event for arrival in batch for event in arrival.envelopes), None)
+                log.warning(
+                    "not stored, trying again",
+                    service=self.unit.service,
+                    events=sum(len(arrival.envelopes) for arrival in batch),
+                    key=first.type if first else "",
+                    subject=first.subject if first else "",
+                    correlation=first.correlationid if first else "",
+                    error=repr(error),
+                    pause_s=pause_s,
+                )
+            except asyncio.CancelledError:
+                if (task := asyncio.current_task()) and task.cancelling():
+                    raise  # we are told to stop; a lost connection may raise the same class
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, 2.0)
+        for outcome in outcomes:
+            self.finish(outcome)
+
+    def finish(self, outcome: Outcome) -> None:
+        self.units += 1
+        self.events += sum(len(arrival.envelopes) for arrival in outcome.arrivals)
+        self.failed += outcome.failed
+        failpoint("after_commit_before_offer")
+        self.committed(outcome)
+        for arrival, reply in outcome.answers:
+            if arrival.answer is not None:
+                failpoint("http_answer_before_reply")
+                arrival.answer(reply)
+        failpoint("after_commit_before_ack")
+        for arrival in outcome.arrivals:
+            if arrival.done is not None:
+                arrival.done()
+        if not outcome.parked:
+            return
+        correlations: dict[UUID | None, str] = {
+            event.id: event.correlationid for arrival in outcome.arrivals for event in arrival.envelopes
+        }
+        for parked in outcome.parked:
+            log.error(
+                "parked",
+                service=self.unit.service,
+                id=str(parked.id),
+                key=parked.key,
+                subject=parked.subject,
+                correlation=correlations.get(parked.event_id, ""),
+                reason=parked.reason,
+            )
+
+    def idle(self) -> bool:
+        """Nothing waits and nothing is being decided."""
+        return not self.waiting and not self.working
+
+    async def drain(self, within_s: float) -> None:
+        """Waits until idle, at most so long."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + within_s
+        while not self.idle() and loop.time() < end:  # noqa: ASYNC110 - no single event tells that all is done
+            await asyncio.sleep(0.01)

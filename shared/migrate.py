@@ -1,0 +1,56 @@
+"""Migrations of a service's database, run by Alembic from the service's own folder."""
+
+import importlib
+from pathlib import Path
+
+from alembic import command, context
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from shared.database import normalised
+
+
+def configuration(service: str) -> Config:
+    package = importlib.import_module(f"services.{service}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(str(package.__file__)).parent / "migrations"))
+    return config
+
+
+def head(service: str) -> str | None:
+    """The newest revision that the code knows."""
+    return ScriptDirectory.from_config(configuration(service)).get_current_head()
+
+
+def revisions(service: str) -> set[str]:
+    """All revisions that the code knows."""
+    return {script.revision for script in ScriptDirectory.from_config(configuration(service)).walk_revisions()}
+
+
+async def upgrade(service: str, url: str | URL, revision: str = "head") -> None:
+    """Brings the database of one service to a revision. Safe to run again, and by several at once: it takes a lock."""
+    engine = create_async_engine(normalised(url if isinstance(url, str) else url.render_as_string(False)))
+    config = configuration(service)
+
+    def run(connection: Connection) -> None:
+        connection.exec_driver_sql("select pg_advisory_xact_lock(20260101, 1)")
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(run)
+    finally:
+        await engine.dispose()
+
+
+def run_here(metadata: MetaData) -> None:
+    """What a service's migrations/env.py calls."""
+    connection = context.config.attributes.get("connection")
+    if connection is None:
+        raise RuntimeError("run migrations with `comptoir migrate`")
+    context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
+    context.run_migrations()

@@ -1,0 +1,273 @@
+"""A service, assembled: what it is, how it is started and stopped, its HTTP application."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import PlainTextResponse, Response
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+from pydantic import BaseModel, Field
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared import clock, parked
+from shared.contracts.message import Internal
+from shared.database import normalised, reading_engine
+from shared.http import BodyLimit, add_problems, document
+from shared.messaging.bus import Bus, Reader
+from shared.messaging.decision import Handlers
+from shared.messaging.desk import Desk
+from shared.messaging.store import Books, PostgresStore
+from shared.messaging.unit import Outcome, Unit
+from shared.messaging.workers import Caller, Relay, Timekeeper
+from shared.settings import ServiceSettings, database_of
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Service:
+    """All that is particular to one service. Its `app.py` makes it; nothing is started yet."""
+
+    name: str
+    handlers: Handlers
+    books: Books
+    metadata: MetaData
+    policy: Any
+    router: APIRouter
+    settings: ServiceSettings
+    caller: Callable[[Any], Awaitable[Internal]] | None = None  # makes the outside calls
+    closer: Callable[[], Awaitable[None]] | None = None  # lets go of what the caller holds
+    description: str = ""
+
+
+class Running:
+    """A service at work: store, desk and workers. The bus is handed in, as all services of a process may share it."""
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        now: Callable[[], datetime] = clock.now,
+        new_id: Callable[[], UUID] = clock.new_id,
+    ) -> None:
+        self.service, self.now, self.new_id = service, now, new_id
+        url = normalised(database_of(service.settings.database_url, service.name))
+        self.dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self.store = PostgresStore(self.dsn, service.books)
+        self.reads: AsyncEngine = reading_engine(url)
+        self.unit = Unit(service.name, self.store, service.handlers, service.policy, now, new_id)
+        self.desk = Desk(self.unit, self.committed, max_batch=service.settings.max_batch)
+        self.reader = Reader(service.name, self.desk.put, now, new_id)
+        self.timekeeper = Timekeeper(self.store, self.desk, now)
+        self.caller = Caller(self.store, self.desk, service.caller, now) if service.caller else None
+        self.relay: Relay | None = None
+        self.bus: Bus | None = None
+        self.tasks: list[asyncio.Task[None]] = []
+        self.workers: list[asyncio.Task[None]] = []
+        self.begins = self.sends = True  # until we stop: outside calls, and packets
+
+    def committed(self, outcome: Outcome) -> None:
+        """Right after a commit: what it sends, calls and arms goes on from memory; the sweeps are for crashes."""
+        if self.relay is not None and outcome.packets and self.sends:
+            self.relay.offer(outcome.packets)
+        if self.caller is not None and outcome.calls and self.begins:
+            self.caller.offer((event.id, event) for event, _ in outcome.calls)
+        if outcome.timers:
+            self.timekeeper.hint(outcome.timers.values())
+
+    async def start(self, bus: Bus) -> None:
+        await self.store.open()
+        self.bus = bus
+        self.relay = Relay(self.store, bus, self.now)
+        self.tasks = [asyncio.create_task(self.desk.run(), name=f"{self.service.name} desk")]
+
+    def start_workers(self) -> None:
+        """After the bus has started: what waits in the tables goes on."""
+        assert self.relay is not None
+        workers: list[Any] = [self.relay, self.timekeeper]
+        if self.caller is not None:
+            workers.append(self.caller)
+        self.workers = [
+            asyncio.create_task(worker.run(), name=f"{self.service.name} {type(worker).__name__.lower()}")
+            for worker in workers
+        ]
+        self.tasks += self.workers
+
+    async def stop(self, within_s: float = 10.0) -> None:
+        """Decides what is in hand, publishes what is committed, lets go. What remains is in the tables.
+
+        A bus on a broker was told before to bring nothing new. A bus in the process ends with its readers: what is
+        not published yet waits in the outbox for the next start, so that a busy suite ends at once too.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + within_s
+        relay = self.relay
+        self.begins = False
+        await ended(self.workers)  # no more timers, calls and sweeps; the relay sends on what it is offered
+        if self.caller is not None:
+            await ended(self.caller.tasks)
+        if relay is not None and (self.bus is None or self.bus.deadline_s is None):
+            self.sends = False
+            relay.waiting.clear()
+            await ended(relay.tasks)
+            relay.in_flight.clear()
+        await self.desk.drain(within_s)
+        if relay is not None:
+            while relay.in_flight and loop.time() < end:  # noqa: ASYNC110 - no single event tells that all is sent
+                await asyncio.sleep(0.01)
+            await ended(relay.tasks)
+            await relay.guarded(relay.mark)
+        await ended(self.tasks)
+        if self.service.closer is not None:
+            await self.service.closer()
+        await self.reads.dispose()
+        await self.store.close()
+
+    def idle(self) -> bool:
+        """Nothing in memory is on its way; timers and parked messages may still wait in the tables."""
+        return (
+            self.desk.idle()
+            and (self.relay is None or self.relay.idle())
+            and (self.caller is None or self.caller.idle())
+        )
+
+
+async def ended(tasks: Iterable["asyncio.Task[None]"]) -> None:
+    """Cancels them and waits until they have let go."""
+    cancelled = list(tasks)
+    for task in cancelled:
+        task.cancel()
+    await asyncio.gather(*cancelled, return_exceptions=True)
+
+
+class Live(BaseModel):
+    live: bool
+    ended: list[str] = Field(description="workers that ended, which they should not")
+
+
+class Ready(BaseModel):
+    ready: bool
+    database: bool
+    bus: bool
+
+
+def application(running: Running) -> FastAPI:
+    """The service's HTTP application, without its lifecycle: the composition starts and stops what is running."""
+    service = running.service
+    app = FastAPI(
+        title=f"Comptoir {service.name}",
+        version="1",
+        description=service.description,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.running = running
+    app.add_middleware(BodyLimit)
+    add_problems(app)
+    app.include_router(service.router)
+    app.include_router(parked.router)
+
+    @app.get("/health/live", tags=["health"], responses={503: {"model": Live}})
+    async def live(response: Response) -> Live:
+        """The process works; 503 asks for a restart."""
+        dead = [task.get_name() for task in running.tasks if task.done()]
+        healthy = not dead and (running.bus is None or running.bus.healthy())
+        response.status_code = 200 if healthy else 503
+        return Live(live=healthy, ended=dead)
+
+    @app.get("/health/ready", tags=["health"], responses={503: {"model": Ready}})
+    async def ready(response: Response) -> Ready:
+        """Requests can be served now: the database and the bus are there."""
+        database = await answers(running.store)
+        bus = running.bus is not None and running.bus.connected()
+        response.status_code = 200 if database and bus else 503
+        return Ready(ready=database and bus, database=database, bus=bus)
+
+    @app.get("/metrics", tags=["health"], response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """For Prometheus; also while the database is away."""
+        registry = CollectorRegistry()
+        registry.register(Measured(await measures(running)))
+        return PlainTextResponse(generate_latest(registry), media_type="text/plain; version=0.0.4")
+
+    document(app)
+    return app
+
+
+LOOKED_FOR_S = 2.0
+"""How long health and metrics wait for the database before they call it away."""
+
+
+async def within(work: Coroutine[Any, Any, T], seconds: float) -> T:
+    """The result, or TimeoutError. Does not wait for what it cancels: a driver lets go of a dead network slowly."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if not task.done():
+            raise TimeoutError(f"no answer in {seconds} s")
+        return task.result()
+    finally:
+        if not task.done():
+            task.add_done_callback(lambda late: late.cancelled() or late.exception())
+            task.cancel()
+
+
+async def answers(store: PostgresStore) -> bool:
+    try:
+        await within(store.parked_count(), LOOKED_FOR_S)
+    except Exception:
+        return False
+    return True
+
+
+class Measured(Collector):
+    """Figures of one moment."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self.families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self.families
+
+
+async def measures(running: Running) -> list[Metric]:
+    """What docs/development.md lists. What only the database knows is left out while it is away."""
+    service, desk, relay = running.service.name, running.desk, running.relay
+    found: list[Metric] = []
+
+    def counter(name: str, help: str, value: float) -> None:
+        found.append(CounterMetricFamily(f"comptoir_{name}", help, labels=["service"]))
+        found[-1].add_metric([service], value)  # type: ignore[attr-defined]
+
+    def gauge(name: str, help: str, value: float) -> None:
+        found.append(GaugeMetricFamily(f"comptoir_{name}", help, labels=["service"]))
+        found[-1].add_metric([service], value)  # type: ignore[attr-defined]
+
+    counter("units", "units of work since start", desk.units)
+    counter("events", "events decided since start", desk.events)
+    counter("failed", "events that failed since start", desk.failed)
+    counter("retries", "units of work that were tried again since start", desk.retries)
+    gauge("desk_waiting", "arrivals that wait for the next unit", len(desk.waiting))
+    counter("published", "events confirmed by the bus since start", relay.published if relay else 0)
+    counter("unconfirmed", "publishes with an unknown outcome since start", relay.unconfirmed if relay else 0)
+    gauge("unroutable", "kinds of commands that nobody takes now", len(relay.unroutable) if relay else 0)
+    counter("calls", "outside calls answered since start", running.caller.calls if running.caller else 0)
+    counter("timers_fired", "timers fired since start", running.timekeeper.fired)
+    gauge("bus_connected", "1 while the bus is there", bool(running.bus and running.bus.connected()))
+    try:
+        unsent, oldest_s = await within(running.store.outbox_age(running.now()), LOOKED_FOR_S)
+        parked_now = await within(running.store.parked_count(), LOOKED_FOR_S)
+    except Exception:
+        gauge("database_up", "1 while the database answers", 0)
+        return found
+    gauge("database_up", "1 while the database answers", 1)
+    gauge("outbox_unsent", "packets that wait to be sent", unsent)
+    gauge("outbox_oldest_seconds", "age of the oldest packet that waits to be sent", oldest_s)
+    gauge("parked", "messages that wait for a person", parked_now)
+    return found

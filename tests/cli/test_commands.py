@@ -1,0 +1,190 @@
+"""The command as a process: what it says, how it ends, what survives."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from comptoir.postgres import free_port
+from comptoir.suite import migrate
+from tests.conftest import Databases
+from tests.eventually import eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def command(*words: str, **settings: str) -> "subprocess.Popen[str]":
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("COMPTOIR_")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "comptoir", *words],
+        cwd=ROOT,
+        env=environment | settings,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def ended(process: "subprocess.Popen[str]", within_s: float = 30) -> tuple[int, str]:
+    said, _ = process.communicate(timeout=within_s)
+    return process.returncode, said
+
+
+def test_help_answers_at_once() -> None:
+    """It imports nothing that only one command needs."""
+    heavy = "sqlalchemy asyncpg fastapi faststream aio_pika uvicorn pydantic httpx structlog alembic"
+    code = f"import sys, comptoir.cli; print([m for m in {heavy.split()!r} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout == "[]\n"
+    before = os.times()
+    status, said = ended(command("--help"))
+    assert status == 0
+    after = os.times()
+    assert (after.children_user + after.children_system) - (before.children_user + before.children_system) < 1
+    for name in ("up", "serve", "migrate", "demo", "replay", "verify", "bench", "parked", "explore", "docs"):
+        assert re.search(rf"^\W*{name}\b", said, re.MULTILINE), name
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("COMPTOIR_PORT", "99999"),
+        ("COMPTOIR_DATABASE_URL", "mysql://localhost"),
+        ("COMPTOIR_RABBITMQ_URL", "localhost"),
+        ("COMPTOIR_CREDIT_LIMIT", "much"),
+    ],
+)
+def test_wrong_settings_end_with_one_sentence(setting: str, value: str) -> None:
+    status, said = ended(command("serve", "billing", **{setting: value}))
+    assert (status, said.count("\n"), said.startswith(f"wrong settings: {setting}: ")) == (2, 1, True), said
+
+
+def test_a_database_that_never_comes_is_waited_for_and_then_named() -> None:
+    away = f"postgresql://postgres@127.0.0.1:{free_port()}"
+    settings = {"COMPTOIR_DATABASE_URL": away, "COMPTOIR_START_WITHIN_S": "1", "COMPTOIR_PORT": "0"}
+    status, said = ended(command("serve", "billing", **settings))
+    assert status == 2
+    assert json.loads(said.splitlines()[0])["event"] == "PostgreSQL is not there yet, trying again"
+    assert said.splitlines()[-1].startswith("PostgreSQL was not there within 1 s")
+    assert "Traceback" not in said
+
+
+@pytest.mark.postgres
+async def test_an_old_database_is_refused_and_a_service_that_waits_ends_when_told(databases: Databases) -> None:
+    url = await databases.fresh()
+    status, said = ended(command("serve", "billing", COMPTOIR_DATABASE_URL=url, COMPTOIR_PORT="0"))
+    assert (status, "run `comptoir migrate`" in said) == (2, True), said
+    await migrate(url, ("billing",))
+    broker = f"amqp://guest:guest@127.0.0.1:{free_port()}/"
+    settings = {"COMPTOIR_DATABASE_URL": url, "COMPTOIR_PORT": "0", "COMPTOIR_RABBITMQ_URL": broker}
+    waiting = command("serve", "billing", **settings)
+    assert waiting.stdout is not None
+    assert "RabbitMQ is not there yet" in waiting.stdout.readline()
+    waiting.send_signal(signal.SIGTERM)
+    assert ended(waiting)[0] == 0
+
+
+@pytest.mark.postgres
+@pytest.mark.rabbit
+async def test_sigterm_finishes_what_is_in_hand_and_publishes_it(
+    databases: Databases, rabbit_url: str, rabbit_prefix: str
+) -> None:
+    import asyncpg
+
+    url, port = await databases.fresh(), free_port()
+    await migrate(url, ("order",))
+    service = command(
+        "serve",
+        "order",
+        COMPTOIR_DATABASE_URL=url,
+        COMPTOIR_RABBITMQ_URL=rabbit_url,
+        COMPTOIR_RABBITMQ_PREFIX=rabbit_prefix,
+        COMPTOIR_PORT=str(port),
+        COMPTOIR_LOG_LEVEL="WARNING",
+    )
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
+
+        async def ready() -> bool:
+            try:
+                return (await http.get("/health/ready")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        await eventually(ready, within_s=30)
+        lines = [{"sku": "mug", "quantity": 1, "unit_price": "5.00"}]
+        orders = {"orders": [{"order_id": str(uuid4()), "lines": lines} for _ in range(200)]}
+        placed = await http.post("/orders/batch", json=orders, headers={"Idempotency-Key": "k"})
+        assert {one["status"] for one in placed.json()["outcomes"]} == {201}
+        service.send_signal(signal.SIGTERM)
+    assert ended(service) == (0, "")
+    connection = await asyncpg.connect(url)
+    sent = await connection.fetchrow("select count(*) as n, count(sent_at) as sent, sum(count) as events from outbox")
+    await connection.close()
+    assert sent is not None
+    assert sent["n"] == sent["sent"]
+    assert sent["events"] >= 200
+
+
+@asynccontextmanager
+async def up(data: Path) -> AsyncIterator[tuple[httpx.AsyncClient, "subprocess.Popen[str]"]]:
+    """`comptoir up` on this folder, ended at the end if it still runs."""
+    process = command("up", "--port", "0", "--data", str(data))
+    assert process.stdout is not None
+    try:
+        here = re.search(r"http://[\d.:]+", process.stdout.readline())
+        assert here, process.stdout.read()
+        async with httpx.AsyncClient(base_url=here.group(), timeout=10) as http:
+            yield http, process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.stdout.close()
+        process.wait(10)
+
+
+async def place(http: httpx.AsyncClient, key: str) -> str:
+    lines = [{"sku": "mug", "quantity": 2, "unit_price": "12.50", "vat_rate": "21"}]
+    answer = await http.post("/order/orders", json={"lines": lines}, headers={"Idempotency-Key": key})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+async def completed(http: httpx.AsyncClient, order_id: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = (await http.get(f"/order/orders/{order_id}")).json()
+    except httpx.TransportError:
+        return None
+    return found if found["status"] == "completed" else None
+
+
+@pytest.mark.slow
+async def test_up_walks_an_order_to_its_end_survives_a_kill_and_ends_when_told(tmp_path: Path) -> None:
+    async with up(tmp_path) as (http, process):
+        await http.put("/inventory/warehouses/north", json={"name": "North"})
+        await http.put("/inventory/items", json={"items": [{"sku": "mug"}]})
+        receipt = {"warehouse": "north", "reference": "PO-1", "lines": [{"sku": "mug", "quantity": 100}]}
+        assert (await http.post("/inventory/receipts", json=receipt, headers={"Idempotency-Key": "1"})).is_success
+        first = await place(http, "1")
+        found = await eventually(lambda: completed(http, first), within_s=20)
+        assert found["money"]["captured"] == "30.25"
+        assert found["shipments"][0]["tracking"].startswith("TR0")
+        assert (await http.get("/nothing")).headers["content-type"] == "application/problem+json"
+        second = await place(http, "2")
+        process.kill()
+    async with up(tmp_path) as (http, process):
+        await eventually(lambda: completed(http, second), within_s=20)
+        assert (await completed(http, first)) == found
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        assert process.wait(20) == 0
+        assert time.monotonic() - began < 10

@@ -1,0 +1,127 @@
+"""A broker node and a database server of our own, which may be killed, with the suite on them."""
+
+import asyncio
+import inspect
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from comptoir.chaos.works import Works, works_at
+from comptoir.postgres import EmbeddedPostgres
+from comptoir.rabbit import OwnRabbit
+from tests.eventually import eventually
+from tests.proxy import Proxy
+
+WRITE_DOWN = "[dets:sync(Table) || Table <- dets:all()]."
+"""A node of RabbitMQ 3.10 forgets a quorum queue that is younger than a second or so when it is killed."""
+
+COMMITTED = b"COMMIT\0"
+"""What PostgreSQL says when it has committed."""
+
+
+class Cutting(Proxy):
+    """Between the services and PostgreSQL; can lose the answer to a COMMIT, so that its outcome is unknown."""
+
+    cuts = 0  # so many more
+
+    async def copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            await self.open.wait()
+            if self.cuts and COMMITTED in data:
+                self.cuts -= 1
+                writer.transport.abort()
+                return
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+
+@dataclass
+class Own:
+    works: Works
+    rabbit: OwnRabbit
+    postgres: EmbeddedPostgres
+    proxy: Cutting
+    network: Callable[[Callable[[], Any]], Awaitable[Any]]  # where the proxy lives
+
+    async def end_postgres(self, number: signal.Signals) -> None:
+        """SIGQUIT is an immediate shutdown, SIGKILL no shutdown at all; then it is started again."""
+        pid = self.postgres.pid
+        assert pid
+        os.kill(pid, number)
+        await asyncio.to_thread(self.postgres.stop)
+        await asyncio.to_thread(self.postgres.start)
+        self.proxy.port = self.postgres.port
+        await self.reconnect()
+
+    async def reconnect(self) -> None:
+        async def let_in() -> bool:
+            try:
+                await self.works.reconnect()
+            except (OSError, asyncpg.PostgresError, TimeoutError):
+                return False
+            return True
+
+        await eventually(let_in, 30)
+
+    async def kill_rabbit(self) -> None:
+        await asyncio.to_thread(self.rabbit.kill)
+        await asyncio.to_thread(self.rabbit.start)
+
+    async def restart_rabbit(self) -> None:
+        await asyncio.to_thread(self.rabbit.stop_node)
+        await asyncio.to_thread(self.rabbit.start)
+
+
+class Elsewhere:
+    """A loop in a thread of its own: the proxy goes on while our loop waits for a process to be ready."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+
+    async def do(self, work: Callable[[], Any]) -> Any:
+        async def there() -> Any:
+            done = work()
+            return await done if inspect.isawaitable(done) else done
+
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(there(), self.loop))
+
+    async def end(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        await asyncio.to_thread(self.thread.join)
+        self.loop.close()
+
+
+@asynccontextmanager
+async def own_at(folder: Path) -> AsyncIterator[Own]:
+    """Everything is ours and is gone afterwards. What is committed is written to disk, as in production."""
+    async with AsyncExitStack() as stack:
+        postgres = EmbeddedPostgres(folder / "postgres")
+        await asyncio.to_thread(postgres.start)
+        stack.callback(postgres.stop)
+        rabbit = OwnRabbit()
+        await asyncio.to_thread(rabbit.start)
+        stack.callback(rabbit.stop)
+        elsewhere = Elsewhere()
+        stack.push_async_callback(elsewhere.end)
+        proxy = Cutting("127.0.0.1", postgres.port)
+        await elsewhere.do(proxy.listen)
+        stack.push_async_callback(elsewhere.do, lambda: proxy.__aexit__(None, None, None))
+        patched = stack.enter_context(pytest.MonkeyPatch.context())
+        patched.setenv("COMPTOIR_RABBITMQ_URL", rabbit.url)
+        url = postgres.url.set(drivername="postgresql", port=proxy.address, database="own_SERVICE")
+        pattern = url.render_as_string(hide_password=False).replace("SERVICE", "{service}")
+        works = await stack.enter_async_context(works_at(pattern, folder / "works"))
+        await asyncio.to_thread(rabbit.ctl, "eval", WRITE_DOWN)
+        await works.opens(1_000_000)
+        yield Own(works, rabbit, postgres, proxy, elsewhere.do)

@@ -1,0 +1,155 @@
+"""The broker or the database goes away while orders come in: F4, F5, F11, F20 and F21, on parts of our own.
+
+F1 is in tests/journeys/test_kills.py and test_failpoints.py; F11 between us and the broker in
+tests/messaging/test_rabbit.py.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from comptoir.chaos.monkey import Kill, Load, rampage, until_an_order_walks_through
+from comptoir.chaos.works import told
+from tests.eventually import eventually
+from tests.faults.own import Own
+
+pytestmark = [pytest.mark.rabbit, pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(180)]
+
+PER_S = 15.0
+SOME = 15
+
+
+async def all_is_well(own: Own, placed: int) -> None:
+    """Every order that a customer was told of is completed, billed once, and no invariant is broken."""
+    works = own.works
+    await works.rests()
+    books = works.run.connections
+    assert await books["order"].fetchval("select count(*) from progress where status = 'completed'") == placed
+    assert await books["order"].fetchval("select count(*) from orders") == placed
+    assert await books["billing"].fetchval("select count(*) from invoices") == placed
+    assert await books["inventory"].fetchval("select sum(reserved) from levels") == 0
+    breaches = await works.breaches()
+    assert not breaches, breaches
+
+
+@asynccontextmanager
+async def under_load(own: Own) -> AsyncIterator[Load]:
+    """Orders come in before, during and after what happens in the block; then everything must be well."""
+    before = int(await own.works.run.connections["order"].fetchval("select count(*) from orders"))
+    load = Load(own.works, PER_S, first=before)
+    loading = asyncio.create_task(load.run())
+    with told(own.works):
+        try:
+            await eventually(lambda: len(load.placed) >= SOME, 30)
+            yield load
+            until = len(load.placed) + SOME
+            await eventually(lambda: len(load.placed) >= until, 60)
+        finally:
+            loading.cancel()
+            with suppress(asyncio.CancelledError):
+                await loading
+        await load.ends()
+        assert not load.failed, load.failed
+        await all_is_well(own, before + len(load.placed))
+
+
+async def test_f04_the_broker_is_restarted_and_orders_are_taken_meanwhile(own: Own) -> None:
+    async with under_load(own) as load:
+        await asyncio.to_thread(own.rabbit.stop_node)
+        until = len(load.placed) + SOME
+        await eventually(lambda: len(load.placed) >= until, 30)  # the outbox takes them
+        for process in own.works.processes.running.values():
+            answer = await own.works.http.get(f"{process.url}/health/live")
+            assert answer.status_code == 200, f"{process.name}: {answer.text}"
+        await asyncio.to_thread(own.rabbit.start)
+    assert not own.works.deaths, "a service that waits for its broker is not to be restarted"
+
+
+async def test_f05_the_broker_is_killed(own: Own) -> None:
+    async with under_load(own):
+        await own.kill_rabbit()
+
+
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGKILL], ids=["immediate", "kill -9"])
+async def test_f20_the_database_is_ended_without_a_word(own: Own, number: signal.Signals) -> None:
+    async with under_load(own):
+        await own.end_postgres(number)
+
+
+async def test_f11_connections_to_the_database_are_reset_and_refused(own: Own) -> None:
+    async with under_load(own) as load:
+        for _ in range(3):
+            await own.network(own.proxy.reset)
+            until = len(load.placed) + 3
+            await eventually(lambda until=until: len(load.placed) >= until, 30)  # type: ignore[misc]
+        await own.network(own.proxy.refuse)
+        try:
+            await asyncio.gather(*(gone(own, name) for name in own.works.processes.running))
+        finally:
+            await own.network(own.proxy.heal)
+            await own.reconnect()
+
+
+async def gone(own: Own, name: str) -> None:
+    """The service says that it is not ready now."""
+    url = own.works.processes.running[name].url
+
+    async def not_ready() -> bool:
+        return (await own.works.http.get(f"{url}/health/ready")).status_code == 503
+
+    await eventually(not_ready, 30)
+
+
+async def test_f11_a_black_hole_before_the_database_is_found_out(own: Own) -> None:
+    """Nothing is said and nothing is refused: only a deadline tells. Half-open connections are given up."""
+    async with under_load(own):
+        await own.network(own.proxy.black_hole)
+        try:
+            await asyncio.gather(*(gone(own, name) for name in own.works.processes.running))
+        finally:
+            await own.network(own.proxy.reset)
+            await own.network(own.proxy.heal)
+            await own.reconnect()
+
+
+async def test_f21_the_answer_to_a_commit_is_lost_again_and_again(own: Own) -> None:
+    async with under_load(own):
+        own.proxy.cuts = 8
+        await eventually(lambda: own.proxy.cuts == 0, 60)
+        await own.reconnect()
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(3600)
+async def test_a_monkey_kills_one_part_after_the_other(own: Own) -> None:
+    """COMPTOIR_CHAOS_SECONDS (60) and COMPTOIR_CHAOS_ORDERS_PER_S (40) say how long and how hard."""
+    seconds = float(os.environ.get("COMPTOIR_CHAOS_SECONDS", "60"))
+    per_s = float(os.environ.get("COMPTOIR_CHAOS_ORDERS_PER_S", "40"))
+    works = own.works
+
+    def service(name: str) -> Kill:
+        async def kill() -> None:
+            await works.kill(name)
+
+        return kill
+
+    parts: dict[str, Callable[[], Awaitable[None]]] = {name: service(name) for name in works.processes.running}
+    parts |= {"broker": own.kill_rabbit, "database": lambda: own.end_postgres(signal.SIGKILL)}
+    before = int(await works.run.connections["order"].fetchval("select count(*) from orders"))
+    with told(works):
+        result, load = await rampage(works, parts, seconds, per_s, first=before)
+        assert not load.failed, load.failed
+        placed = len(load.placed) + result.probes
+        await works.rests(300)
+        await all_is_well(own, before + placed)
+    print(
+        f"\nmonkey: {seconds:.0f} s, {placed} orders placed = {placed} at rest ({placed / seconds:.0f}/s), "
+        f"{result.kills.total()} kills {dict(result.kills)}, 0 violations, {works.repeated} requests repeated, "
+        f"longest recovery in s, from kill to the completion of an order placed after it: {result.longest()}"
+    )
+    assert result.kills.total() >= seconds / 20
+    await until_an_order_walks_through(works, 9_999_999)

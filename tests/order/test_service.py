@@ -1,0 +1,174 @@
+"""The service as it runs: real PostgreSQL, its HTTP API, the other services spoken for by hand."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from services.order import queries, tables
+from services.order.app import build
+from services.order.settings import Settings
+from shared.contracts.billing import InvoiceIssued, PaymentAuthorised
+from shared.contracts.fulfilment import ShipmentDelivered
+from shared.contracts.inventory import StockReserved
+from shared.contracts.message import Message
+from shared.messaging.bus import LocalBus
+from shared.service import Running, application
+from tests.conftest import Databases
+from tests.order.builders import money, shipment, stock
+
+pytestmark = pytest.mark.postgres
+
+
+class Shop:
+    """A running order service whose messages nobody else hears."""
+
+    def __init__(self, url: str) -> None:
+        self.running = Running(build(Settings(_env_file=None, database_url=url)))
+        transport = httpx.ASGITransport(app=application(self.running))
+        self.http = httpx.AsyncClient(base_url="http://us", transport=transport)
+
+    async def post(self, path: str, body: Any = None, key: str = "", **headers: str) -> httpx.Response:
+        given = {"Idempotency-Key": key or uuid4().hex, "X-Actor": "Piet", **headers}
+        return await self.http.post(path, json=body, headers=given)
+
+    async def get(self, path: str, **params: Any) -> Any:
+        answer = await self.http.get(path, params=params)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def say(self, message: Message, order_id: str) -> None:
+        reply = await self.running.desk.ask(message.model_copy(update={"order_id": UUID(order_id)}), id=uuid4())
+        assert reply.status < 400, reply
+
+    async def place(self, **fields: Any) -> dict[str, Any]:
+        body = {"lines": [{"sku": "mug", "quantity": 2, "unit_price": "5.00"}], **fields}
+        answer = await self.post("/orders", body)
+        assert answer.status_code == 201, answer.text
+        placed: dict[str, Any] = answer.json()
+        return placed
+
+    async def in_fulfilment(self) -> str:
+        order_id: str = (await self.place())["id"]
+        await self.say(StockReserved(**stock(1, (1, "north", 2)).__dict__), order_id)
+        await self.say(PaymentAuthorised(**money(1, "10.00").__dict__), order_id)
+        return order_id
+
+
+@pytest.fixture(scope="module")
+async def shop(databases: Databases) -> AsyncIterator[Shop]:
+    made = Shop(await databases.fresh(tables.metadata))
+    await made.running.start(LocalBus())
+    yield made
+    await made.http.aclose()
+    await made.running.stop()
+
+
+async def test_an_order_lives_from_placing_to_completion(shop: Shop) -> None:
+    order_id = await shop.in_fulfilment()
+    found = await shop.get(f"/orders/{order_id}")
+    assert (found["status"], found["lines"][0]["released"], found["shipments"][0]["warehouse"]) == (
+        "in_fulfilment", 2, "north",
+    )  # fmt: skip
+    assert found["why_not_moving"] == "A shipment was asked for and the warehouse has not confirmed it yet."
+    async with shop.running.reads.connect() as conn:
+        order = await queries.load(conn, UUID(order_id))
+    assert order is not None
+    await shop.say(ShipmentDelivered(**shipment(order, 1, "delivered", version=5).__dict__), order_id)
+    id = order.shipments[0].shipment_id
+    await shop.say(InvoiceIssued(**money(1, 10, version=2, invoiced=[id], settled=True).__dict__), order_id)
+    found = await shop.get(f"/orders/{order_id}")
+    assert (found["status"], found["waits"], found["money"]["secured"]) == ("completed", [], "10")
+    entries = (await shop.get(f"/orders/{order_id}/history"))["items"]
+    assert [(entry["version"], entry["after"]) for entry in entries] == [
+        (1, "awaiting_payment"), (2, "in_fulfilment"), (3, "delivered"), (4, "completed"),
+    ]  # fmt: skip
+    assert entries[0]["actor"] == "Piet"
+    assert await shop.get(f"/orders/by-number/{found['number']}") == found
+
+
+async def test_a_statement_comes_back_from_the_table_as_it_was_kept(shop: Shop) -> None:
+    order_id = await shop.in_fulfilment()
+    async with shop.running.reads.connect() as conn:
+        before = await queries.load(conn, UUID(order_id))
+    await shop.say(StockReserved(**stock(1, (1, "north", 2)).__dict__), order_id)
+    async with shop.running.reads.connect() as conn:
+        assert await queries.load(conn, UUID(order_id)) == before
+    assert before is not None
+    assert before.stock.heard == stock(1, (1, "north", 2)).model_copy(update={"order_id": UUID(order_id)})
+
+
+async def test_placing_again_with_the_same_key_is_the_same_order(shop: Shop) -> None:
+    body = {"lines": [{"sku": "mug", "quantity": 1, "unit_price": "5.00"}]}
+    first = await shop.post("/orders", body, key="k1")
+    again = await shop.post("/orders", body, key="k1")
+    assert (first.status_code, again.json()) == (201, first.json())
+    other = await shop.post("/orders", {**body, "priority": 5}, key="k1")
+    assert other.status_code == 422
+    assert (await shop.http.post("/orders", json=body)).status_code == 400, "no key"
+
+
+async def test_a_batch_answers_for_each_order(shop: Shop) -> None:
+    good = {"order_id": str(uuid4()), "lines": [{"sku": "mug", "quantity": 1, "unit_price": "5.00"}]}
+    bad = {"order_id": str(uuid4()), "lines": [{"sku": "nothing", "quantity": 1}]}
+    answer = await shop.post("/orders/batch", {"orders": [good, bad, good]})
+    assert [outcome["status"] for outcome in answer.json()["outcomes"]] == [201, 422, 201]
+    nameless = await shop.post("/orders/batch", {"orders": [{"lines": good["lines"]}]})
+    assert (nameless.status_code, nameless.json()["errors"][0]["field"]) == (422, "orders.0.order_id")
+
+
+async def test_an_edit_needs_the_version_that_was_looked_at(shop: Shop) -> None:
+    order_id = (await shop.place())["id"]
+    seen = (await shop.http.get(f"/orders/{order_id}")).headers["etag"]
+    body = {"more": [{"line_no": 1, "quantity": 1}]}
+    assert (await shop.post(f"/orders/{order_id}/edit", body, **{"If-Match": seen})).status_code == 200
+    late = await shop.post(f"/orders/{order_id}/edit", body, **{"If-Match": seen})
+    assert (late.status_code, late.headers["content-type"]) == (412, "application/problem+json")
+    assert "version 2, not 1" in late.json()["title"]
+    assert len((await shop.get(f"/orders/{order_id}"))["lines"]) == 2
+
+
+async def test_wishes_over_http(shop: Shop) -> None:
+    order_id = await shop.in_fulfilment()
+    held = await shop.post(f"/orders/{order_id}/hold", {"reason": "check"})
+    assert held.json()["status"] == "held"
+    assert (await shop.post(f"/orders/{order_id}/release", {"reason": "other"})).status_code == 409
+    assert (await shop.post(f"/orders/{order_id}/release", {"reason": "check"})).status_code == 200
+    shipment_id = (await shop.get(f"/orders/{order_id}"))["shipments"][0]["shipment_id"]
+    early = {"shipment_id": shipment_id, "lines": [{"line_no": 1, "quantity": 1}]}
+    assert (await shop.post(f"/orders/{order_id}/returns", early)).status_code == 409
+    assert (await shop.post(f"/orders/{order_id}/accept-date")).status_code == 200
+    assert (await shop.post(f"/orders/{order_id}/cancel", {})).json()["status"] == "cancelling"
+    assert (await shop.post(f"/orders/{uuid4()}/cancel", {})).status_code == 404
+
+
+async def test_lists_find_filter_and_page(shop: Shop) -> None:
+    ids = [(await shop.place(channel="fair", customer_id="bob", external_id=f"F-{i}"))["id"] for i in range(3)]
+    first = await shop.get("/orders", channel="fair", limit=2)
+    rest = await shop.get("/orders", channel="fair", limit=2, after=first["next"])
+    assert [row["id"] for row in first["items"] + rest["items"]] == ids[::-1]
+    assert rest["next"] is None
+    assert {row["id"] for row in (await shop.get("/orders", customer="bob", sku="mug"))["items"]} == set(ids)
+    assert (await shop.get("/orders", customer="bob", sku="cup"))["items"] == []
+    assert [row["id"] for row in (await shop.get("/orders", number="f-1"))["items"]] == [ids[1]]
+    assert (await shop.get("/orders", channel="fair", status="completed"))["items"] == []
+    assert (await shop.get("/orders", channel="fair", to="2020-01-01T00:00:00Z"))["items"] == []
+    assert (await shop.http.get("/orders", params={"after": "WzEsMl0"})).status_code == 422
+    assert (await shop.http.get(f"/orders/{uuid4()}")).status_code == 404
+
+
+async def test_catalogue_and_customers(shop: Shop) -> None:
+    product = {"sku": "lamp", "name": "Lamp", "price": "30.00", "vat_rate": "21"}
+    assert (await shop.http.put("/products", json={"products": [product]})).status_code == 200
+    assert (await shop.get("/products", search="lam"))["items"][0]["price"] == "30.00"
+    customer = {"customer_id": "carla", "name": "Carla", "addresses": [{"city": "Gent", "country": "BE"}]}
+    assert (await shop.http.put("/customers", json={"customers": [customer]})).status_code == 200
+    assert (await shop.get("/customers/carla"))["addresses"][0]["city"] == "Gent"
+    assert [row["customer_id"] for row in (await shop.get("/customers", search="car"))["items"]] == ["carla"]
+    assert (await shop.http.get("/customers/nobody")).status_code == 404
+    assert (await shop.http.put("/channels/web", json={"name": "Web"})).status_code == 200
+    order = await shop.place(lines=[{"sku": "lamp", "quantity": 1}], customer_id="carla")
+    assert order["gross"] == "36.30"
+    assert (await shop.get(f"/orders/{order['id']}"))["ship_to"]["city"] == "Gent"

@@ -1,0 +1,89 @@
+"""A file of real invoices through the suite in one process: every figure and both tables, as computed without it."""
+
+import gzip
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from comptoir.outcome import expected
+from comptoir.replay import Opening, read_retail
+from comptoir.replaying import Outcome, as_json, replay_file, show
+from comptoir.retail.figures import differences, invoice_rows, movement_rows
+from comptoir.retail.reader import sample_path
+from comptoir.retail.writers import write_invoices, write_movements
+from tests.conftest import Databases
+
+INVOICES = 130
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first invoices of the sample, cancellations and stock entries among them."""
+    path = tmp_path_factory.mktemp("retail") / "small.csv"
+    with gzip.open(sample_path(), "rt", encoding="utf-8", newline="") as file:
+        header = next(file)
+        seen: dict[str, None] = {}
+        lines = []
+        for line in file:
+            seen.setdefault(line.split(",", 1)[0])
+            if len(seen) > INVOICES:
+                break
+            lines.append(line)
+    path.write_text(header + "".join(lines), encoding="utf-8")
+    return path
+
+
+async def replayed(path: Path, folder: Path, databases: Databases, opening: Opening) -> Outcome:
+    name = f"replay_{opening}_{folder.name}".lower()[:40]
+    url = databases.url("postgres").rsplit("/", 1)[0] + f"/{name}_{{service}}"
+    databases.made += [f"{name}_{service}" for service in ("order", "inventory", "fulfilment", "billing")]
+    return await replay_file(
+        path,
+        url,
+        folder,
+        Console(file=io.StringIO()),
+        opening=opening,
+        invoices_out=folder / "invoices.csv" if opening == "ample" else None,
+        movements_out=folder / "movements.csv" if opening == "ample" else None,
+    )
+
+
+@pytest.mark.postgres
+async def test_every_figure_and_both_tables_are_equal(small: Path, tmp_path: Path, databases: Databases) -> None:
+    outcome = await replayed(small, tmp_path, databases, "ample")
+    assert outcome.wrong == []
+    assert [finding for finding in outcome.findings if finding.breaches] == []
+    assert outcome.good
+    retail = read_retail(small)
+    write_invoices(invoice_rows(retail.lines), tmp_path / "expected_invoices.csv")
+    write_movements(movement_rows(retail.lines), tmp_path / "expected_movements.csv")
+    for name in ("invoices", "movements"):
+        assert (tmp_path / f"{name}.csv").read_text() == (tmp_path / f"expected_{name}.csv").read_text()
+    assert outcome.ours["refund_matching_fifo"]["units_matched"] > 0, "the cut has refunds"
+    again = await replayed(small, tmp_path, databases, "ample")
+    assert (again.ours, again.wrong, again.money) == (outcome.ours, [], outcome.money), (
+        "a second replay changes nothing"
+    )
+
+
+@pytest.mark.postgres
+async def test_the_oracle_agrees_on_what_is_filled(small: Path, tmp_path: Path, databases: Databases) -> None:
+    outcome = await replayed(small, tmp_path, databases, "oracle")
+    assert outcome.wrong == []
+    assert outcome.ours["allocation_oracle_partial"]["lines"] > 1000
+
+
+@pytest.mark.postgres
+async def test_a_wrong_figure_is_shown_and_fails(small: Path, tmp_path: Path, databases: Databases) -> None:
+    outcome = await replayed(small, tmp_path, databases, "ample")
+    assert outcome.good
+    outcome.ours["valid_sale"]["units"] += 1
+    retail = read_retail(small)
+    outcome.wrong = differences(expected(retail, "ample"), outcome.ours, partly=True)
+    assert not outcome.good
+    paper = io.StringIO()
+    show(outcome, Console(file=paper, width=160))
+    assert "valid_sale.units: expected" in paper.getvalue()
+    assert "valid_sale.units" in as_json(outcome)

@@ -1,0 +1,259 @@
+"""The auditor over four real databases: clean after two orders, and it names whatever was changed behind their back."""
+
+import asyncio
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from comptoir.cli import app
+from comptoir.invariants import LAWS
+from comptoir.rest import Databases as Connected
+from comptoir.rest import at_rest
+from comptoir.runs import BY_ITSELF
+from comptoir.sender import Sender
+from comptoir.suite import BUILD, make, started
+from comptoir.verify import Finding, verify
+from services.billing.devservices.psp import app as psp
+from shared import clock
+from shared.contracts.inventory import Item, ReceiveStock, RegisterItems, RegisterWarehouse, StockLine
+from shared.contracts.order import CancelOrder, NewLine, PlaceOrder
+from shared.contracts.values import Address
+from tests.conftest import Databases
+
+pytestmark = pytest.mark.postgres
+NAMES = tuple(BUILD)
+ADDRESS = Address(name="A. Customer", city="Town", country="GB")
+
+
+@dataclass
+class Shop:
+    """Where two orders were completed and a third one cancelled; nothing runs any more. Ids are texts, for SQL."""
+
+    url: str
+    order: str  # C-1
+    shipment: str  # of C-1
+    cancelled: str  # C-3
+    invoice: str  # of C-1
+
+    async def change(self, service: str, *statements: str) -> None:
+        """Behind everybody's back: triggers do not see it."""
+        connection = await asyncpg.connect(self.url.replace("{service}", service))
+        try:
+            async with connection.transaction():
+                await connection.execute("set local session_replication_role = replica")
+                for statement in statements:
+                    await connection.execute(statement.format(**self.__dict__))
+        finally:
+            await connection.close()
+
+    async def ask(self, service: str, question: str) -> Any:
+        connection = await asyncpg.connect(self.url.replace("{service}", service))
+        try:
+            return await connection.fetchval(question)
+        finally:
+            await connection.close()
+
+    async def audit(self, **how: Any) -> dict[str, list[str]]:
+        """Breaches by invariant, of those that have any."""
+        return {finding.name: finding.breaches for finding in await self.findings(**how) if not finding.good}
+
+    async def findings(self, **how: Any) -> list[Finding]:
+        async with Connected(self.url, NAMES) as connections:
+            return await verify(connections, **how)
+
+
+def placed(sender: Sender, n: int, *lines: tuple[str, int]) -> PlaceOrder:
+    return PlaceOrder(
+        order_id=sender.id_of(f"order/{n}"),
+        channel="web",
+        external_id=str(n),
+        currency="GBP",
+        payment_token="tok",
+        ship_to=ADDRESS,
+        lines=tuple(
+            NewLine(sku=sku, quantity=quantity, unit_price=Decimal("9.99"), vat_rate=Decimal(20), kind="goods")
+            for sku, quantity in lines
+        ),
+        hold="checked by hand" if n == 3 else "",
+    )
+
+
+@pytest.fixture(scope="module")
+async def shop(databases: Databases) -> Shop:
+    run = f"verify_{uuid4().hex[:8]}"
+    for name in NAMES:
+        await databases.fresh(make(name).metadata, name=f"{run}_{name}")
+    url = databases.url("comptoir_x").replace("comptoir_x", f"{run}_{{service}}")
+    settings: dict[str, Any] = {**BY_ITSELF, "database_url": url}
+    async with started(**settings) as suite, Connected(url, NAMES) as connections:
+        sender = Sender(suite.bus, run, clock.now)
+        await sender.send([RegisterWarehouse(code="north", country="GB", rank=1)])
+        await sender.send([RegisterItems(items=(Item(sku="MUG"), Item(sku="POT")))])
+        stock = tuple(StockLine(sku=sku, quantity=50) for sku in ("MUG", "POT"))
+        await sender.send([ReceiveStock(warehouse="north", reference="opening", lines=stock)])
+        for n in (1, 2, 3):
+            await sender.send([placed(sender, n, ("MUG", 3), ("POT", n))])
+            await at_rest(connections, 20)
+        await sender.send([CancelOrder(order_id=sender.id_of("order/3"))])
+        await at_rest(connections, 20)
+        states = await connections["order"].fetch("select number, status from orders join progress using (order_id)")
+        assert {record[0]: record[1] for record in states} == {
+            "C-1": "completed",
+            "C-2": "completed",
+            "C-3": "cancelled",
+        }
+    first = sender.id_of("order/1")
+    made = Shop(url, str(first), "", str(sender.id_of("order/3")), "")
+    made.shipment = str(await made.ask("order", f"select shipment_id from shipments where order_id = '{first}'"))
+    made.invoice = str(await made.ask("billing", f"select number from invoices where order_id = '{first}'"))
+    return made
+
+
+async def test_everything_is_checked_and_nothing_is_wrong(shop: Shop) -> None:
+    findings = await shop.findings()
+    assert {f.name: f.breaches for f in findings if not f.good} == {}
+    empty = {f.name[:3].strip() for f in findings if not f.checked}
+    # nobody called over HTTP, nothing was parked, nothing came back, and no provider has a book
+    assert empty == {"I14", "I16", "I22", "I24"}
+    assert [f.name for f in findings if not f.applicable] == ["I14 the provider's book and ours agree"]
+
+
+SHIPMENT = "shipment {shipment}"
+CORRUPTED = [
+    ("order", "update lines set quantity = quantity + 1 where order_id = '{order}' and line_no = 1",
+     "update lines set quantity = quantity - 1 where order_id = '{order}' and line_no = 1", "I6", "order C-1: net"),
+    ("order", "update progress set status = 'held' where order_id = '{order}'",
+     "update progress set status = 'completed' where order_id = '{order}'", "I7", "order C-1: is held, its history"),
+    ("order", "update money set heard = jsonb_set(heard, '{{version}}', '1') where order_id = '{order}'", "", "I21",
+     "money of order C-1: version 1 was heard"),
+    ("inventory", "update levels set on_hand = on_hand + 1 where sku = 'MUG'",
+     "update levels set on_hand = on_hand - 1 where sku = 'MUG'", "I1", "MUG@north: 45 on hand, its movements sum to"),
+    ("inventory", "update levels set reserved = reserved + 1 where sku = 'POT'",
+     "update levels set reserved = reserved - 1 where sku = 'POT'", "I2", "POT@north: 1 reserved, the reservations"),
+    ("inventory", "update reservations set reserved = 2 where order_id = '{cancelled}' and line_no = 1",
+     "update reservations set reserved = 0 where order_id = '{cancelled}' and line_no = 1", "I9",
+     "order C-3: is cancelled, 2 pieces are still reserved"),
+    ("fulfilment", "update shipments set version = version + 1 where shipment_id = '{shipment}'",
+     "update shipments set version = version - 1 where shipment_id = '{shipment}'", "I7", SHIPMENT),
+    ("fulfilment", "update shipments set tracking = tracking || 'X' where shipment_id = '{shipment}'",
+     "update shipments set tracking = left(tracking, -1) where shipment_id = '{shipment}'", "I21", SHIPMENT),
+    ("billing", "update invoices set customer_id = customer_id || 'X' where number = '{invoice}'",
+     "update invoices set customer_id = left(customer_id, -1) where number = '{invoice}'", "I16",
+     "{invoice}: its content has the hash"),
+    ("billing", "update postings set amount = amount + 1 where entry_id = '{invoice}' and posting_no = 1",
+     "update postings set amount = amount - 1 where entry_id = '{invoice}' and posting_no = 1", "I13",
+     "entry {invoice}: debits less credits are 1.00 GBP"),
+    ("billing", "update accounts set captured = captured + 1 where order_id = '{order}'",
+     "update accounts set captured = captured - 1 where order_id = '{order}'", "I12", "order C-1: "),
+    ("billing", "update series set last = last + 1 where series = 'INV'",
+     "update series set last = last - 1 where series = 'INV'", "I16", "the counter says 3, there are 2"),
+    ("billing", "update operations set state = 'unknown' where order_id = '{order}' and kind = 'capture'",
+     "update operations set state = 'done' where order_id = '{order}' and kind = 'capture'", "I14",
+     "order C-1: capture 2 of"),
+    ("billing", "alter table invoices disable trigger invoices_never_change",
+     "alter table invoices enable trigger invoices_never_change", "I13", "table invoices: its trigger"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("service", "corrupt", "mend", "number", "says"), CORRUPTED)
+async def test_what_was_changed_behind_their_back_is_named(
+    shop: Shop, service: str, corrupt: str, mend: str, number: str, says: str
+) -> None:
+    version = await shop.ask("order", f"select heard->>'version' from money where order_id = '{shop.order}'")
+    await shop.change(service, corrupt)
+    try:
+        breaches = await shop.audit()
+    finally:
+        mend = mend or (
+            f"update money set heard = jsonb_set(heard, '{{{{version}}}}', '{version}') where order_id = '{{order}}'"
+        )
+        await shop.change(service, mend)
+    named = [breach for name, found in breaches.items() if name.split()[0] == number for breach in found]
+    assert any(says.format(**shop.__dict__) in breach for breach in named), breaches
+    assert await shop.audit() == {}, "mended, so nothing is left of it"
+
+
+async def test_a_lost_packet_and_a_ghost_are_named(shop: Shop) -> None:
+    key = "billing.bill_shipment.v1"
+    packet = await shop.ask("order", f"select id from outbox where key = '{key}' limit 1")
+    await shop.change("billing", f"delete from inbox where id = '{packet}'")
+    lost = await shop.audit()
+    await shop.change("billing", f"insert into inbox (id) values ('{packet}')")
+    assert lost == {
+        "I17 every packet was handled by all its readers": [
+            f"packet {packet} ({key}): order sent it, billing has not handled it"
+        ]
+    }
+
+    ghost = clock.new_id()
+    await shop.change("billing", f"insert into inbox (id) values ('{ghost}')")
+    found = await shop.audit()
+    await shop.change("billing", f"delete from inbox where id = '{ghost}'")
+    assert found == {
+        "I20 every handled packet has a sender": [
+            f"packet {ghost}: billing handled it, no service has it in its outbox"
+        ]
+    }
+    assert await shop.audit() == {}
+
+
+async def test_while_something_moves_only_what_always_holds_is_checked(shop: Shop) -> None:
+    packet = await shop.ask("order", "select id from outbox limit 1")
+    await shop.change(
+        "order",
+        f"update outbox set sent_at = null, created_at = now() - interval '50 s' where id = '{packet}'",
+        "update progress set status = 'held' where order_id = '{order}'",
+    )
+    findings = await shop.findings()
+    await shop.change(
+        "order",
+        f"update outbox set sent_at = now() where id = '{packet}'",
+        "update progress set status = 'completed' where order_id = '{order}'",
+    )
+    at_rest_only = {f.name for f in findings if not f.applicable}
+    assert at_rest_only == {law.name for law in LAWS.values() if law.at_rest}
+    assert not any(f.checked or f.breaches for f in findings if not f.applicable)
+    wrong = {f.name.split()[0]: f.breaches for f in findings if not f.good}
+    assert set(wrong) == {"I7", "I8", "I18"}
+    assert wrong["I18"][0].startswith(f"packet {packet} (")
+
+
+async def test_the_providers_book_is_compared(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The provider of development has never heard of what the provider in process approved."""
+    provider = psp.build(psp.Settings(path=tmp_path / "psp.sqlite"))
+    client = httpx.AsyncClient
+
+    def in_process(**how: Any) -> httpx.AsyncClient:
+        return client(transport=httpx.ASGITransport(provider), **how)
+
+    monkeypatch.setattr(httpx, "AsyncClient", in_process)
+    breaches = await shop.audit(provider_url="http://psp")
+    monkeypatch.undo()
+    await provider.state.psp.close()
+    (name,) = breaches
+    assert name == "I14 the provider's book and ours agree"
+    assert any(breach.startswith(f"operation {shop.order}:1: ours is authorise") for breach in breaches[name])
+    unreachable = await shop.audit(provider_url="http://127.0.0.1:9")
+    assert "cannot be read" in unreachable[name][0]
+
+
+async def test_the_command_ends_with_1_and_names_the_document(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPTOIR_DATABASE_URL", shop.url)
+
+    async def command() -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, app, ["verify"])
+
+    clean = await command()
+    assert clean.exit_code == 0, clean.output
+    await shop.change("billing", "update accounts set refunded = refunded + 1 where order_id = '{order}'")
+    broken = await command()
+    await shop.change("billing", "update accounts set refunded = refunded - 1 where order_id = '{order}'")
+    assert broken.exit_code == 1, broken.output
+    assert "order C-1: 1.00 refunded, operations sum to 0" in " ".join(broken.output.split())
