@@ -1,9 +1,25 @@
 """Structured logs: one JSON object a line in production, readable lines at a terminal."""
 
+import contextlib
 import logging
 import sys
 
 import structlog
+
+
+class StandardError:
+    """Writes each line to the standard error of that moment; what cannot be written is dropped.
+
+    A service goes on working when nobody can hear it (a closed terminal, a full disk): a log line never fails a unit.
+    """
+
+    def msg(self, message: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # ValueError is how Python says that a file is closed
+            sys.stderr.write(message + "\n")
+            sys.stderr.flush()
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
 
 
 def configure(level: str = "INFO", *, as_json: bool = True) -> None:
@@ -21,6 +37,6 @@ def configure(level: str = "INFO", *, as_json: bool = True) -> None:
             else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: StandardError(),
         cache_logger_on_first_use=True,
     )
