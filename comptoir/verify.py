@@ -35,8 +35,8 @@ from shared import clock
 from shared.contracts.billing import MoneyStatement
 from shared.contracts.fulfilment import ReturnStatement, ShipmentStatement
 from shared.contracts.message import Statement
+from shared.messaging.books import Book, Books
 from shared.messaging.decision import Row
-from shared.messaging.store import Book, Books
 from shared.messaging.topology import Names, queues, readers_of
 
 Connections = Mapping[str, "asyncpg.Connection[asyncpg.Record]"]

@@ -20,10 +20,11 @@ from shared import clock, parked
 from shared.contracts.message import Internal
 from shared.database import normalised, reading_engine
 from shared.http import BodyLimit, add_problems, document
+from shared.messaging.books import Books
 from shared.messaging.bus import Bus, Reader
 from shared.messaging.decision import Handlers
 from shared.messaging.desk import Desk
-from shared.messaging.store import Books, PostgresStore
+from shared.messaging.store import PostgresStore
 from shared.messaging.unit import Outcome, Unit
 from shared.messaging.workers import Caller, Relay, Timekeeper
 from shared.settings import ServiceSettings, database_of

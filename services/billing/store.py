@@ -3,15 +3,18 @@ the counters that everybody wants last."""
 
 from services.billing import tables
 from services.billing.domain import rows
-from shared.messaging.store import mapping
+from shared.messaging.books import aggregate, mapping
 
 BOOKS = mapping(
-    (rows.Account, tables.accounts, True),
-    (rows.Sale, tables.sales, False),
+    aggregate(
+        rows.Account,
+        tables.accounts,
+        (rows.Sale, tables.sales),
+        (rows.Invoice, tables.invoices),
+        (rows.CreditNote, tables.credit_notes),
+        (rows.Remittance, tables.remittances),
+    ),
     (rows.Operation, tables.operations, False, tables.IN_FLIGHT),
-    (rows.Invoice, tables.invoices, False),
-    (rows.CreditNote, tables.credit_notes, False),
-    (rows.Remittance, tables.remittances, False),
     (rows.BankEntry, tables.bank_entries, True),
     (rows.UnmatchedCredit, tables.unmatched_credits, True),
     (rows.Hint, tables.hints, True),

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.database import NAMING
-from shared.messaging.tables import messaging_tables
+from shared.messaging.tables import messaging_tables, revised
 
 metadata = MetaData(naming_convention=NAMING)
 MOVING = {"fillfactor": 70}
@@ -50,6 +50,7 @@ accounts = Table(
     "accounts",
     metadata,
     Column("order_id", Uuid, primary_key=True),
+    revised(),
     Column("version", Integer, nullable=False),
     Column("answers", Integer, nullable=False),
     _text("method"),

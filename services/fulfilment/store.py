@@ -2,10 +2,9 @@
 
 from services.fulfilment import tables
 from services.fulfilment.domain import History, Return, Shipment
-from shared.messaging.store import mapping
+from shared.messaging.books import aggregate, mapping
 
 BOOKS = mapping(
-    (Shipment, tables.shipments, True),  # the root: its lock guards its returns, too
-    (Return, tables.returns, False),
+    aggregate(Shipment, tables.shipments, (Return, tables.returns)),
     (History, tables.history, False),
 )

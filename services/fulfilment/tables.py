@@ -16,7 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.database import NAMING
-from shared.messaging.tables import messaging_tables
+from shared.messaging.tables import messaging_tables, revised
 
 metadata = MetaData(naming_convention=NAMING)
 Moment = DateTime(timezone=True)
@@ -25,6 +25,7 @@ shipments = Table(
     "shipments",
     metadata,
     Column("shipment_id", Uuid, primary_key=True),
+    revised(),
     Column("order_id", Uuid, nullable=False),
     Column("number", Text, nullable=False),
     Column("warehouse", Text, nullable=False),

@@ -1,18 +1,21 @@
 """Rows to tables, in the order in which inventory takes its locks: SKUs, then orders; the rest hangs on these."""
 
 from services.inventory import domain, tables
-from shared.messaging.store import mapping
+from shared.messaging.books import aggregate, mapping
 
 BOOKS = mapping(
     (domain.Queue, tables.queues, True),  # the lock of a SKU: levels, expectations and places in the queue hang on it
-    (domain.StockOrder, tables.stock_orders, True),
+    aggregate(
+        domain.StockOrder,
+        tables.stock_orders,
+        (domain.Demand, tables.demands),
+        (domain.Reservation, tables.reservations),
+        (domain.Seen, tables.seen),
+    ),
     (domain.Item, tables.items, False),
     (domain.Warehouse, tables.warehouses, False),
     (domain.Level, tables.levels, False),
     (domain.Expected, tables.expected, False),
     (domain.Queued, tables.queued, False, tables.queued.c.quantity > 0),
-    (domain.Demand, tables.demands, False),
-    (domain.Reservation, tables.reservations, False),
-    (domain.Seen, tables.seen, False),
     (domain.Movement, tables.movements, False),
 )

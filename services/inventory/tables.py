@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.database import NAMING
-from shared.messaging.tables import messaging_tables
+from shared.messaging.tables import messaging_tables, revised
 
 metadata = MetaData(naming_convention=NAMING)
 MOVING = {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.05}
@@ -83,6 +83,7 @@ stock_orders = Table(
     "stock_orders",
     metadata,
     Column("order_id", Uuid, primary_key=True),
+    revised(),
     Column("version", Integer, nullable=False),
     Column("answers", Integer, nullable=False),
     Column("placed_at", DateTime(timezone=True), nullable=False),

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.database import NAMING
-from shared.messaging.tables import messaging_tables
+from shared.messaging.tables import messaging_tables, revised
 
 metadata = MetaData(naming_convention=NAMING)
 Moment = DateTime(timezone=True)
@@ -41,6 +41,7 @@ progress = Table(
     "progress",
     metadata,
     Column("order_id", Uuid, primary_key=True),
+    revised(),
     Column("status", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("cancelled", JSONB, nullable=False),

@@ -91,6 +91,7 @@ class Rows:
     def __init__(self) -> None:
         self._groups: dict[type[Row], dict[Hashable, dict[Key, Row]]] = {}
         self.changed: dict[type[Row], dict[Key, Row]] = {}
+        self.before: dict[type[Row], dict[Key, Row]] = {}  # the changed ones that were loaded, as they were then
         self.new: dict[type[Row], set[Key]] = {}  # which of the changed ones the database does not have
         self.inserted: dict[type[Row], list[Row]] = {}  # of kinds without GROUP
 
@@ -110,8 +111,15 @@ class Rows:
     def loaded(self, row: Row) -> None:
         """A row as the database has it."""
         kind = type(row)
-        self.declare(kind, getattr(row, kind.GROUP))
-        self._groups[kind][getattr(row, kind.GROUP)][key_of(row)] = row
+        group = getattr(row, kind.GROUP)
+        groups = self._groups.setdefault(kind, {})
+        if group not in groups:
+            groups[group] = {}
+        groups[group][key_of(row)] = row
+
+    def groups(self, kind: type[Row]) -> Mapping[Hashable, Mapping[Key, Row]]:
+        """All declared groups of a kind."""
+        return self._groups.get(kind, {})
 
     def _group(self, kind: type[Row], group: Hashable) -> dict[Key, Row]:
         try:
@@ -151,10 +159,15 @@ class Rows:
             known = group.get(key)
             if known == row:
                 continue
+            changed = self.changed.get(kind)
+            if changed is None:
+                changed = self.changed[kind] = {}
             if known is None:
                 self.new.setdefault(kind, set()).add(key)
+            elif key not in changed:
+                self.before.setdefault(kind, {})[key] = known
             group[key] = row
-            self.changed.setdefault(kind, {})[key] = row
+            changed[key] = row
 
 
 def key_of(row: Row) -> Key:

@@ -1,145 +1,24 @@
-"""The PostgreSQL store: rows of the domain to tables and back, in bulk.
+"""The PostgreSQL store: claims what arrived, loads what the handlers named, writes a unit of work in one statement.
 
-`mapping` reads the SQLAlchemy tables once. Per kind of row there is one locked select, one insert and one update, all
-set-based through `unnest`; the writes of a unit are strung together into one statement, so no service has SQL on its
-write path.
+The rows of one aggregate are read once and then kept (kept.py): a unit locks its root, and reads the rest only if the
+root's revision is not the one that this process committed.
 """
 
 import asyncio
 import json
-import re
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields
 from datetime import datetime
-from functools import lru_cache
-from typing import Any, cast, get_type_hints
+from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
-from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Table
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import ARRAY
 
 from shared.database import GENERIC_PLANS, LIMITS
+from shared.messaging.books import Book, Books, Column
 from shared.messaging.decision import Reply, Row, Rows
+from shared.messaging.kept import Parts, Shelf
 from shared.messaging.unit import Arrival, Claimed, Outcome, Transaction
-
-Entry = tuple[type[Row], Table, bool] | tuple[type[Row], Table, bool, ColumnElement[bool]]
-Books = Mapping[type[Row], "Book"]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    name: str
-    sql_type: str
-    adapter: TypeAdapter[Any] | None  # JSON columns only
-
-    @property
-    def parameter_type(self) -> str:
-        """JSON travels as text: asyncpg then needs no codec, and the cast is PostgreSQL's."""
-        return "text" if self.adapter else _unbounded(self.sql_type)
-
-
-class Book:
-    """How one kind of row is read and written."""
-
-    def __init__(self, kind: type[Row], table: Table, lock: bool, where: ColumnElement[bool] | None = None) -> None:
-        dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-        hints = get_type_hints(kind)
-        self.kind, self.table, self.lock = kind, table, lock
-        self.columns: list[Column] = []
-        for field in fields(cast(Any, kind)):
-            column = table.c[field.name]
-            adapter = TypeAdapter(hints[field.name]) if isinstance(column.type, JSONB) else None
-            if isinstance(column.type, ARRAY):
-                raise TypeError(f"{table.name}.{field.name}: arrays are stored as JSONB, unnest would flatten them")
-            self.columns.append(Column(field.name, column.type.compile(dialect=dialect).lower(), adapter))
-        names = [column.name for column in self.columns]
-        self.json = [(i, _decoder(c.adapter)) for i, c in enumerate(self.columns) if c.adapter]
-        self.moving = [c for c in self.columns if c.name not in kind.KEY and c.name not in kind.FIXED]
-        self.upsert = bool(getattr(kind, "UPSERT", False))
-        quoted = f'"{table.name}"'
-        if kind.GROUP:
-            group_type = _unbounded(table.c[kind.GROUP].type.compile(dialect=dialect).lower())
-            condition = f'"{kind.GROUP}" = any($1::{group_type}[])'
-            if where is not None:
-                condition += f" and ({where.compile(dialect=dialect, compile_kwargs={'literal_binds': True})})"
-            order = ", ".join(f'"{name}"' for name in kind.KEY)
-            self.select = f"select {_list(names)} from {quoted} where {condition} order by {order}" + (
-                " for update" if lock else ""
-            )
-        self.insert = (
-            f"insert into {quoted} ({_list(names)}) "
-            f"select {self._converted(self.columns)} from unnest(%s) as v({_list(names)})"
-        )
-        if self.upsert:
-            changes = ", ".join(f'"{c.name}" = excluded."{c.name}"' for c in self.moving)
-            self.insert += f" on conflict ({_list(kind.KEY)}) do " + (f"update set {changes}" if changes else "nothing")
-        changed = [c for c in self.columns if c.name in kind.KEY] + self.moving
-        self.update_columns = changed
-        keys = " and ".join(f't."{name}" = v."{name}"' for name in kind.KEY)
-        values = ", ".join(f'"{c.name}" = v."{c.name}"' + (f"::{c.sql_type}" if c.adapter else "") for c in self.moving)
-        self.update = (
-            f"update {quoted} t set {values} from unnest(%s) as v({_list([c.name for c in changed])}) where {keys}"
-        )
-
-    @staticmethod
-    def _converted(columns: Iterable[Column]) -> str:
-        return ", ".join(f'v."{c.name}"' + (f"::{c.sql_type}" if c.adapter else "") for c in columns)
-
-    def row(self, record: Any) -> Row:
-        if not self.json:
-            return self.kind(*record)
-        values = list(record)
-        for i, decode in self.json:
-            text = values[i]
-            if text is not None:
-                values[i] = decode(text)
-        return self.kind(*values)
-
-    def arrays(self, columns: Sequence[Column], rows: Sequence[Row]) -> list[list[Any]]:
-        arrays: list[list[Any]] = []
-        for column in columns:
-            name, adapter = column.name, column.adapter
-            if adapter is None:
-                arrays.append([getattr(row, name) for row in rows])
-            else:
-                values = [getattr(row, name) for row in rows]
-                arrays.append([None if v is None else adapter.dump_json(v).decode() for v in values])
-        return arrays
-
-
-def _decoder(adapter: TypeAdapter[Any]) -> Callable[[str], Any]:
-    """Decodes a JSON column. The messages of one order come in short order and find the same texts again and again;
-    values are immutable, so what was decoded once is shared. Large texts are not kept."""
-    plain = adapter.validate_json
-    cached = lru_cache(maxsize=2048)(plain)
-
-    def decode(text: str) -> Any:
-        return cached(text) if len(text) < 2048 else plain(text)
-
-    return decode
-
-
-def mapping(*entries: Entry) -> Books:
-    """The books of a service, in the order in which it takes its locks.
-
-    An entry is (row kind, table, lock for update?) and optionally a condition: rows that do not meet it are not loaded.
-    """
-    return {entry[0]: Book(*entry) for entry in entries}
-
-
-def _unbounded(sql_type: str) -> str:
-    """Without length: a cast to varchar(3) cuts silently, where the column itself would refuse."""
-    return re.sub(r"\(.*?\)", "", sql_type)
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)
-
 
 GUILTY_STATES = ("21", "22", "23", "27", "44", "54", "P0")
 """Classes of SQLSTATE that the data is to blame for: a value, a key, a check, a size, a trigger's refusal.
@@ -148,12 +27,16 @@ All others ask for another try: serialization, locks, shutdown, resources, conne
 right that is not there yet. Parking every message because a migration is late would be worse than waiting for it.
 """
 
+KEPT_ROWS = 100_000
+"""Rows kept in memory, about 1 KB each; a two-line order has some eight."""
+
 
 class PostgresStore:
     """A service's store on its own PostgreSQL database."""
 
-    def __init__(self, dsn: str, books: Books, *, connections: int = 3) -> None:
+    def __init__(self, dsn: str, books: Books, *, connections: int = 3, kept_rows: int = KEPT_ROWS) -> None:
         self.dsn, self.books, self.connections = dsn, books, connections
+        self.shelf = Shelf(kept_rows)
         self.pool: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def open(self) -> None:
@@ -188,8 +71,9 @@ class PostgresStore:
         async with self.pool.acquire() as connection:
             transaction = connection.transaction()
             await transaction.start()
+            work = PostgresTransaction(cast("asyncpg.Connection[asyncpg.Record]", connection), self.books, self.shelf)
             try:
-                yield PostgresTransaction(cast("asyncpg.Connection[asyncpg.Record]", connection), self.books)
+                yield work
             except BaseException:
                 if not connection.is_closed():
                     await transaction.rollback()
@@ -198,6 +82,7 @@ class PostgresStore:
                 await transaction.rollback()
             else:
                 await transaction.commit()
+                work.keep()
 
     def is_guilty(self, error: Exception) -> bool:
         """False when the database is away or asks for another try; everything else is the fault of the data."""
@@ -272,8 +157,12 @@ async def _no_reset(connection: Any) -> None:
 class PostgresTransaction:
     """Claim, load and save on one connection."""
 
-    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]", books: Books) -> None:
-        self.connection, self.books = connection, books
+    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]", books: Books, shelf: Shelf) -> None:
+        self.connection, self.books, self.shelf = connection, books, shelf
+        self.revisions: dict[type[Row], dict[Hashable, int]] = {}  # of the roots that we have locked
+        self.asked: dict[type[Row], set[Hashable]] = {}  # roots that we have locked, or that are not there
+        self.kept: dict[type[Row], dict[Hashable, Parts]] = {}
+        self.saved: Rows | None = None
 
     async def claim(self, arrivals: Sequence[Arrival], now: datetime) -> Claimed:
         """One statement per kind of arrival. A concurrent copy of the same packet waits here, and then is not new."""
@@ -321,6 +210,24 @@ class PostgresTransaction:
                 ours.append(arrival)
         return Claimed(ours, known)
 
+    def _stale(self, rows: Rows) -> dict[type[Row], list[Hashable]]:
+        """Counts the new revisions, and gives the roots that do not change themselves but whose parts do."""
+        touched: dict[type[Row], set[Hashable]] = {}
+        for kind, changed in rows.changed.items():
+            if (root := self.books[kind].root) is not None:
+                touched.setdefault(root, set()).update(getattr(row, kind.GROUP) for row in changed.values())
+        for root, groups in touched.items():
+            if alone := groups.difference(self.asked.get(root, ())):
+                raise LookupError(f"rows of {root.__name__} {alone.pop()} change, which was not declared")
+            written = {group for (group,) in rows.changed.get(root, ())}
+            revisions = self.revisions[root]
+            for group in groups:
+                if group not in written and group not in revisions:
+                    raise LookupError(f"rows of {root.__name__} {group} change, which is not there")
+                revisions[group] = revisions.get(group, 0) + 1
+            groups -= written
+        return {root: sorted(groups) for root, groups in touched.items() if groups}  # type: ignore[type-var]
+
     async def _ids(self, sql: str, *values: Any) -> set[UUID]:
         return {record[0] for record in await self.connection.fetch(sql, *values)}
 
@@ -341,31 +248,84 @@ class PostgresTransaction:
         return answers
 
     async def load(self, rows: Rows, wanted: Mapping[type[Row], list[Hashable]]) -> None:
-        """One locked read per table, in the order of the books, keys sorted inside."""
+        """One read per table, in the order of the books, keys sorted inside; roots are locked, and read if need be."""
         if unknown := [kind.__name__ for kind in wanted if kind not in self.books]:
             raise LookupError(f"not in the books: {', '.join(unknown)}")
         for kind, book in self.books.items():
             groups = wanted.get(kind)
+            if not groups:
+                continue
+            if book.is_root:
+                await self._lock(book, groups)
+            if book.root is not None and book.root in self.asked:
+                groups = self._unknown(book, groups, rows)
             if groups:
                 for record in await self.connection.fetch(book.select, groups):
                     rows.loaded(book.row(record))
 
+    async def _lock(self, book: Book, groups: list[Hashable]) -> None:
+        kind = book.kind
+        revisions = self.revisions.setdefault(kind, {})
+        kept = self.kept.setdefault(kind, {})
+        self.asked.setdefault(kind, set()).update(groups)
+        for group, revision in await self.connection.fetch(book.lock_select, groups):
+            revisions[group] = revision
+            kept[group] = self.shelf.find(kind, group, revision)
+
+    def _unknown(self, book: Book, groups: list[Hashable], rows: Rows) -> list[Hashable]:
+        """Takes what is kept; gives the groups that must be read. Where there is no root there is no part either."""
+        assert book.root is not None
+        asked, kept = self.asked[book.root], self.kept[book.root]
+        unknown = []
+        for group in groups:
+            parts = kept.get(group)
+            if parts is None:
+                if group not in asked:
+                    unknown.append(group)
+            elif (found := parts.get(book.kind)) is None:
+                unknown.append(group)
+            else:
+                for row in found:
+                    rows.loaded(row)
+        return unknown
+
+    def keep(self) -> None:
+        """After the commit: the aggregates as they are now, under the revisions that they have now."""
+        if self.saved is None:
+            return
+        rows = self.saved
+        for root, revisions in self.revisions.items():
+            kinds = [kind for kind, book in self.books.items() if book.root is root]
+            groups = [(kind, rows.groups(kind)) for kind in kinds]
+            before = self.kept[root]
+            for group, revision in revisions.items():
+                parts = dict(before.get(group, ()))
+                for kind, found in groups:
+                    if (of := found.get(group)) is not None:
+                        parts[kind] = tuple(of.values()) if len(of) < 2 else tuple(of[key] for key in sorted(of))
+                self.shelf.put(root, group, revision, parts)
+
     async def save(self, outcome: Outcome) -> None:
         """Everything in one statement; its parts see one snapshot and each row at most once."""
         statement = _Statement()
-        rows = outcome.rows
+        rows = self.saved = outcome.rows
+        stale = self._stale(rows)
         for kind, book in self.books.items():
             changed = rows.changed.get(kind)
             if changed:
-                new = rows.new.get(kind, set())
-                inserted = [row for key, row in changed.items() if key in new]
-                updated = [row for key, row in changed.items() if key not in new]
+                before = rows.before.get(kind, {})
+                inserted = [row for key, row in changed.items() if key not in before]
                 if inserted:
-                    statement.add(book.insert, book.columns, book.arrays(book.columns, inserted))
-                if updated:
-                    statement.add(book.update, book.update_columns, book.arrays(book.update_columns, updated))
+                    statement.add(book.insert.sql, book.insert.columns, book.insert.arrays(inserted))
+                if before:
+                    updated = [changed[key] for key in before]
+                    update = book.update(before.values(), updated)
+                    statement.add(update.sql, update.columns, update.arrays(updated))
             elif appended := rows.inserted.get(kind):
-                statement.add(book.insert, book.columns, book.arrays(book.columns, appended))
+                statement.add(book.insert.sql, book.insert.columns, book.insert.arrays(appended))
+            if groups := stale.get(kind):
+                touch = book.touch()
+                statement.add(touch.sql, touch.columns, [groups])
         if outcome.packets:
             statement.add(
                 "insert into outbox (id, key, count, body, created_at) select v.*, {now} from unnest(%s) as v",

@@ -75,3 +75,8 @@ def messaging_tables(metadata: MetaData) -> None:
         Column("status", SmallInteger),
         Column("reply", Text),
     )
+
+
+def revised() -> Column[int]:
+    """The column of an aggregate's root that counts the units of work that changed any of its rows."""
+    return Column("revision", Integer, nullable=False, server_default=text("1"))

@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from shared.contracts.message import Command, Event, Internal, Message, Value
 from shared.contracts.values import Money
 from shared.database import NAMING
+from shared.messaging.books import mapping
 from shared.messaging.decision import (
     Call,
     Context,
@@ -44,7 +45,7 @@ from shared.messaging.decision import (
 )
 from shared.messaging.envelope import MAX_EVENT_BYTES, Envelope, Packet, envelope, pack, write
 from shared.messaging.memory import Check, MemoryStore
-from shared.messaging.store import PostgresStore, mapping
+from shared.messaging.store import PostgresStore
 from shared.messaging.tables import messaging_tables
 from shared.messaging.unit import Arrival, Unit
 
