@@ -121,7 +121,7 @@ async def bench_saga(
         while await completed(run) < orders:
             if time.monotonic() - began > within_s:
                 raise TimeoutError(f"{await completed(run)} of {orders} orders completed in {within_s:.0f} s")
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.25)
         seconds = time.monotonic() - began
         used = {name: cpu_of(pids) - before[name] for name, pids in ids.items()}
         now = psutil.cpu_times()

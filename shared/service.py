@@ -61,7 +61,7 @@ class Running:
         self.service, self.now, self.new_id = service, now, new_id
         url = normalised(database_of(service.settings.database_url, service.name))
         self.dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self.store = PostgresStore(self.dsn, service.books)
+        self.store = PostgresStore(self.dsn, service.books, kept_rows=service.settings.kept_rows)
         self.reads: AsyncEngine = reading_engine(url)
         self.unit = Unit(service.name, self.store, service.handlers, service.policy, now, new_id)
         self.desk = Desk(self.unit, self.committed, max_batch=service.settings.max_batch)
@@ -254,6 +254,9 @@ async def measures(running: Running) -> list[Metric]:
     counter("events", "events decided since start", desk.events)
     counter("failed", "events that failed since start", desk.failed)
     counter("retries", "units of work that were tried again since start", desk.retries)
+    counter("kept", "locked aggregates whose rows were kept in memory, since start", running.store.shelf.hits)
+    counter("read", "locked aggregates whose rows were read, since start", running.store.shelf.misses)
+    gauge("kept_rows", "rows kept in memory", running.store.shelf.rows)
     gauge("desk_waiting", "arrivals that wait for the next unit", len(desk.waiting))
     counter("published", "events confirmed by the bus since start", relay.published if relay else 0)
     counter("unconfirmed", "publishes with an unknown outcome since start", relay.unconfirmed if relay else 0)

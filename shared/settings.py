@@ -25,6 +25,9 @@ class ServiceSettings(BaseSettings):
     log_json: bool = True
     start_within_s: float = Field(60, ge=0, le=3600, description="seconds to wait for PostgreSQL and RabbitMQ at start")
     max_batch: int = Field(256, ge=1, le=4096, description="events of one unit of work")
+    kept_rows: int = Field(
+        100_000, ge=0, description="rows of orders under way that a process keeps in memory, about 1 KB each; 0: none"
+    )
     rabbitmq_prefix: str = Field("comptoir", description="before every name on the broker; tells suites apart")
     declare_topology: bool = Field(True, description="declare exchange and queues at start; off where a job does it")
     disturbed: bool = Field(False, description="publish every packet twice and shuffled, to prove that nothing changes")

@@ -14,6 +14,7 @@ from services.order.quantities import Order
 from services.order.rows import Header, Line, Money, Progress, Return, Shipment, Stock
 from services.order.saga import line_progress
 from services.order.waits import waits, why_not_moving
+from shared.contracts.order import FINAL
 from shared.messaging.decision import Row
 
 R = TypeVar("R", bound=Row)
@@ -165,7 +166,7 @@ async def orders(
         moving.c.holds,
     ).join(moving, moving.c.order_id == head.c.order_id)
     if status:
-        query = query.where(moving.c.status == status)
+        query = query.where(moving.c.status == status, moving.c.final.is_(status in FINAL))
     if channel:
         query = query.where(head.c.channel == channel)
     if customer:

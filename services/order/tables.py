@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     Date,
     DateTime,
     Index,
@@ -57,8 +58,9 @@ progress = Table(
     Column("asked_at", Moment),
     CheckConstraint("version > 0", name="version"),
     CheckConstraint("status in (" + ", ".join(f"'{status}'" for status in STATUSES) + ")", name="status"),
-    # only open orders: screens ask for these, and there are few of them
-    Index("ix_progress_open", "status", postgresql_where=text("status not in ('cancelled', 'completed')")),
+    # Only open orders: screens ask for these, and there are few of them. A status that changes moves no index entry.
+    Column("final", Boolean, Computed("status in ('cancelled', 'completed')", persisted=True), nullable=False),
+    Index("ix_progress_open", "order_id", postgresql_where=text("not final")),
     postgresql_with=MOVES,
 )
 

@@ -62,6 +62,6 @@ class Shelf:
         gone = self.kept.pop(key)
         self.rows -= gone.size
         last = self.keys.pop()
-        if last is not key:
+        if gone.place < len(self.keys):
             self.keys[gone.place] = last
             self.kept[last].place = gone.place

@@ -27,14 +27,11 @@ All others ask for another try: serialization, locks, shutdown, resources, conne
 right that is not there yet. Parking every message because a migration is late would be worse than waiting for it.
 """
 
-KEPT_ROWS = 100_000
-"""Rows kept in memory, about 1 KB each; a two-line order has some eight."""
-
 
 class PostgresStore:
     """A service's store on its own PostgreSQL database."""
 
-    def __init__(self, dsn: str, books: Books, *, connections: int = 3, kept_rows: int = KEPT_ROWS) -> None:
+    def __init__(self, dsn: str, books: Books, *, connections: int = 3, kept_rows: int = 100_000) -> None:
         self.dsn, self.books, self.connections = dsn, books, connections
         self.shelf = Shelf(kept_rows)
         self.pool: asyncpg.Pool[asyncpg.Record] | None = None

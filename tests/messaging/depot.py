@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from shared.contracts.message import Command, Event, Internal, Message, Value
 from shared.contracts.values import Money
 from shared.database import NAMING
-from shared.messaging.books import mapping
+from shared.messaging.books import aggregate, mapping
 from shared.messaging.decision import (
     Call,
     Context,
@@ -46,7 +46,7 @@ from shared.messaging.decision import (
 from shared.messaging.envelope import MAX_EVENT_BYTES, Envelope, Packet, envelope, pack, write
 from shared.messaging.memory import Check, MemoryStore
 from shared.messaging.store import PostgresStore
-from shared.messaging.tables import messaging_tables
+from shared.messaging.tables import messaging_tables, revised
 from shared.messaging.unit import Arrival, Unit
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -70,6 +70,7 @@ class Put(Command, key="depot.put.v1"):
     call: bool = False
     tell: bool = False  # asks the mirror to remember, and says something that nobody hears
     follow: bool = False  # also fills the box that this one links to
+    tag: str = ""  # counts a tag of the box
     pad: str = ""
     fail: Failure = ""
 
@@ -130,6 +131,18 @@ class Box(Row):
     woken: int = 0
     grams: int = 0
     link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tag(Row):
+    """Part of a box."""
+
+    KEY: ClassVar = ("box", "word")
+    GROUP: ClassVar = "box"
+
+    box: str
+    word: str
+    times: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +210,20 @@ metadata = MetaData(naming_convention=NAMING)
 boxes = Table(
     "boxes",
     metadata,
+    revised(),
     Column("name", Text, primary_key=True),
     Column("made_at", DateTime(timezone=True), nullable=False),
     Column("amount", Integer, CheckConstraint("amount >= 0", name="not_negative"), nullable=False),
     Column("woken", Integer, nullable=False),
     Column("grams", Integer, nullable=False),
     Column("link", Text, nullable=False),
+)
+tags = Table(
+    "tags",
+    metadata,
+    Column("box", Text, primary_key=True),
+    Column("word", Text, primary_key=True),
+    Column("times", Integer, nullable=False),
 )
 entries = Table(
     "entries",
@@ -242,7 +263,12 @@ sheets = Table(
 )
 messaging_tables(metadata)
 
-BOOKS = mapping((Box, boxes, True), (Sheet, sheets, False), (Slip, slips, False, slips.c.open), (Entry, entries, False))
+BOOKS = mapping(
+    aggregate(Box, boxes, (Tag, tags)),
+    (Sheet, sheets, False),
+    (Slip, slips, False, slips.c.open),
+    (Entry, entries, False),
+)
 CHECKS: dict[type[Row], Check] = {
     Box: lambda row: isinstance(row, Box) and 0 <= row.amount < 2**31,
     Entry: lambda row: isinstance(row, Entry) and "\0" not in row.note,
@@ -254,6 +280,7 @@ def its_box(m: Any) -> Needs:
     if getattr(m, "fail", "") == "needs":
         raise ValueError("cannot say what it needs")
     yield Box, m.box
+    yield Tag, m.box
     yield Slip, m.box
 
 
@@ -267,6 +294,9 @@ def put(m: Put, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
     box = rows.find(Box, m.box) or Box(m.box, ctx.now)
     yield replace(box, amount=box.amount + m.add)
     yield Moved(box=m.box, amount=box.amount + m.add, add=m.add, pad=m.pad)
+    if m.tag:
+        times = {tag.word: tag.times for tag in rows.group(Tag, m.box)}
+        yield Tag(m.box, m.tag, times.get(m.tag, 0) + 1)
     if m.note:
         yield Entry(m.note, m.box, m.add)
     if m.slip is not None:

@@ -14,7 +14,7 @@ from shared.messaging.memory import MemoryStore
 from shared.messaging.store import PostgresStore
 from shared.messaging.unit import Arrival, Outcome, StoredTimer, Unit
 from tests.messaging import depot
-from tests.messaging.depot import Box, Clock, Entry, Slip
+from tests.messaging.depot import Box, Clock, Entry, Slip, Tag
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Seen:
     boxes: Mapping[str, Box]
     entries: tuple[Entry, ...]
     slips: tuple[Slip, ...]
+    tags: tuple[Tag, ...]
     outbox: tuple[Packet, ...]
     timers: Mapping[str, StoredTimer]
     calls: tuple[UUID, ...]
@@ -81,6 +82,7 @@ class InMemory(Harness):
             {box.name: box for box in rows(Box)},
             tuple(rows(Entry)),
             tuple(rows(Slip)),
+            tuple(rows(Tag)),
             tuple(books.outbox.values()),
             dict(books.timers),
             tuple(books.calls),
@@ -113,6 +115,9 @@ class OnPostgres(Harness):
             {box.name: box for box in boxes if isinstance(box, Box)},
             tuple(Entry(*r) for r in await self.fetch("select note, box, add from entries order by note")),
             tuple(Slip(*r) for r in await self.fetch("select box, no, open from slips order by box, no")),
+            tuple(
+                Tag(*r) for r in await self.fetch('select box, word, times from tags order by box, word collate "C"')
+            ),
             tuple(
                 Packet(*r)
                 for r in await self.fetch("select id, key, count, body from outbox where sent_at is null order by id")

@@ -87,6 +87,29 @@ async def test_a_parked_message_is_replayed_once(shop: Harness) -> None:
     assert not seen.parked_ids
 
 
+# Rows
+
+
+async def test_the_rows_of_an_aggregate_are_as_the_last_unit_left_them(shop: Harness) -> None:
+    for word in ("b", "B", "a", "b"):
+        await shop.put(Put(box="a", tag=word))
+    await shop.put(Put(box="a", tag="b"), Put(box="a", add=2, tag="c"), Put(box="c", tag="b"))
+    await shop.put(Put(box="a", tag="d", fail="bug"))
+    seen = await shop.seen()
+    assert seen.boxes["a"].amount == 2
+    counted = [(tag.box, tag.word, tag.times) for tag in seen.tags]
+    assert counted == [("a", "B", 1), ("a", "a", 1), ("a", "b", 3), ("a", "c", 1), ("c", "b", 1)]
+
+
+@pytest.mark.parametrize("fail", FAILURES)
+async def test_a_failure_leaves_nothing_behind_that_a_later_unit_could_see(shop: Harness, fail: Failure) -> None:
+    await shop.put(Put(box="a", add=1, tag="t"))
+    await shop.put(Put(box="a", add=10, tag="t", fail=fail))
+    await shop.put(Put(box="a", add=1, tag="t"))
+    seen = await shop.seen()
+    assert (seen.boxes["a"].amount, [tag.times for tag in seen.tags]) == (2, [2])
+
+
 # Requests
 
 
