@@ -116,8 +116,8 @@ class Book:
             insert += f" on conflict ({_list(kind.KEY)}) do " + (f"update set {changes}" if changes else "nothing")
         self.insert = Write(insert, self.columns)
 
-    def update(self, before: Iterable[Row], after: Sequence[Row]) -> Write:
-        """An update of the columns in which any of these rows differs from what was loaded."""
+    def update(self, before: Iterable[Row], after: Sequence[Row]) -> Write | None:
+        """An update of the columns in which any of these rows differs from what was loaded; None when none does."""
         mask, everything = 0, (1 << len(self.moving)) - 1
         for old, new in zip(before, after, strict=True):
             for i, get in enumerate(self.getters):
@@ -125,6 +125,8 @@ class Book:
                     mask |= 1 << i
             if mask == everything:
                 break
+        if not mask and not self.is_root:
+            return None
         found = self.updates.get(mask)
         if found is None:
             if len(self.updates) >= MOST_UPDATES:

@@ -316,8 +316,8 @@ class PostgresTransaction:
                     statement.add(book.insert.sql, book.insert.columns, book.insert.arrays(inserted))
                 if before:
                     updated = [changed[key] for key in before]
-                    update = book.update(before.values(), updated)
-                    statement.add(update.sql, update.columns, update.arrays(updated))
+                    if update := book.update(before.values(), updated):
+                        statement.add(update.sql, update.columns, update.arrays(updated))
             elif appended := rows.inserted.get(kind):
                 statement.add(book.insert.sql, book.insert.columns, book.insert.arrays(appended))
             if groups := stale.get(kind):

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,11 +11,9 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from services.fulfilment import tables
 from services.fulfilment.app import build
 from services.fulfilment.carriers import HttpCarrier
 from services.fulfilment.development_carrier import development_carrier
-from services.fulfilment.domain import History, Return, Shipment
 from services.fulfilment.settings import Settings
 from services.fulfilment.webhook import headers
 from shared.contracts.fulfilment import CancelShipment, ExpectLine, ExpectReturn, PlanShipment
@@ -106,15 +104,6 @@ async def shop(database: str, tmp_path: Path) -> AsyncIterator[Shop]:
 def planned(warehouse: str = "north", order: UUID = ORDER) -> PlanShipment:
     m = plan(goods(1, 3), POSTAGE, shipment=uuid4(), warehouse=warehouse)
     return m.model_copy(update={"order_id": order})
-
-
-@pytest.mark.parametrize(
-    ("kind", "table"), [(Shipment, tables.shipments), (Return, tables.returns), (History, tables.history)]
-)
-def test_columns_are_named_as_the_fields(kind: Any, table: Any) -> None:
-    assert [f.name for f in fields(kind)] != []
-    assert {f.name for f in fields(kind)} == set(table.c.keys())
-    assert set(kind.KEY) == {c.name for c in table.primary_key}
 
 
 async def test_by_hand_from_the_pick_list_to_the_door_and_back(shop: Shop) -> None:

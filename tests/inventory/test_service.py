@@ -5,7 +5,6 @@ import base64
 import json
 import random
 from collections.abc import AsyncIterator
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,7 +16,6 @@ from sqlalchemy import func, select, text
 from services.inventory import tables
 from services.inventory.app import build
 from services.inventory.settings import Settings
-from services.inventory.store import BOOKS
 from shared.contracts.fulfilment import ShipmentDispatched, ShipmentLine
 from shared.contracts.inventory import Item, Kept, RegisterItems, RegisterWarehouse, ReserveStock, Want
 from shared.contracts.message import Message
@@ -107,13 +105,6 @@ def wish(sku: str, quantity: int, order: UUID, version: int = 1, minute: int = 0
 async def depot(database: str) -> AsyncIterator[Depot]:
     async with Depot(database) as depot:
         yield depot
-
-
-@pytest.mark.parametrize("kind", list(BOOKS), ids=lambda kind: kind.__name__)
-def test_columns_are_named_as_the_fields(kind: Any) -> None:
-    table = BOOKS[kind].table
-    assert {f.name for f in fields(kind)} == set(table.c.keys())
-    assert set(kind.KEY) == {c.name for c in table.primary_key}
 
 
 async def test_sc01_fifty_orders_for_the_last_ten_units(depot: Depot) -> None:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import ARRAY, Column, MetaData, Table, Text
 
-from shared.messaging.books import REVISION, mapping
+from shared.messaging.books import mapping
 from shared.messaging.decision import Rows
 from shared.messaging.desk import Desk
 from shared.messaging.store import PostgresStore
@@ -385,18 +385,6 @@ def test_an_array_column_is_refused_when_the_books_are_made() -> None:
     table = Table("boxes", MetaData(), *(Column(field.name, ARRAY(Text)) for field in fields(Box)))
     with pytest.raises(TypeError, match="JSONB"):
         mapping((Box, table, True))
-
-
-@pytest.mark.parametrize("service", SERVICES)
-def test_the_fields_of_every_row_are_the_columns_of_its_table(service: str) -> None:
-    books = import_module(f"services.{service}.store").BOOKS
-    assert books
-    for kind, book in books.items():
-        columns = {c.name for c in book.table.columns if c.name != REVISION and c.computed is None}
-        assert {field.name for field in fields(kind)} == columns, kind.__name__
-        assert {column.name for column in book.table.primary_key} == set(kind.KEY), kind.__name__
-        assert set(kind.FIXED) <= {field.name for field in fields(kind)}, kind.__name__
-        assert not kind.GROUP or kind.GROUP in book.table.columns, kind.__name__
 
 
 def test_the_kinds_of_row_in_these_tests_cover_what_a_service_may_use() -> None:

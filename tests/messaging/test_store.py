@@ -11,7 +11,7 @@ import pytest
 from shared.messaging.decision import Missing
 from shared.messaging.envelope import MAX_EVENT_BYTES
 from shared.messaging.unit import LADDER, Arrival
-from tests.messaging.depot import NOW, Failure, Moved, Put, Weighed, Woken, arrival, event, request
+from tests.messaging.depot import NOW, Failure, Moved, Put, Slip, Weighed, Woken, arrival, event, request
 from tests.messaging.harness import Harness, timer_arrival
 
 KEY = UUID(int=1)
@@ -99,6 +99,13 @@ async def test_the_rows_of_an_aggregate_are_as_the_last_unit_left_them(shop: Har
     assert seen.boxes["a"].amount == 2
     counted = [(tag.box, tag.word, tag.times) for tag in seen.tags]
     assert counted == [("a", "B", 1), ("a", "a", 1), ("a", "b", 3), ("a", "c", 1), ("c", "b", 1)]
+
+
+async def test_a_row_that_is_changed_and_changed_back_in_one_unit_is_as_it_was(shop: Harness) -> None:
+    await shop.put(Put(box="a", slip=1))
+    await shop.put(Put(box="a", close=1), Put(box="a", slip=1), Put(box="a", add=5), Put(box="a", add=-5))
+    seen = await shop.seen()
+    assert (seen.slips, seen.parked) == ((Slip("a", 1, True),), ())
 
 
 @pytest.mark.parametrize("fail", FAILURES)
