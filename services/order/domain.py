@@ -189,7 +189,7 @@ def timed(order: Order, asks: Sequence[Ask], trigger: Trigger, ctx: Ctx) -> tupl
     keep("pay_by", PayByDue, term is not None and not final and not order.secured and order.open, again)
     day, accepted = promised_on(order), progress.accepted_on
     late = day is not None and accepted is not None and day > accepted
-    late = late and not final and any(count.backordered for count in order.counts.values())
+    late = late and not final and order.total.backordered > 0
     keep("consent_by", ConsentDue, late, policy.consent)
     asked = any(not isinstance(ask, OrderStatement) for ask in asks)
     if asked or (final and progress.answer_by is not None and next(unanswered(order), None) is None):

@@ -60,7 +60,7 @@ class Step:
 
 
 def ask_for_stock(order: Order) -> Iterator[ReserveStock]:
-    if (order.wanted(), order.progress.limits) != (order.stock.wanted, order.stock.limits):
+    if (order.wanted, order.progress.limits) != (order.stock.wanted, order.stock.limits):
         yield reserve_stock(order, order.stock.asked + 1)
 
 
@@ -79,7 +79,7 @@ def reserve_stock(order: Order, version: int) -> ReserveStock:
         country=header.ship_to.country,
         wanted=tuple(
             Want(line_no=line.line_no, sku=line.sku, quantity=quantity)
-            for line, (_, quantity) in zip(order.lines, order.wanted(), strict=True)
+            for line, (_, quantity) in zip(order.lines, order.wanted, strict=True)
         ),
         limits=tuple(Limit(line_no=no, warehouse=at, most=most) for no, at, most in order.progress.limits),
         kept=tuple(Kept(line_no=no, warehouse=at, used=used) for (no, at), used in sorted(order.used.items()) if used),
@@ -127,7 +127,7 @@ def shipments_to_pull_back(order: Order) -> Iterator[CancelShipment]:
     if order.progress.holds:
         yield from (cancel_shipment(shipment, "held: " + order.progress.holds[0]) for shipment in staying)
         return
-    needed = dict(order.undecided())
+    needed = dict(order.undecided)
     for shipment in order.shipments:
         if shipment.open and shipment.cancel_asked:
             for no, quantity in released_by(shipment):
@@ -478,17 +478,18 @@ def decide_cancellations(order: Order) -> Order:
     What is in an open shipment waits until fulfilment has said whether it was pulled back in time. What inventory
     rejects is cancelled too, but only if it answers the latest ask: an older rejection was counted already.
     """
-    cancelled, wanted, refused = dict(order.progress.cancelled), dict(order.progress.cancel_wanted), False
-    for no, _ in order.undecided():
-        count = order.counts[no]
-        refused = refused or wanted[no] > count.ordered - count.shipped
-        wanted[no] = max(count.cancelled, min(wanted[no], count.ordered - count.shipped))
-        cancelled[no] = min(wanted[no], count.cancelled + count.unreleased)
-    order = order.moved(cancelled=pieces(cancelled), cancel_wanted=pieces(wanted)) if wanted else order
-    if refused:
-        order = order.telling(CancellationRefused, "part of it was handed over already; it can be returned")
+    if undecided := order.undecided:
+        cancelled, wanted, refused = dict(order.progress.cancelled), dict(order.progress.cancel_wanted), False
+        for no, _ in undecided:
+            count = order.counts[no]
+            refused = refused or wanted[no] > count.ordered - count.shipped
+            wanted[no] = max(count.cancelled, min(wanted[no], count.ordered - count.shipped))
+            cancelled[no] = min(wanted[no], count.cancelled + count.unreleased)
+        order = order.moved(cancelled=pieces(cancelled), cancel_wanted=pieces(wanted))
+        if refused:
+            order = order.telling(CancellationRefused, "part of it was handed over already; it can be returned")
     heard = order.stock.heard
-    if heard is not None and order.stock.answered and order.wanted() == order.stock.wanted:
+    if heard is not None and order.stock.answered and order.wanted == order.stock.wanted:
         for of in heard.lines:
             if (gone := min(of.rejected, order.counts[of.line_no].unreleased)) > 0:
                 order = _giving_up(order, of.line_no, gone, of.reason or "it cannot be had")
@@ -522,12 +523,12 @@ def having_asked(order: Order, ask: Ask) -> Order:
     """What is remembered of an ask, so that it is made once."""
     match ask:
         case ReserveStock():
-            stock = replace(order.stock, asked=ask.version, wanted=order.wanted(), limits=order.progress.limits)
-            return replace(order, stock=stock)
+            stock = replace(order.stock, asked=ask.version, wanted=order.wanted, limits=order.progress.limits)
+            return order.but(stock=stock)
         case AuthorisePayment():
             cancelled = order.progress.cancelled
             money = replace(order.money, asked=ask.version, due=ask.due, lines=len(order.lines), cancelled=cancelled)
-            return replace(order, money=money)
+            return order.but(money=money)
         case PlanShipment():
             planned = tuple((of.line_no, of.quantity) for of in ask.lines)
             seq = len(order.shipments) + 1
@@ -543,7 +544,7 @@ def having_asked(order: Order, ask: Ask) -> Order:
             return order.with_return(replace(order.return_of(ask.return_id), refunded=accepted))
         case OrderConfirmed():
             return order.moved(confirmed=True)
-    return replace(order, news=()) if order.news else order
+    return order.but(news=()) if order.news else order
 
 
 def unanswered(order: Order) -> Iterator[Ask]:
@@ -574,19 +575,18 @@ def fold(order: Order) -> OrderStatus:
         return "cancelled" if progress.status == "cancelled" else "completed"
     if order.all_cancelled:
         return "cancelled" if quiet(order) else "cancelling"
-    if next(order.undecided(), None) is not None:
+    if order.undecided:
         return "cancelling"
     if order.open:
         if progress.holds:
             return "held"
         if not order.secured:
             return "awaiting_payment"
-        if order.released:
+        if order.total.released:
             return "in_fulfilment"
         if not order.stock.answered:
             return "awaiting_stock"
-        late = any(count.waiting or count.backordered for count in order.counts.values())
-        return "backordered" if late else "awaiting_payment"
+        return "backordered" if order.total.waiting or order.total.backordered else "awaiting_payment"
     if any(shipment.heard is not None and shipment.heard.state == "dispatched" for shipment in order.shipments):
         return "shipped"
     return "completed" if quiet(order) else "delivered"
