@@ -5,7 +5,6 @@ Impossible if it cannot be true.
 """
 
 from collections.abc import Callable, Iterable
-from copy import copy
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, TypeVar
@@ -99,12 +98,12 @@ def keep_money(order: Order, said: MoneyStatement) -> Order:
         return order
     if heard.answers > order.money.asked:
         raise Impossible(f"billing answers ask {heard.answers}, the last one was {order.money.asked}")
-    invoiced = {of.shipment_id for of in heard.invoiced}
-    for shipment_id in invoiced:
-        if not order.shipment(shipment_id).billed:
-            raise Impossible(f"an invoice for shipment {shipment_id}, which nobody asked for")
+    for of in heard.invoiced:
+        if not order.shipment(of.shipment_id).billed:
+            raise Impossible(f"an invoice for shipment {of.shipment_id}, which nobody asked for")
     if known is not None:
-        if not invoiced.issuperset(of.shipment_id for of in known.invoiced):
+        invoiced = {of.shipment_id for of in heard.invoiced} if known.invoiced else set()
+        if any(of.shipment_id not in invoiced for of in known.invoiced):
             raise Impossible("fewer invoices than before")
         credited = {of.return_id: of.gross for of in heard.credited}
         if any(credited.get(of.return_id, 0) < of.gross for of in known.credited):
@@ -304,6 +303,6 @@ def plain(base: type[S], said: S) -> S:
     """The statement without the piece of news it came with: the five events of a family say the same."""
     if type(said) is base:
         return said
-    same = copy(said)
-    object.__setattr__(same, "__class__", base)  # the fields are the same; building it anew costs five times as much
+    same = base.__new__(base)
+    same.__setstate__(said.__getstate__())  # frozen, with the same fields: nothing need be checked or copied
     return same

@@ -4,16 +4,17 @@ Stored are only: what was ordered, what was cancelled, what was asked for, and t
 is (reserved, released, shipped, ...) is computed here, so that no counter can drift.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 from uuid import UUID, uuid5
 
 from services.order.rows import Header, Limits, Line, Money, Pieces, Progress, Return, Shipment, Stock
 from shared.contracts.fulfilment import ShipmentLine
 from shared.contracts.money import totals, unit_of
 from shared.contracts.order import OrderStatement
+from shared.contracts.values import PriceLine
 
 T = TypeVar("T")
 
@@ -94,8 +95,8 @@ class Order:
     def value(self, quantities: Mapping[int, int]) -> Decimal:
         """What so many pieces of the frozen lines cost, VAT included (R-03 to R-05)."""
         header = self.header
-        prices = [line.price for line in self.lines]
-        return totals(prices, quantities, inclusive=header.prices_include_vat, unit=unit_of(header.currency)).gross
+        unit = unit_of(header.currency)
+        return totals(priced(self.lines), quantities, inclusive=header.prices_include_vat, unit=unit).gross
 
     @once
     def wanted(self) -> Pieces:
@@ -144,6 +145,18 @@ class Order:
         return free
 
     @once
+    def _free(self) -> dict[int, int]:
+        """Per line, at all warehouses together."""
+        free: dict[int, int] = {}
+        for (line_no, _), quantity in self.free.items():
+            free[line_no] = free.get(line_no, 0) + quantity
+        return free
+
+    @property
+    def _backlog(self) -> dict[int, int]:
+        return {} if self.stock.heard is None else {of.line_no: of.backordered for of in self.stock.heard.lines}
+
+    @once
     def counts(self) -> dict[int, Count]:
         """Where the pieces of every line are; Impossible when they do not add up."""
         released: dict[int, int] = {}
@@ -155,10 +168,6 @@ class Order:
             elif shipment.out:
                 for line_no, quantity in shipped_by(shipment):
                     shipped[line_no] = shipped.get(line_no, 0) + quantity
-        free: dict[int, int] = {}
-        for (line_no, _), quantity in self.free.items():
-            free[line_no] = free.get(line_no, 0) + quantity
-        backlog = {} if self.stock.heard is None else {of.line_no: of.backordered for of in self.stock.heard.lines}
         counts, given_up = {}, self._cancelled
         for line in self.lines:
             no = line.line_no
@@ -168,8 +177,10 @@ class Order:
                 raise Impossible(
                     f"line {no}: {cancelled} cancelled + {inside} released + {out} shipped of {line.quantity} ordered"
                 )
-            reserved = min(unreleased, free.get(no, 0))
-            backordered = min(unreleased - reserved, backlog.get(no, 0))
+            reserved = backordered = 0
+            if unreleased:  # seldom after the release
+                reserved = min(unreleased, self._free.get(no, 0))
+                backordered = min(unreleased - reserved, self._backlog.get(no, 0))
             waiting = unreleased - reserved - backordered
             counts[no] = Count(line.quantity, cancelled, waiting, backordered, reserved, inside, out)
         return counts
@@ -190,7 +201,7 @@ class Order:
 
     def free_to_release(self) -> dict[str, dict[int, int]]:
         """Warehouse -> line -> pieces, from as few warehouses as can be and never more than is unreleased."""
-        if not self.free:
+        if not self.total.unreleased or not self.free:
             return {}
         left = {no: count.unreleased for no, count in self.counts.items() if count.unreleased}
         at: dict[str, dict[int, int]] = {}
@@ -245,20 +256,17 @@ class Order:
         after = object.__new__(Order)
         after.__dict__.update(self.__dict__)
         for field in changes:
-            after._forget(DERIVED_FROM[field])
+            for name in DERIVED_FROM[field]:
+                after.__dict__.pop(name, None)
         after.__dict__.update(changes)
         return after
 
-    def _forget(self, names: Iterable[str]) -> None:
-        for name in names:
-            self.__dict__.pop(name, None)
-
     def moved(self, **changes: Any) -> "Order":
         """The same order with these fields of its progress changed."""
-        after = self.but(progress=replace(self.progress, **changes))
+        progress = replace(self.progress, **changes)
         if "cancelled" in changes:  # nothing else of the progress enters a quantity
-            after._forget(DERIVED_FROM["lines"])
-        return after
+            return self.but(progress=progress, lines=self.lines)
+        return self.but(progress=progress)
 
     def telling(self, kind: type[OrderStatement], reason: str = "") -> "Order":
         return self.but(news=(*self.news, (kind, reason)))
@@ -280,15 +288,20 @@ class Order:
 
 DERIVED_FROM: dict[str, tuple[str, ...]] = {
     "header": ("due", "secured", "status"),
-    "lines": ("due", "secured", "wanted", "_cancelled", "used", "free", "counts", "total", "open", "status"),
+    "lines": ("due", "secured", "wanted", "_cancelled", "used", "free", "_free", "counts", "total", "open", "status"),
     "progress": ("status",),
-    "stock": ("free", "counts", "total", "open", "status"),
+    "stock": ("free", "_free", "counts", "total", "open", "status"),
     "money": ("due", "secured", "status"),
-    "shipments": ("used", "free", "counts", "total", "open", "status"),
+    "shipments": ("used", "free", "_free", "counts", "total", "open", "status"),
     "returns": ("status",),
     "news": (),
 }
-"""Field of an order -> what is derived from it and forgotten with it; `cancelled` of the progress counts as lines."""
+"""Field of an order -> what is derived from it and forgotten with it. A cancellation counts as a change of lines."""
+
+
+def priced(lines: Sequence[Line]) -> Sequence[PriceLine]:
+    """The lines for the arithmetic of money: a row has the same fields, so no message need be made of it."""
+    return cast(Sequence[PriceLine], lines)
 
 
 def used_by(shipment: Shipment) -> Pieces:

@@ -127,17 +127,17 @@ def shipments_to_pull_back(order: Order) -> Iterator[CancelShipment]:
     if order.progress.holds:
         yield from (cancel_shipment(shipment, "held: " + order.progress.holds[0]) for shipment in staying)
         return
-    needed = dict(order.undecided)
-    for shipment in order.shipments:
-        if shipment.open and shipment.cancel_asked:
-            for no, quantity in released_by(shipment):
-                needed[no] = needed.get(no, 0) - quantity
-    for shipment in tuple(staying):
-        if any(needed.get(no, 0) > 0 for no, quantity in released_by(shipment) if quantity):
-            staying.remove(shipment)
-            for no, quantity in released_by(shipment):
-                needed[no] = needed.get(no, 0) - quantity
-            yield cancel_shipment(shipment, "cancelled")
+    if needed := dict(order.undecided):
+        for shipment in order.shipments:
+            if shipment.open and shipment.cancel_asked:
+                for no, quantity in released_by(shipment):
+                    needed[no] = needed.get(no, 0) - quantity
+        for shipment in tuple(staying):
+            if any(needed.get(no, 0) > 0 for no, quantity in released_by(shipment) if quantity):
+                staying.remove(shipment)
+                for no, quantity in released_by(shipment):
+                    needed[no] = needed.get(no, 0) - quantity
+                yield cancel_shipment(shipment, "cancelled")
     if order.secured:
         return
     gone = {no: count.shipped for no, count in order.counts.items()}
@@ -341,7 +341,7 @@ def line_progress(order: Order) -> tuple[LineProgress, ...]:
         if goods.heard is not None:
             for of in goods.heard.lines:
                 returned[of.line_no] = returned.get(of.line_no, 0) + of.received
-    return tuple(
+    return tuple([
         LineProgress(
             line_no=line.line_no,
             sku=line.sku,
@@ -355,8 +355,8 @@ def line_progress(order: Order) -> tuple[LineProgress, ...]:
             returned=returned.get(line.line_no, 0),
             promised_on=promised.get(line.line_no) if count.backordered else None,
         )
-        for line, count in ((line, order.counts[line.line_no]) for line in order.lines)
-    )
+        for line, count in zip(order.lines, order.counts.values(), strict=True)
+    ])  # fmt: skip
 
 
 # THE table. Step 0 is decide_cancellations, below: it asks nobody.
@@ -555,8 +555,11 @@ def unanswered(order: Order) -> Iterator[Ask]:
 
 def quiet(order: Order) -> bool:
     """Nobody owes the order an answer, no shipment is open, billing has nothing left to do."""
-    if any(shipment.open for shipment in order.shipments) or order.money.heard is None or not order.money.heard.settled:
+    if order.money.heard is None or not order.money.heard.settled:
         return False
+    for shipment in order.shipments:
+        if shipment.open or (shipment.billed and not _invoiced(order, shipment)):  # before a whole ask is written
+            return False
     return next(unanswered(order), None) is None
 
 
