@@ -190,7 +190,7 @@ def timed(order: Order, asks: Sequence[Ask], trigger: Trigger, ctx: Ctx) -> tupl
     unpaid = term is not None and not final and not order.secured and order.open
     day, accepted = promised_on(order), progress.accepted_on
     late = day is not None and accepted is not None and day > accepted
-    late = late and not final and order.total.backordered > 0
+    late = late and not final and any(count.backordered for count in order.counts.values())
     asked = any(not isinstance(ask, OrderStatement) for ask in asks)
     wait = policy.answer_again if isinstance(trigger, AnswerDue) else policy.answer
     awaited = asked or (progress.answer_by is not None and not (final and next(unanswered(order), None) is None))

@@ -37,7 +37,7 @@ class Impossible(Exception):
 class Count(NamedTuple):
     """Where the pieces of one line are. ordered = cancelled + waiting + backordered + reserved + released + shipped.
 
-    A tuple, because every event makes one per line, and because columns of tuples are easily summed.
+    A tuple, because every event makes one per line.
     """
 
     ordered: int
@@ -186,24 +186,23 @@ class Order:
         return counts
 
     @once
-    def total(self) -> Count:
-        """Where all pieces of the order are."""
-        return Count(*map(sum, zip(*self.counts.values(), strict=True)))
-
-    @once
     def open(self) -> bool:
         """Something is neither shipped nor cancelled."""
-        return self.total.open > 0
+        return any(count.unreleased or count.released for count in self.counts.values())
+
+    @property
+    def released(self) -> bool:
+        return any(count.released for count in self.counts.values())
 
     @property
     def all_cancelled(self) -> bool:
-        return bool(self.progress.cancelled) and self.total.cancelled == self.total.ordered
+        return bool(self.progress.cancelled) and all(count.cancelled == count.ordered for count in self.counts.values())
 
     def free_to_release(self) -> dict[str, dict[int, int]]:
         """Warehouse -> line -> pieces, from as few warehouses as can be and never more than is unreleased."""
-        if not self.total.unreleased or not self.free:
-            return {}
         left = {no: count.unreleased for no, count in self.counts.items() if count.unreleased}
+        if not left or not self.free:
+            return {}
         at: dict[str, dict[int, int]] = {}
         for (line_no, warehouse), quantity in self.free.items():
             if line_no in left:
@@ -288,11 +287,11 @@ class Order:
 
 DERIVED_FROM: dict[str, tuple[str, ...]] = {
     "header": ("due", "secured", "status"),
-    "lines": ("due", "secured", "wanted", "_cancelled", "used", "free", "_free", "counts", "total", "open", "status"),
+    "lines": ("due", "secured", "wanted", "_cancelled", "used", "free", "_free", "counts", "open", "status"),
     "progress": ("status",),
-    "stock": ("free", "_free", "counts", "total", "open", "status"),
+    "stock": ("free", "_free", "counts", "open", "status"),
     "money": ("due", "secured", "status"),
-    "shipments": ("used", "free", "_free", "counts", "total", "open", "status"),
+    "shipments": ("used", "free", "_free", "counts", "open", "status"),
     "returns": ("status",),
     "news": (),
 }

@@ -585,11 +585,12 @@ def fold(order: Order) -> OrderStatus:
             return "held"
         if not order.secured:
             return "awaiting_payment"
-        if order.total.released:
+        if order.released:
             return "in_fulfilment"
         if not order.stock.answered:
             return "awaiting_stock"
-        return "backordered" if order.total.waiting or order.total.backordered else "awaiting_payment"
+        late = any(count.waiting or count.backordered for count in order.counts.values())
+        return "backordered" if late else "awaiting_payment"
     if any(shipment.heard is not None and shipment.heard.state == "dispatched" for shipment in order.shipments):
         return "shipped"
     return "completed" if quiet(order) else "delivered"
