@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 from uuid import UUID
 
 from services.order.facts import Edited, Trigger, not_returnable, promised_on
-from services.order.quantities import Order
+from services.order.quantities import Order, priced
 from services.order.rows import (
     Channel,
     Counter,
@@ -30,7 +31,7 @@ from services.order.rows import (
     Stock,
 )
 from services.order.saga import Ask, react, unanswered
-from shared.contracts.message import Internal, Message
+from shared.contracts.message import Message
 from shared.contracts.money import allocate, line_amount, rounded, totals, unit_of
 from shared.contracts.order import (
     FINAL,
@@ -50,7 +51,7 @@ from shared.contracts.order import (
     ReleaseHold,
     ReturnGoods,
 )
-from shared.contracts.values import Address, LineQuantity, PriceLine
+from shared.contracts.values import Address, LineQuantity
 from shared.messaging.decision import Context, Effect, Needs, Refused, Reply, Row, Rows, Timer
 
 
@@ -109,14 +110,16 @@ def load_order(rows: Rows, order_id: UUID) -> Order:
     return order
 
 
-def rows_of(order: Order) -> Iterator[Row]:
-    yield order.progress
-    yield order.header
-    yield from order.lines
-    yield order.stock
-    yield order.money
-    yield from order.shipments
-    yield from order.returns
+def rows_of(order: Order) -> list[Row]:
+    return [
+        order.progress,
+        order.header,
+        *order.lines,
+        order.stock,
+        order.money,
+        *order.shipments,
+        *order.returns,
+    ]
 
 
 # The way of nearly every message
@@ -135,12 +138,12 @@ def settle(
 ) -> tuple[Order, list[Effect]]:
     """Arms the timers, and gives the order as it is now with all that should become true: rows, history, messages."""
     after, timers = timed(after, asks, trigger, ctx)
-    known = set() if before is None else {id(row) for row in rows_of(before)}
+    known = set() if before is None else set(map(id, rows_of(before)))
     effects: list[Effect] = [row for row in rows_of(after) if id(row) not in known]
-    if before is not None and after.progress == before.progress:
-        effects = [row for row in effects if row is not after.progress]
     was = Progress(after.id) if before is None else before.progress
     now = after.progress
+    if now is not was and now == was:
+        effects.remove(now)
     if now.version != was.version:
         effects.append(
             History(
@@ -151,7 +154,7 @@ def settle(
                 after=now.status,
                 trigger=trigger.key,
                 cause=ctx.cause,
-                actor=getattr(trigger, "actor", "") or ctx.actor,
+                actor=_said(trigger, "actor") or ctx.actor,
                 note=_note(trigger, was, now),
             )
         )
@@ -161,8 +164,18 @@ def settle(
 
 
 def _note(trigger: Trigger, was: Progress, now: Progress) -> str:
-    said = getattr(trigger, "note", "") or getattr(trigger, "reason", "") or getattr(trigger, "hold", "")
+    said = _said(trigger, "note") or _said(trigger, "reason") or _said(trigger, "hold")
     return said or (now.reason if now.reason != was.reason else "")
+
+
+def _said(trigger: Trigger, name: str) -> str:
+    """A text that not every trigger has. Messages are asked for what they have only: a miss is slow there."""
+    return str(getattr(trigger, name)) if name in _fields(type(trigger)) else ""  # type: ignore[arg-type]
+
+
+@cache
+def _fields(kind: type) -> frozenset[str]:
+    return frozenset(get_type_hints(kind))
 
 
 # Timers
@@ -172,29 +185,28 @@ def timed(order: Order, asks: Sequence[Ask], trigger: Trigger, ctx: Ctx) -> tupl
     """Arms and ends the three timers of an order; a timer that stands is left alone, it looks when it fires."""
     progress, policy, now = order.progress, ctx.policy, ctx.now
     final = progress.status in FINAL
+    term = policy.pay_by.get(order.header.method)
+    again = policy.ask_money_again if isinstance(trigger, PayByDue) else term
+    unpaid = term is not None and not final and not order.secured and order.open
+    day, accepted = promised_on(order), progress.accepted_on
+    late = day is not None and accepted is not None and day > accepted
+    late = late and not final and any(count.backordered for count in order.counts.values())
+    asked = any(not isinstance(ask, OrderStatement) for ask in asks)
+    wait = policy.answer_again if isinstance(trigger, AnswerDue) else policy.answer
+    awaited = asked or (progress.answer_by is not None and not (final and next(unanswered(order), None) is None))
     timers: list[Timer] = []
     changes: dict[str, datetime | None] = {}
-
-    def keep(name: str, message: type[Internal], needed: bool, after: timedelta | None) -> None:
-        armed = getattr(progress, name)
+    for name, armed, needed, after, message in (
+        ("pay_by", progress.pay_by, unpaid, again, PayByDue),
+        ("consent_by", progress.consent_by, late, policy.consent, ConsentDue),
+        ("answer_by", progress.answer_by, awaited, wait, AnswerDue),
+    ):
         if needed and armed is None and after is not None:
             changes[name] = now + after
             timers.append(Timer(f"{name}:{order.id}", now + after, message(order_id=order.id)))
         elif not needed and armed is not None:
             changes[name] = None
             timers.append(Timer(f"{name}:{order.id}", None))
-
-    term = policy.pay_by.get(order.header.method)
-    again = policy.ask_money_again if isinstance(trigger, PayByDue) else term
-    keep("pay_by", PayByDue, term is not None and not final and not order.secured and order.open, again)
-    day, accepted = promised_on(order), progress.accepted_on
-    late = day is not None and accepted is not None and day > accepted
-    late = late and not final and any(count.backordered for count in order.counts.values())
-    keep("consent_by", ConsentDue, late, policy.consent)
-    asked = any(not isinstance(ask, OrderStatement) for ask in asks)
-    if asked or (final and progress.answer_by is not None and next(unanswered(order), None) is None):
-        wait = policy.answer_again if isinstance(trigger, AnswerDue) else policy.answer
-        keep("answer_by", AnswerDue, asked, wait)
     if asked:
         changes["asked_at"] = now
     return (order.moved(**changes) if changes else order), timers
@@ -259,8 +271,18 @@ def _ref(m: PlaceOrder) -> str:
 def _products(lines: Iterable[NewLine]) -> Needs:
     """Only what a line leaves open is looked up."""
     for line in lines:
-        if None in (line.unit_price, line.text, line.kind, line.vat_category, line.vat_rate):
+        if _leaves_open(line):
             yield Product, line.sku
+
+
+def _leaves_open(line: NewLine) -> bool:
+    return (
+        line.unit_price is None
+        or line.text is None
+        or line.kind is None
+        or line.vat_category is None
+        or line.vat_rate is None
+    )
 
 
 def place_order(m: PlaceOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
@@ -282,11 +304,10 @@ def place_order(m: PlaceOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         yield External(_ref(m), m.order_id)
     customer = rows.find(Customer, m.customer_id) if m.customer_id else None
     ship_to = m.ship_to
-    if ship_to == Address() and customer is not None and customer.addresses:
+    if customer is not None and ship_to == Address() and customer.addresses:
         ship_to = customer.addresses[0]
-    prices = frozen(m.lines, rows, 1, m.currency)
-    prices = discounted(prices, m.discount, m.currency)
-    whole = totals(prices, inclusive=m.prices_include_vat, unit=unit_of(m.currency))
+    lines = discounted(frozen(m.order_id, m.lines, rows, 1, m.currency), m.discount, m.currency)
+    whole = totals(priced(lines), inclusive=m.prices_include_vat, unit=unit_of(m.currency))
     counter = rows.find(Counter, "order") or Counter("order", 0)
     counter = replace(counter, last=counter.last + 1)
     placed_at = m.placed_at or ctx.now
@@ -311,8 +332,7 @@ def place_order(m: PlaceOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         gross=whole.gross,
         fingerprint=fingerprint,
     )
-    lines = tuple(_line(m.order_id, price) for price in prices)
-    new = Order(header, lines, Progress(m.order_id), Stock(m.order_id), Money(m.order_id))
+    new = Order(header, tuple(lines), Progress(m.order_id), Stock(m.order_id), Money(m.order_id))
     after, effects = settle(None, *react(new, m), m, ctx)
     yield from effects
     yield counter
@@ -336,64 +356,47 @@ def _fingerprint(m: PlaceOrder) -> str:
     return blake2b(m.model_dump_json(exclude={"actor"}).encode(), digest_size=16).hexdigest()
 
 
-def frozen(lines: Sequence[NewLine], rows: Rows, first_no: int, currency: str) -> list[PriceLine]:
+def frozen(order_id: UUID, lines: Sequence[NewLine], rows: Rows, first_no: int, currency: str) -> list[Line]:
     """Copies what the channel left open from the catalogue; later changes there alter no order (R-09)."""
-    prices = []
+    unit = unit_of(currency)
+    made = []
     for i, line in enumerate(lines):
-        product = None
-        if None in (line.unit_price, line.text, line.kind, line.vat_category, line.vat_rate):
-            product = rows.find(Product, line.sku)
-            if product is None and line.unit_price is None:
-                raise Refused(f"{line.sku} is not in the catalogue and has no price.", field=f"lines[{i}].sku")
-        price = PriceLine(
+        product = rows.find(Product, line.sku) if _leaves_open(line) else None
+        if product is None and line.unit_price is None:
+            raise Refused(f"{line.sku} is not in the catalogue and has no price.", field=f"lines[{i}].sku")
+        known = product or UNKNOWN
+        row = Line(
+            order_id=order_id,
             line_no=first_no + i,
             sku=line.sku,
-            text=_first(line.text, product and product.name, ""),
-            kind=_first(line.kind, product and product.kind, "goods"),
+            text=known.name if line.text is None else line.text,
+            kind=known.kind if line.kind is None else line.kind,
             quantity=line.quantity,
-            unit_price=_first(line.unit_price, product and product.price, Decimal(0)),
+            unit_price=known.price if line.unit_price is None else line.unit_price,
             discount=line.discount,
-            vat_category=_first(line.vat_category, product and product.vat_category, "S"),
-            vat_rate=_first(line.vat_rate, product and product.vat_rate, Decimal(0)),
+            vat_category=known.vat_category if line.vat_category is None else line.vat_category,
+            vat_rate=known.vat_rate if line.vat_rate is None else line.vat_rate,
         )
-        if line_amount(price, unit_of(currency)) < 0:
+        if line_amount(priced([row])[0], unit) < 0:
             raise Refused(f"The discount of {line.sku} is more than its price.", field=f"lines[{i}].discount")
-        prices.append(price)
-    return prices
+        made.append(row)
+    return made
 
 
-def _first(*values: Any) -> Any:
-    return next(value for value in values if value is not None)
+UNKNOWN = Product("", "", "", "", "goods", Decimal(0), "S", Decimal(0))
+"""What is taken for a line whose SKU is not in the catalogue."""
 
 
-def discounted(prices: list[PriceLine], discount: Decimal, currency: str) -> list[PriceLine]:
+def discounted(lines: list[Line], discount: Decimal, currency: str) -> list[Line]:
     """Spreads an order-level discount over the lines by their amounts, once and for good (R-07)."""
     unit = unit_of(currency)
     if not discount:
-        return prices
-    weights = [line_amount(price, unit) for price in prices]
+        return lines
+    weights = [line_amount(price, unit) for price in priced(lines)]
     if discount < 0 or rounded(discount, unit) > sum(weights):
         raise Refused("The discount is more than the order is worth, or negative.", field="discount")
     shares = allocate(rounded(discount, unit), weights, unit)
-    return [
-        price.model_copy(update={"discount": price.discount + share})
-        for price, share in zip(prices, shares, strict=True)
-    ]
-
-
-def _line(order_id: UUID, price: PriceLine) -> Line:
-    return Line(
-        order_id=order_id,
-        line_no=price.line_no,
-        sku=price.sku,
-        text=price.text,
-        kind=price.kind,
-        quantity=price.quantity,
-        unit_price=price.unit_price,
-        discount=price.discount,
-        vat_category=price.vat_category,
-        vat_rate=price.vat_rate,
-    )
+    return [replace(line, discount=line.discount + share) for line, share in zip(lines, shares, strict=True)]
 
 
 # Wishes
@@ -504,26 +507,22 @@ def edit_order(m: EditOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         )
     next_no = 1 + max(line.line_no for line in order.lines)
     more = [
-        order.line(of.line_no).price.model_copy(
-            update={"line_no": next_no + i, "quantity": of.quantity, "discount": Decimal(0)}
-        )
+        replace(order.line(of.line_no), line_no=next_no + i, quantity=of.quantity, discount=Decimal(0))
         for i, of in enumerate(m.more)
         if of.quantity
     ]
-    prices = more + frozen(m.add, rows, next_no + len(more), header.currency)
+    lines = more + frozen(order.id, m.add, rows, next_no + len(more), header.currency)
     edited = Edited(
         order_id=order.id,
-        lines=tuple(_line(order.id, price) for price in prices),
+        lines=tuple(lines),
         ship_to=m.ship_to,
         priority=m.priority,
         actor=m.actor,
     )
     after, asks = react(order, edited)
-    if prices:
-        whole = totals(
-            [line.price for line in after.lines], inclusive=header.prices_include_vat, unit=unit_of(header.currency)
-        )
-        after = replace(after, header=replace(after.header, net=whole.net, vat=whole.vat, gross=whole.gross))
+    if lines:
+        whole = totals(priced(after.lines), inclusive=header.prices_include_vat, unit=unit_of(header.currency))
+        after = after.but(header=replace(after.header, net=whole.net, vat=whole.vat, gross=whole.gross))
     after, effects = settle(order, after, asks, edited, ctx)
     yield from effects
     yield Reply(state_of(after))

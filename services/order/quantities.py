@@ -4,16 +4,17 @@ Stored are only: what was ordered, what was cancelled, what was asked for, and t
 is (reserved, released, shipped, ...) is computed here, so that no counter can drift.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 from uuid import UUID, uuid5
 
 from services.order.rows import Header, Limits, Line, Money, Pieces, Progress, Return, Shipment, Stock
 from shared.contracts.fulfilment import ShipmentLine
 from shared.contracts.money import totals, unit_of
 from shared.contracts.order import OrderStatement
+from shared.contracts.values import PriceLine
 
 T = TypeVar("T")
 
@@ -33,9 +34,11 @@ class Impossible(Exception):
     """A statement that cannot be true, or a law that does not hold: the message is parked, nothing is applied."""
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    """Where the pieces of one line are. ordered = cancelled + waiting + backordered + reserved + released + shipped."""
+class Count(NamedTuple):
+    """Where the pieces of one line are. ordered = cancelled + waiting + backordered + reserved + released + shipped.
+
+    A tuple, because every event makes one per line.
+    """
 
     ordered: int
     cancelled: int
@@ -84,7 +87,7 @@ class Order:
             return self.header.gross  # just placed: all lines as they were ordered
         return self.value({line.line_no: line.quantity - self.cancelled(line.line_no) for line in self.lines})
 
-    @property
+    @once
     def secured(self) -> bool:
         """Money covers what is due."""
         return self.money.secured >= self.due
@@ -92,19 +95,24 @@ class Order:
     def value(self, quantities: Mapping[int, int]) -> Decimal:
         """What so many pieces of the frozen lines cost, VAT included (R-03 to R-05)."""
         header = self.header
-        prices = [line.price for line in self.lines]
-        return totals(prices, quantities, inclusive=header.prices_include_vat, unit=unit_of(header.currency)).gross
+        unit = unit_of(header.currency)
+        return totals(priced(self.lines), quantities, inclusive=header.prices_include_vat, unit=unit).gross
 
+    @once
     def wanted(self) -> Pieces:
         """What inventory should promise in all: pieces that are shipped already count, as they do in its answer."""
-        return tuple((line.line_no, line.quantity - self.cancelled(line.line_no)) for line in self.lines)
+        cancelled = self._cancelled
+        return tuple([(line.line_no, line.quantity - cancelled.get(line.line_no, 0)) for line in self.lines])
 
-    def undecided(self) -> Iterator[tuple[int, int]]:
+    @property
+    def undecided(self) -> list[tuple[int, int]]:
         """(line number, pieces) that somebody wants cancelled and that are not decided yet."""
         cancelled = self._cancelled
-        for line_no, wanted in self.progress.cancel_wanted:
-            if wanted > cancelled.get(line_no, 0):
-                yield line_no, wanted - cancelled.get(line_no, 0)
+        return [
+            (line_no, wanted - cancelled.get(line_no, 0))
+            for line_no, wanted in self.progress.cancel_wanted
+            if wanted > cancelled.get(line_no, 0)
+        ]
 
     # Quantities
 
@@ -129,12 +137,24 @@ class Order:
         """Per line and warehouse: promised there and in no shipment yet. Gross, so that a dispatch changes nothing."""
         if self.stock.heard is None:
             return {}
-        free = {}
+        free, used = {}, self.used
         for promise in self.stock.heard.promises:
             key = (promise.line_no, promise.warehouse)
-            if (left := promise.promised - self.used.get(key, 0)) > 0:
+            if (left := promise.promised - used.get(key, 0)) > 0:
                 free[key] = left
         return free
+
+    @once
+    def _free(self) -> dict[int, int]:
+        """Per line, at all warehouses together."""
+        free: dict[int, int] = {}
+        for (line_no, _), quantity in self.free.items():
+            free[line_no] = free.get(line_no, 0) + quantity
+        return free
+
+    @property
+    def _backlog(self) -> dict[int, int]:
+        return {} if self.stock.heard is None else {of.line_no: of.backordered for of in self.stock.heard.lines}
 
     @once
     def counts(self) -> dict[int, Count]:
@@ -148,29 +168,27 @@ class Order:
             elif shipment.out:
                 for line_no, quantity in shipped_by(shipment):
                     shipped[line_no] = shipped.get(line_no, 0) + quantity
-        free: dict[int, int] = {}
-        for (line_no, _), quantity in self.free.items():
-            free[line_no] = free.get(line_no, 0) + quantity
-        backlog = {} if self.stock.heard is None else {of.line_no: of.backordered for of in self.stock.heard.lines}
-        counts = {}
+        counts, given_up = {}, self._cancelled
         for line in self.lines:
             no = line.line_no
-            cancelled, out, inside = self.cancelled(no), shipped.get(no, 0), released.get(no, 0)
+            cancelled, out, inside = given_up.get(no, 0), shipped.get(no, 0), released.get(no, 0)
             unreleased = line.quantity - cancelled - out - inside
             if unreleased < 0 or cancelled < 0:
                 raise Impossible(
                     f"line {no}: {cancelled} cancelled + {inside} released + {out} shipped of {line.quantity} ordered"
                 )
-            reserved = min(unreleased, free.get(no, 0))
-            backordered = min(unreleased - reserved, backlog.get(no, 0))
+            reserved = backordered = 0
+            if unreleased:  # seldom after the release
+                reserved = min(unreleased, self._free.get(no, 0))
+                backordered = min(unreleased - reserved, self._backlog.get(no, 0))
             waiting = unreleased - reserved - backordered
             counts[no] = Count(line.quantity, cancelled, waiting, backordered, reserved, inside, out)
         return counts
 
-    @property
+    @once
     def open(self) -> bool:
         """Something is neither shipped nor cancelled."""
-        return any(count.open for count in self.counts.values())
+        return any(count.unreleased or count.released for count in self.counts.values())
 
     @property
     def released(self) -> bool:
@@ -182,9 +200,9 @@ class Order:
 
     def free_to_release(self) -> dict[str, dict[int, int]]:
         """Warehouse -> line -> pieces, from as few warehouses as can be and never more than is unreleased."""
-        if not self.free:
-            return {}
         left = {no: count.unreleased for no, count in self.counts.items() if count.unreleased}
+        if not left or not self.free:
+            return {}
         at: dict[str, dict[int, int]] = {}
         for (line_no, warehouse), quantity in self.free.items():
             if line_no in left:
@@ -232,31 +250,57 @@ class Order:
 
     # New values
 
-    def moved(self, **changes: object) -> "Order":
-        """The same order with these fields of its progress changed."""
-        after = replace(self, progress=replace(self.progress, **changes))  # type: ignore[arg-type]
-        if "cancelled" not in changes:  # nothing else of the progress enters a quantity
-            after.__dict__.update((name, kept) for name, kept in self.__dict__.items() if name in QUANTITIES)
+    def but(self, **changes: Any) -> "Order":
+        """The same order with these fields changed. What does not derive from them is kept: an event changes little."""
+        after = object.__new__(Order)
+        after.__dict__.update(self.__dict__)
+        for field in changes:
+            for name in DERIVED_FROM[field]:
+                after.__dict__.pop(name, None)
+        after.__dict__.update(changes)
         return after
 
+    def moved(self, **changes: Any) -> "Order":
+        """The same order with these fields of its progress changed."""
+        progress = replace(self.progress, **changes)
+        if "cancelled" in changes:  # nothing else of the progress enters a quantity
+            return self.but(progress=progress, lines=self.lines)
+        return self.but(progress=progress)
+
     def telling(self, kind: type[OrderStatement], reason: str = "") -> "Order":
-        return replace(self, news=(*self.news, (kind, reason)))
+        return self.but(news=(*self.news, (kind, reason)))
 
     def with_shipment(self, shipment: Shipment) -> "Order":
-        others = tuple(known for known in self.shipments if known.seq != shipment.seq)
-        return replace(self, shipments=tuple(sorted((*others, shipment), key=lambda known: known.seq)))
+        """With this one instead of the known one, or after all others: they are numbered as they are planned."""
+        by_seq = {known.seq: known for known in self.shipments}
+        by_seq[shipment.seq] = shipment
+        return self.but(shipments=tuple(by_seq.values()))
 
     def with_return(self, goods: Return) -> "Order":
         others = tuple(known for known in self.returns if known.return_id != goods.return_id)
-        return replace(self, returns=tuple(sorted((*others, goods), key=lambda known: known.return_id)))
+        return self.but(returns=tuple(sorted((*others, goods), key=lambda known: known.return_id)))
 
     def shipment_id(self, seq: int) -> UUID:
         """Made from the order and a running number: asked for twice, it is the same shipment (I11)."""
         return uuid5(self.id, f"shipment {seq}")
 
 
-QUANTITIES: frozenset[str] = frozenset({"due", "_cancelled", "used", "free", "counts"})
-"""Derived from lines, cancellations, shipments and statements alone."""
+DERIVED_FROM: dict[str, tuple[str, ...]] = {
+    "header": ("due", "secured", "status"),
+    "lines": ("due", "secured", "wanted", "_cancelled", "used", "free", "_free", "counts", "open", "status"),
+    "progress": ("status",),
+    "stock": ("free", "_free", "counts", "open", "status"),
+    "money": ("due", "secured", "status"),
+    "shipments": ("used", "free", "_free", "counts", "open", "status"),
+    "returns": ("status",),
+    "news": (),
+}
+"""Field of an order -> what is derived from it and forgotten with it. A cancellation counts as a change of lines."""
+
+
+def priced(lines: Sequence[Line]) -> Sequence[PriceLine]:
+    """The lines for the arithmetic of money: a row has the same fields, so no message need be made of it."""
+    return cast(Sequence[PriceLine], lines)
 
 
 def used_by(shipment: Shipment) -> Pieces:
@@ -268,13 +312,15 @@ def used_by(shipment: Shipment) -> Pieces:
 
 def released_by(shipment: Shipment) -> Pieces:
     """Planned less short, of a shipment that is open."""
-    short = {of.line_no: of.short for of in _said(shipment)}
+    short = {of.line_no: of.short for of in _said(shipment) if of.short}
+    if not short:
+        return shipment.planned
     return tuple((line_no, quantity - short.get(line_no, 0)) for line_no, quantity in shipment.planned)
 
 
 def shipped_by(shipment: Shipment) -> Pieces:
     """What went out with a shipment; nothing before the hand-over."""
-    return tuple((of.line_no, of.shipped) for of in _said(shipment) if of.shipped) if shipment.out else ()
+    return tuple([(of.line_no, of.shipped) for of in _said(shipment) if of.shipped]) if shipment.out else ()
 
 
 def coming_back(goods: Return) -> Pieces:

@@ -60,7 +60,7 @@ class Step:
 
 
 def ask_for_stock(order: Order) -> Iterator[ReserveStock]:
-    if (order.wanted(), order.progress.limits) != (order.stock.wanted, order.stock.limits):
+    if (order.wanted, order.progress.limits) != (order.stock.wanted, order.stock.limits):
         yield reserve_stock(order, order.stock.asked + 1)
 
 
@@ -79,7 +79,7 @@ def reserve_stock(order: Order, version: int) -> ReserveStock:
         country=header.ship_to.country,
         wanted=tuple(
             Want(line_no=line.line_no, sku=line.sku, quantity=quantity)
-            for line, (_, quantity) in zip(order.lines, order.wanted(), strict=True)
+            for line, (_, quantity) in zip(order.lines, order.wanted, strict=True)
         ),
         limits=tuple(Limit(line_no=no, warehouse=at, most=most) for no, at, most in order.progress.limits),
         kept=tuple(Kept(line_no=no, warehouse=at, used=used) for (no, at), used in sorted(order.used.items()) if used),
@@ -127,17 +127,17 @@ def shipments_to_pull_back(order: Order) -> Iterator[CancelShipment]:
     if order.progress.holds:
         yield from (cancel_shipment(shipment, "held: " + order.progress.holds[0]) for shipment in staying)
         return
-    needed = dict(order.undecided())
-    for shipment in order.shipments:
-        if shipment.open and shipment.cancel_asked:
-            for no, quantity in released_by(shipment):
-                needed[no] = needed.get(no, 0) - quantity
-    for shipment in tuple(staying):
-        if any(needed.get(no, 0) > 0 for no, quantity in released_by(shipment) if quantity):
-            staying.remove(shipment)
-            for no, quantity in released_by(shipment):
-                needed[no] = needed.get(no, 0) - quantity
-            yield cancel_shipment(shipment, "cancelled")
+    if needed := dict(order.undecided):
+        for shipment in order.shipments:
+            if shipment.open and shipment.cancel_asked:
+                for no, quantity in released_by(shipment):
+                    needed[no] = needed.get(no, 0) - quantity
+        for shipment in tuple(staying):
+            if any(needed.get(no, 0) > 0 for no, quantity in released_by(shipment) if quantity):
+                staying.remove(shipment)
+                for no, quantity in released_by(shipment):
+                    needed[no] = needed.get(no, 0) - quantity
+                yield cancel_shipment(shipment, "cancelled")
     if order.secured:
         return
     gone = {no: count.shipped for no, count in order.counts.items()}
@@ -341,7 +341,7 @@ def line_progress(order: Order) -> tuple[LineProgress, ...]:
         if goods.heard is not None:
             for of in goods.heard.lines:
                 returned[of.line_no] = returned.get(of.line_no, 0) + of.received
-    return tuple(
+    return tuple([
         LineProgress(
             line_no=line.line_no,
             sku=line.sku,
@@ -355,8 +355,8 @@ def line_progress(order: Order) -> tuple[LineProgress, ...]:
             returned=returned.get(line.line_no, 0),
             promised_on=promised.get(line.line_no) if count.backordered else None,
         )
-        for line, count in ((line, order.counts[line.line_no]) for line in order.lines)
-    )
+        for line, count in zip(order.lines, order.counts.values(), strict=True)
+    ])  # fmt: skip
 
 
 # THE table. Step 0 is decide_cancellations, below: it asks nobody.
@@ -478,17 +478,18 @@ def decide_cancellations(order: Order) -> Order:
     What is in an open shipment waits until fulfilment has said whether it was pulled back in time. What inventory
     rejects is cancelled too, but only if it answers the latest ask: an older rejection was counted already.
     """
-    cancelled, wanted, refused = dict(order.progress.cancelled), dict(order.progress.cancel_wanted), False
-    for no, _ in order.undecided():
-        count = order.counts[no]
-        refused = refused or wanted[no] > count.ordered - count.shipped
-        wanted[no] = max(count.cancelled, min(wanted[no], count.ordered - count.shipped))
-        cancelled[no] = min(wanted[no], count.cancelled + count.unreleased)
-    order = order.moved(cancelled=pieces(cancelled), cancel_wanted=pieces(wanted)) if wanted else order
-    if refused:
-        order = order.telling(CancellationRefused, "part of it was handed over already; it can be returned")
+    if undecided := order.undecided:
+        cancelled, wanted, refused = dict(order.progress.cancelled), dict(order.progress.cancel_wanted), False
+        for no, _ in undecided:
+            count = order.counts[no]
+            refused = refused or wanted[no] > count.ordered - count.shipped
+            wanted[no] = max(count.cancelled, min(wanted[no], count.ordered - count.shipped))
+            cancelled[no] = min(wanted[no], count.cancelled + count.unreleased)
+        order = order.moved(cancelled=pieces(cancelled), cancel_wanted=pieces(wanted))
+        if refused:
+            order = order.telling(CancellationRefused, "part of it was handed over already; it can be returned")
     heard = order.stock.heard
-    if heard is not None and order.stock.answered and order.wanted() == order.stock.wanted:
+    if heard is not None and order.stock.answered and order.wanted == order.stock.wanted:
         for of in heard.lines:
             if (gone := min(of.rejected, order.counts[of.line_no].unreleased)) > 0:
                 order = _giving_up(order, of.line_no, gone, of.reason or "it cannot be had")
@@ -522,12 +523,12 @@ def having_asked(order: Order, ask: Ask) -> Order:
     """What is remembered of an ask, so that it is made once."""
     match ask:
         case ReserveStock():
-            stock = replace(order.stock, asked=ask.version, wanted=order.wanted(), limits=order.progress.limits)
-            return replace(order, stock=stock)
+            stock = replace(order.stock, asked=ask.version, wanted=order.wanted, limits=order.progress.limits)
+            return order.but(stock=stock)
         case AuthorisePayment():
             cancelled = order.progress.cancelled
             money = replace(order.money, asked=ask.version, due=ask.due, lines=len(order.lines), cancelled=cancelled)
-            return replace(order, money=money)
+            return order.but(money=money)
         case PlanShipment():
             planned = tuple((of.line_no, of.quantity) for of in ask.lines)
             seq = len(order.shipments) + 1
@@ -543,7 +544,7 @@ def having_asked(order: Order, ask: Ask) -> Order:
             return order.with_return(replace(order.return_of(ask.return_id), refunded=accepted))
         case OrderConfirmed():
             return order.moved(confirmed=True)
-    return replace(order, news=()) if order.news else order
+    return order.but(news=()) if order.news else order
 
 
 def unanswered(order: Order) -> Iterator[Ask]:
@@ -554,8 +555,11 @@ def unanswered(order: Order) -> Iterator[Ask]:
 
 def quiet(order: Order) -> bool:
     """Nobody owes the order an answer, no shipment is open, billing has nothing left to do."""
-    if any(shipment.open for shipment in order.shipments) or order.money.heard is None or not order.money.heard.settled:
+    if order.money.heard is None or not order.money.heard.settled:
         return False
+    for shipment in order.shipments:
+        if shipment.open or (shipment.billed and not _invoiced(order, shipment)):  # before a whole ask is written
+            return False
     return next(unanswered(order), None) is None
 
 
@@ -574,7 +578,7 @@ def fold(order: Order) -> OrderStatus:
         return "cancelled" if progress.status == "cancelled" else "completed"
     if order.all_cancelled:
         return "cancelled" if quiet(order) else "cancelling"
-    if next(order.undecided(), None) is not None:
+    if order.undecided:
         return "cancelling"
     if order.open:
         if progress.holds:

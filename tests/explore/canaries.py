@@ -155,7 +155,7 @@ CANARIES: tuple[Canary, ...] = (
         (
             (
                 saga.decide_cancellations,
-                "heard is not None and order.stock.answered and order.wanted() == order.stock.wanted",
+                "heard is not None and order.stock.answered and order.wanted == order.stock.wanted",
                 "heard is not None",
             ),
         ),

@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from services.order.facts import Trigger
-from services.order.quantities import Order
+from services.order.quantities import DERIVED_FROM, Order
 from services.order.rows import Header, Line, Money, Progress, Stock
-from services.order.saga import react
+from services.order.saga import react, status_of
 from shared.contracts.billing import AuthorisePayment, BillShipment, Credited, Invoiced, MoneyStatement, RefundReturn
 from shared.contracts.fulfilment import (
     CancelShipment,
@@ -265,6 +265,7 @@ class World:
     def tell(self, trigger: Trigger) -> None:
         """Something happens to the order."""
         self.order, asks = react(self.order, trigger)
+        check_derived(self.order)
         self.statuses.append(self.order.progress.status)
         self.told += [ask for ask in asks if isinstance(ask, OrderStatement)]
         self.asks += [ask for ask in asks if not isinstance(ask, OrderStatement)]
@@ -428,6 +429,13 @@ class World:
             else:
                 return
         raise AssertionError("it never comes to rest")
+
+
+def check_derived(order: Order) -> None:
+    """What was kept from an earlier value of the order is what this value gives."""
+    for name in {name for names in DERIVED_FROM.values() for name in names} - {"status"}:
+        assert getattr(order, name) == getattr(replace(order), name), f"{name} was kept for too long"
+    assert status_of(order) == status_of(replace(order)), "the status was kept for too long"
 
 
 def world(*quantities: int, on_hand: dict[tuple[int, str], int] | None = None, **how: Any) -> World:
