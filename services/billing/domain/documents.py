@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -18,6 +18,7 @@ from services.billing.domain.rows import (
     Invoice,
     Sale,
     Series,
+    changed,
 )
 from shared.contracts.billing import RefundReturn
 from shared.contracts.message import Value
@@ -27,6 +28,12 @@ from shared.contracts.values import PriceLine
 INVOICES: Final = "INV"
 CREDIT_NOTES: Final = "CN"
 D = TypeVar("D", Invoice, CreditNote)
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_PRINTED: Final[dict[type, tuple[str, ...]]] = {
+    **{kind: tuple(f.name for f in fields(kind) if f.name != "hash") for kind in (Invoice, CreditNote)},
+    **{kind: tuple(f.name for f in fields(kind)) for kind in (DocumentLine, DocumentGroup)},
+}
+"""What of a document, and of its parts, goes into its fingerprint."""
 
 
 class Impossible(Exception):
@@ -48,17 +55,18 @@ def next_number(known: Series | None, series: str, now: datetime) -> Number:
     if known is None or now.year > known.year:
         taken = Series(series, now.year, 1, now)
     else:
-        taken = replace(known, last=known.last + 1, issued_at=max(known.issued_at, now))
+        taken = changed(known, last=known.last + 1, issued_at=max(known.issued_at, now))
     return Number(f"{series}-{taken.year}-{taken.last:06d}", taken)
 
 
 def invoice_for(a: Account, sale: Sale, earlier: Sequence[Invoice], bill: EarlyBill, number: Number) -> Invoice:
     """The invoice for one shipment: everything billed so far, less what earlier invoices took."""
-    after: Counter[int] = Counter()
-    for invoice in earlier:
-        after.update({line.line_no: line.quantity for line in invoice.lines})
     shipped = {line.line_no: line.quantity for line in bill.lines if line.quantity}
-    after.update(shipped)
+    after: dict[int, int] = {}
+    for line in (line for invoice in earlier for line in invoice.lines):
+        after[line.line_no] = after.get(line.line_no, 0) + line.quantity
+    for line_no, quantity in shipped.items():
+        after[line_no] = after.get(line_no, 0) + quantity
     lines = {line.line_no: line for line in sale.lines}
     for line_no, quantity in after.items():
         if line_no not in lines or quantity > lines[line_no].quantity:
@@ -124,9 +132,8 @@ def credit_note_for(
 
 def fingerprint(document: Invoice | CreditNote) -> str:
     """SHA-256 over the document as canonical JSON, without the hash itself."""
-    content = {name: getattr(document, name) for name in (f.name for f in fields(document)) if name != "hash"}
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)
-    return sha256(text.encode()).hexdigest()
+    content = {name: _plain(getattr(document, name)) for name in _PRINTED[type(document)]}
+    return sha256(_CANONICAL.encode(content).encode()).hexdigest()
 
 
 def _part(
@@ -183,12 +190,18 @@ def _groups(figures: Totals) -> tuple[DocumentGroup, ...]:
 
 
 def _hashed(document: D) -> D:
-    return replace(document, hash=fingerprint(document))
+    return changed(document, hash=fingerprint(document))
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, DocumentLine | DocumentGroup):
-        return [getattr(value, name) for name in type(value).__slots__]
-    if isinstance(value, Value):
-        return value.model_dump(mode="json")
-    return format(value.normalize(), "f") if isinstance(value, Decimal) else str(value)
+    """What JSON knows. The test by exact type comes first, for most are text, numbers and amounts."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool:
+        return value
+    if kind is Decimal:
+        return format(value.normalize(), "f")
+    if kind is tuple:
+        return [_plain(part) for part in value]
+    if kind in _PRINTED:
+        return [_plain(getattr(value, name)) for name in _PRINTED[kind]]
+    return value.model_dump(mode="json") if isinstance(value, Value) else str(value)
