@@ -21,19 +21,18 @@ from services.billing.domain.rows import (
     changed,
 )
 from shared.contracts.billing import RefundReturn
-from shared.contracts.message import Value
 from shared.contracts.money import LineTotal, Piece, Totals, VatGroup, credit, part, totals, unit_of
-from shared.contracts.values import PriceLine
+from shared.contracts.values import Address, PriceLine
 
 INVOICES: Final = "INV"
 CREDIT_NOTES: Final = "CN"
 D = TypeVar("D", Invoice, CreditNote)
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
-_PRINTED: Final[dict[type, tuple[str, ...]]] = {
-    **{kind: tuple(f.name for f in fields(kind) if f.name != "hash") for kind in (Invoice, CreditNote)},
-    **{kind: tuple(f.name for f in fields(kind)) for kind in (DocumentLine, DocumentGroup)},
+_HEAD: Final = {
+    kind: tuple(f.name for f in fields(kind) if f.name not in ("lines", "groups", "hash"))
+    for kind in (Invoice, CreditNote)
 }
-"""What of a document, and of its parts, goes into its fingerprint."""
+"""The fields of a document beside its lines, its VAT breakdown and its fingerprint."""
 
 
 class Impossible(Exception):
@@ -132,7 +131,13 @@ def credit_note_for(
 
 def fingerprint(document: Invoice | CreditNote) -> str:
     """SHA-256 over the document as canonical JSON, without the hash itself."""
-    content = {name: _plain(getattr(document, name)) for name in _PRINTED[type(document)]}
+    content = {name: _plain(getattr(document, name)) for name in _HEAD[type(document)]}
+    content["lines"] = [
+        (x.line_no, x.sku, x.text, x.quantity, _figure(x.unit_price), _figure(x.amount), _figure(x.net), x.category,
+         _figure(x.rate))
+        for x in document.lines
+    ]  # fmt: skip
+    content["groups"] = [(g.category, _figure(g.rate), _figure(g.base), _figure(g.vat)) for g in document.groups]
     return sha256(_CANONICAL.encode(content).encode()).hexdigest()
 
 
@@ -194,14 +199,14 @@ def _hashed(document: D) -> D:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON knows. The test by exact type comes first, for most are text, numbers and amounts."""
+    """The value as JSON knows it. Most are text and numbers, so these are asked for first, and by their exact type."""
     kind = type(value)
     if kind is str or kind is int or kind is bool:
         return value
     if kind is Decimal:
-        return format(value.normalize(), "f")
-    if kind is tuple:
-        return [_plain(part) for part in value]
-    if kind in _PRINTED:
-        return [_plain(getattr(value, name)) for name in _PRINTED[kind]]
-    return value.model_dump(mode="json") if isinstance(value, Value) else str(value)
+        return _figure(value)
+    return value.model_dump(mode="json") if kind is Address else str(value)
+
+
+def _figure(amount: Decimal) -> str:
+    return format(amount.normalize(), "f")
