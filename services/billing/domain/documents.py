@@ -27,7 +27,6 @@ from shared.contracts.values import Address, PriceLine
 INVOICES: Final = "INV"
 CREDIT_NOTES: Final = "CN"
 D = TypeVar("D", Invoice, CreditNote)
-_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _HEAD: Final = {
     kind: tuple(f.name for f in fields(kind) if f.name not in ("lines", "groups", "hash"))
     for kind in (Invoice, CreditNote)
@@ -131,14 +130,15 @@ def credit_note_for(
 
 def fingerprint(document: Invoice | CreditNote) -> str:
     """SHA-256 over the document as canonical JSON, without the hash itself."""
-    content = {name: _plain(getattr(document, name)) for name in _HEAD[type(document)]}
+    content = {name: getattr(document, name) for name in _HEAD[type(document)]}
     content["lines"] = [
         (x.line_no, x.sku, x.text, x.quantity, _figure(x.unit_price), _figure(x.amount), _figure(x.net), x.category,
          _figure(x.rate))
         for x in document.lines
     ]  # fmt: skip
     content["groups"] = [(g.category, _figure(g.rate), _figure(g.base), _figure(g.vat)) for g in document.groups]
-    return sha256(_CANONICAL.encode(content).encode()).hexdigest()
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)
+    return sha256(text.encode()).hexdigest()
 
 
 def _part(
@@ -199,10 +199,8 @@ def _hashed(document: D) -> D:
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON knows it. Most are text and numbers, so these are asked for first, and by their exact type."""
+    """What JSON does not know by itself, as it does."""
     kind = type(value)
-    if kind is str or kind is int or kind is bool:
-        return value
     if kind is Decimal:
         return _figure(value)
     return value.model_dump(mode="json") if kind is Address else str(value)
