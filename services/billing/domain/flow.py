@@ -129,7 +129,10 @@ class Draft:
         self.add(operation, Call(call(operation)))
 
     def _remind(self, a: Account) -> None:
-        """Money owed on goods that are out has dunning, whatever the method; the carrier answers for cash."""
+        """Money owed on goods that are out has dunning, whatever the method; the carrier answers for cash.
+
+        `a` is the account before an operation was started, which changes nothing that is looked at here.
+        """
         owed = rule.owed(a)
         overdue = owed > 0 and not (a.running or self.started) and a.method != "cash_on_delivery"
         if overdue and a.dunning_at is None and self.ctx.policy.dunning:
