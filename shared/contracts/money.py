@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from functools import cache
+from typing import NamedTuple
 
 from shared.contracts.values import PriceLine
 
@@ -104,6 +105,15 @@ class Totals:
     gross: Decimal
 
 
+class _Cut(NamedTuple):
+    """What a document takes of one piece: so many, between two cumulative amounts."""
+
+    piece: Piece
+    quantity: int
+    earlier: Decimal
+    later: Decimal
+
+
 def line_amount(line: PriceLine, unit: Decimal = Decimal("0.01")) -> Decimal:
     """The whole line as priced: round(quantity x price - discount) (R-03)."""
     return rounded(line.quantity * line.unit_price - line.discount, unit)
@@ -132,54 +142,49 @@ def part(
     `closing`: VAT per (category, rate) of the whole, for credits of an invoice whose own VAT was a difference already.
     """
     pieces = list(pieces)
-    if strangers := {no for no, last in after.items() if last != before.get(no, 0)} - {p.line_no for p in pieces}:
+    known = {piece.line_no for piece in pieces}
+    if strangers := [no for no, last in after.items() if no not in known and last != before.get(no, 0)]:
         raise ValueError(f"no such lines: {sorted(strangers)}")
-    zero = unit * 0
-    lines: list[tuple[Piece, int, Decimal]] = []
-    groups: dict[tuple[str, Decimal], list[tuple[Decimal, Decimal, Decimal]]] = {}
+    zero = net = vat = unit * 0
+    groups: dict[tuple[str, Decimal], list[_Cut]] = {}
+    taken: list[_Cut] = []
     for piece in pieces:
         first, last = before.get(piece.line_no, 0), after.get(piece.line_no, 0)
         if not 0 <= first <= last <= piece.quantity:
             raise ValueError(f"line {piece.line_no}: {first} to {last} of {piece.quantity} pieces is not a part")
-        earlier = _share(piece, first, unit)
-        later = _share(piece, last, unit)
-        groups.setdefault((piece.category, piece.rate), []).append((earlier, later, piece.amount))
+        earlier = _share(piece, first, unit) if first else zero
+        later = _share(piece, last, unit) if last else zero
+        cut = _Cut(piece, last - first, earlier, later)
+        groups.setdefault((piece.category, piece.rate), []).append(cut)
         if last > first:
-            lines.append((piece, last - first, later - earlier))
+            taken.append(cut)
     nets: dict[int, Decimal] = {}
     breakdown: list[VatGroup] = []
-    for (category, rate), amounts in groups.items():
-        of_group = [line for line in lines if (line[0].category, line[0].rate) == (category, rate)]
+    for (category, rate), cuts in groups.items():
+        of_group = [cut for cut in cuts if cut.quantity]
         if not of_group:
             continue
-        earlier, later, whole = (sum((a[i] for a in amounts), zero) for i in range(3))
-        cap = None if closing is None else closing.get((category, rate), zero)
-        if cap is not None and all(a[1] == a[2] for a in amounts):
-            vat = cap  # the last credit closes, whatever the rate says
+        earlier, later = sum([cut.earlier for cut in cuts], zero), sum([cut.later for cut in cuts], zero)
+        if closing is not None:
+            of_cut = _closing_vat(cuts, earlier, later, rate, inclusive, unit, closing.get((category, rate), zero))
         else:
-            vat = _vat(later, whole, rate, inclusive, unit, cap)
-        if cap is not None and all(a[0] == a[2] for a in amounts):
-            vat -= cap  # only pieces worth nothing are left
-        else:
-            vat -= _vat(earlier, whole, rate, inclusive, unit, cap)
-        base = later - earlier - vat if inclusive else later - earlier
-        shares = (
-            allocate(base, [amount for _, _, amount in of_group], unit) if inclusive else [a for _, _, a in of_group]
-        )
-        nets.update({piece.line_no: net for (piece, _, _), net in zip(of_group, shares, strict=True)})
-        breakdown.append(VatGroup(category, rate, base, vat))
-    net = sum((group.base for group in breakdown), zero)
-    vat = sum((group.vat for group in breakdown), zero)
-    return Totals(
-        tuple(
-            LineTotal(piece.line_no, quantity, amount, nets[piece.line_no], piece.category, piece.rate)
-            for piece, quantity, amount in lines
-        ),
-        tuple(breakdown),
-        net,
-        vat,
-        net + vat,
-    )
+            of_cut = _vat(later, rate, inclusive, unit)
+            if earlier:
+                of_cut -= _vat(earlier, rate, inclusive, unit)
+        base = later - earlier
+        if inclusive:
+            base -= of_cut
+            shares = allocate(base, [cut.later - cut.earlier for cut in of_group], unit)
+            nets.update({cut.piece.line_no: share for cut, share in zip(of_group, shares, strict=True)})
+        breakdown.append(VatGroup(category, rate, base, of_cut))
+        net += base
+        vat += of_cut
+    lines: list[LineTotal] = []
+    for piece, quantity, earlier, later in taken:
+        amount = later - earlier
+        of_line = nets[piece.line_no] if inclusive else amount
+        lines.append(LineTotal(piece.line_no, quantity, amount, of_line, piece.category, piece.rate))
+    return Totals(tuple(lines), tuple(breakdown), net, vat, net + vat)
 
 
 def totals(
@@ -210,19 +215,35 @@ def credit(
 
 
 def _share(piece: Piece, quantity: int, unit: Decimal) -> Decimal:
-    if quantity == 0:
-        return unit * 0
     return piece.amount if quantity == piece.quantity else rounded(piece.amount * quantity / piece.quantity, unit)
 
 
-def _vat(
-    amount: Decimal, whole: Decimal, rate: Decimal, inclusive: bool, unit: Decimal, cap: Decimal | None
+def _vat(amount: Decimal, rate: Decimal, inclusive: bool, unit: Decimal) -> Decimal:
+    """VAT on the cumulative `amount` of a group."""
+    return rounded(amount * rate / (HUNDRED + rate if inclusive else HUNDRED), unit)
+
+
+def _closing_vat(
+    cuts: Sequence[_Cut],
+    earlier: Decimal,
+    later: Decimal,
+    rate: Decimal,
+    inclusive: bool,
+    unit: Decimal,
+    cap: Decimal,
 ) -> Decimal:
-    """VAT on the cumulative `amount` of a group; `cap` is what the whole really carries, which a credit must meet.
+    """VAT of a group's credit; `cap` is what the whole group really carries, which its credits must meet.
 
     The invoice's own VAT may be a unit off its rate, being a difference itself; then the last credit is too.
     """
-    vat = rounded(amount * rate / (HUNDRED + rate) if inclusive else amount * rate / HUNDRED, unit)
-    if cap is None or not (0 <= amount <= whole or whole <= amount <= 0):
-        return vat  # lines of both signs in one group have no order to keep
-    return min(vat, cap) if whole >= 0 else max(vat, cap)
+    whole = sum([cut.piece.amount for cut in cuts], unit * 0)
+
+    def up_to(amount: Decimal) -> Decimal:
+        vat = _vat(amount, rate, inclusive, unit)
+        if not (0 <= amount <= whole or whole <= amount <= 0):
+            return vat  # lines of both signs in one group have no order to keep
+        return min(vat, cap) if whole >= 0 else max(vat, cap)
+
+    # The last credit closes, whatever the rate says; after it only pieces worth nothing are left.
+    last = cap if all(cut.later == cut.piece.amount for cut in cuts) else up_to(later)
+    return last - (cap if all(cut.earlier == cut.piece.amount for cut in cuts) else up_to(earlier))

@@ -7,10 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from services.billing.domain.documents import Impossible
+from services.billing.domain.documents import Impossible, fingerprint
 from services.billing.domain.rows import (
     BankEntry,
     CreditNote,
+    DocumentGroup,
+    DocumentLine,
     Hint,
     Invoice,
     Operation,
@@ -29,6 +31,7 @@ from shared.contracts.billing import (
     ResumeOperation,
 )
 from shared.contracts.fulfilment import ShipmentDelivered
+from shared.contracts.values import Address
 from shared.messaging.decision import Call, Missing, Refused
 from tests.billing.book import ORDER, START, Book, answer, ask, give_back, line, money, ship
 
@@ -601,6 +604,22 @@ def test_i16_a_changed_document_does_not_fit_its_hash() -> None:
     book.stored[(Invoice, forged.order_id, forged.shipment_id)] = forged
     with pytest.raises(AssertionError):
         book.check()
+
+
+def test_i16_documents_of_yesterday_still_fit_their_hash() -> None:
+    """Written down when the first invoices were issued: whoever changes how a document is printed sees it here."""
+    lines = (
+        DocumentLine(1, "SKU-1", 'Größe "L"', 2, money("12.5000"), money("25.00"), money("25.00"), "S", money("21")),
+        DocumentLine(2, "SHIP", "", 1, money("100"), money("1E+2"), money("-0.00"), "Z", money("0")),
+    )
+    groups = (DocumentGroup("S", money("21"), money("25.00"), money("5.25")), DocumentGroup("Z", *[money("0")] * 3))
+    to = Address(name="Zoë", street=("Rue 1", "b"), postcode="1000", country="BE")
+    placed = ("INV-2026-000001", "INV", 2026, 1, START)
+    figures = (money("125.00"), money("5.25"), money("130.25"), lines, groups, to)
+    invoice = Invoice(ORDER, ORDER, *placed, START.date(), "O-1", "C-1", "EUR", False, *figures)
+    note = CreditNote(ORDER, ORDER, 1, ORDER, "INV-2026-000001", *placed, "O-1", "C-1", "EUR", True, *figures)
+    assert fingerprint(invoice) == "a0cc4aa57f01fe61ab0c1951382f91d8f6bdae6f15555680aef28e7fb4b9bb4e"
+    assert fingerprint(note) == "7be0e23aa3561aa28beb8562d91562ddfc8cab779155a4dbb796da3b7aa908ee"
 
 
 def test_a_credit_without_order_waits_for_review_and_pays_nothing() -> None:

@@ -1,13 +1,12 @@
 """What became of operations: answers and hints of the provider, and the timers that ask or try again."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 
 from services.billing.domain import rule
 from services.billing.domain.flow import Ctx, Draft, call, dunning_timer, hold_of, on_hold, operation_timer
 from services.billing.domain.journal import BANK, PROVIDER, customer, entry
-from services.billing.domain.rows import ZERO, Account, Hint, Hold, Operation
+from services.billing.domain.rows import ZERO, Account, Hint, Hold, Operation, changed
 from shared.contracts.billing import (
     AuthorisationEnds,
     CaptureFailed,
@@ -51,8 +50,9 @@ def provider_answered(m: ProviderAnswered, rows: Rows, ctx: Ctx) -> Iterator[Eff
     if m.outcome == "unknown":
         yield from not_known(draft, operation, m.reason)
         return
+    draft.count()
     draft.add(
-        replace(
+        changed(
             operation,
             state="done" if m.outcome == "ok" else "refused",
             attempts=operation.attempts + 1,
@@ -153,12 +153,12 @@ def running(account: Account, rows: Rows) -> Operation | None:
     return next(o for o in rows.group(Operation, account.order_id) if o.no == account.running)
 
 
-def not_known(draft: Draft, operation: Operation, reason: str) -> Iterator[Effect]:
+def not_known(draft: Draft, operation: Operation, reason: str) -> list[Effect]:
     """A time-out is not a failure: nothing else is started for this order until the provider says (F28)."""
     policy, now, attempts = draft.ctx.policy, draft.ctx.now, operation.attempts + 1
     pause = policy.ask_again[attempts - 1] if attempts <= len(policy.ask_again) else policy.ask_hourly
     draft.add(
-        replace(operation, state="unknown", attempts=attempts, reason=reason),
+        changed(operation, state="unknown", attempts=attempts, reason=reason),
         operation_timer(draft.account, operation.no, now + pause),
     )
     news = not draft.account.unknown
@@ -166,17 +166,14 @@ def not_known(draft: Draft, operation: Operation, reason: str) -> Iterator[Effec
     if now - operation.wanted_at >= policy.unknown_is_a_task_after and not draft.account.parked:
         draft.change(parked=f"unknown: the provider does not say what became of {_named(operation)}")
         news = True
-    yield from draft.tell_position() if news else draft.close()
+    return draft.tell_position() if news else draft.close()
 
 
 def happened(draft: Draft, operation: Operation, m: ProviderAnswered) -> tuple[type[MoneyStatement], ...]:
     """Books what the provider did."""
-    a, now = draft.account, draft.ctx.now
+    a, now = draft.before, draft.ctx.now
     if a.attempts or a.blocked:
         draft.change(attempts=0, blocked="")
-        a = draft.account
-    entry_id = f"{a.order_id}:{operation.no}"
-    hold = hold_of(a, operation.hold)
     if operation.kind == "authorise":
         if m.expires_at and m.expires_at <= now:  # it covers nothing; asking again at once might never end
             return refused(draft, operation, "the authorisation was over when it arrived")
@@ -188,25 +185,27 @@ def happened(draft: Draft, operation: Operation, m: ProviderAnswered) -> tuple[t
     if operation.kind == "void":
         draft.change(holds=on_hold(a, operation.hold, left=ZERO))
         return ()
+    entry_id = f"{a.order_id}:{operation.no}"
+    hold = hold_of(a, operation.hold)
     if operation.kind == "capture":
         assert hold is not None
         holds = on_hold(
             a, hold.operation_no, left=hold.left - operation.amount, captured=hold.captured + operation.amount
         )
-        old = draft.change(holds=holds, captured=a.captured + operation.amount)
-        sides = [(PROVIDER, operation.amount), *customer(old, draft.account)]
+        draft.change(holds=holds, captured=a.captured + operation.amount)
+        sides = [(PROVIDER, operation.amount), *customer(a, draft.account)]
         draft.add(*entry(entry_id, "capture", a.currency, sides, now, a))
         return (PaymentCaptured,)
     holds = on_hold(a, hold.operation_no, refunded=hold.refunded + operation.amount) if hold else a.holds
-    old = draft.change(holds=holds, refunded=a.refunded + operation.amount)
-    sides = [(PROVIDER if hold else BANK, -operation.amount), *customer(old, draft.account)]
+    draft.change(holds=holds, refunded=a.refunded + operation.amount)
+    sides = [(PROVIDER if hold else BANK, -operation.amount), *customer(a, draft.account)]
     draft.add(*entry(entry_id, "refund", a.currency, sides, now, a))
     return (PaymentRefunded,)
 
 
 def refused(draft: Draft, operation: Operation, reason: str) -> tuple[type[MoneyStatement], ...]:
     """Declined waits for the customer. A refused capture, void or refund is tried again, then parked by name."""
-    a = draft.account
+    a = draft.before
     if operation.kind == "authorise":
         draft.change(declined=True, declined_due=a.due)
         return (PaymentDeclined,)

@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
 from services.billing.domain.documents import CREDIT_NOTES, INVOICES, Impossible, credit_note_for, next_number
 from services.billing.domain.flow import Ctx, Draft, bill, collect
 from services.billing.domain.journal import REVENUE, VAT, customer, entry
-from services.billing.domain.rows import Account, CreditNote, EarlyBill, Invoice, Operation, Sale, Series
+from services.billing.domain.rows import Account, CreditNote, EarlyBill, Invoice, Operation, Sale, Series, changed
 from services.billing.domain.rule import position
 from shared.contracts.billing import (
     AuthorisePayment,
@@ -91,7 +90,7 @@ def bill_shipment(m: BillShipment, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     if m.shipment_id in {i.shipment_id for i in account.invoices} | {e.shipment_id for e in account.early}:
         return
     if not account.answers:  # what was sold is not known yet
-        yield replace(account, early=(*account.early, shipment))
+        yield changed(account, early=(*account.early, shipment))
         return
     draft = Draft(account, ctx)
     sale = rows.one(Sale, m.order_id)

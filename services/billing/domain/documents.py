@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -18,15 +18,20 @@ from services.billing.domain.rows import (
     Invoice,
     Sale,
     Series,
+    changed,
 )
 from shared.contracts.billing import RefundReturn
-from shared.contracts.message import Value
 from shared.contracts.money import LineTotal, Piece, Totals, VatGroup, credit, part, totals, unit_of
-from shared.contracts.values import PriceLine
+from shared.contracts.values import Address, PriceLine
 
 INVOICES: Final = "INV"
 CREDIT_NOTES: Final = "CN"
 D = TypeVar("D", Invoice, CreditNote)
+_HEAD: Final = {
+    kind: tuple(f.name for f in fields(kind) if f.name not in ("lines", "groups", "hash"))
+    for kind in (Invoice, CreditNote)
+}
+"""The fields of a document beside its lines, its VAT breakdown and its fingerprint."""
 
 
 class Impossible(Exception):
@@ -48,17 +53,18 @@ def next_number(known: Series | None, series: str, now: datetime) -> Number:
     if known is None or now.year > known.year:
         taken = Series(series, now.year, 1, now)
     else:
-        taken = replace(known, last=known.last + 1, issued_at=max(known.issued_at, now))
+        taken = changed(known, last=known.last + 1, issued_at=max(known.issued_at, now))
     return Number(f"{series}-{taken.year}-{taken.last:06d}", taken)
 
 
 def invoice_for(a: Account, sale: Sale, earlier: Sequence[Invoice], bill: EarlyBill, number: Number) -> Invoice:
     """The invoice for one shipment: everything billed so far, less what earlier invoices took."""
-    after: Counter[int] = Counter()
-    for invoice in earlier:
-        after.update({line.line_no: line.quantity for line in invoice.lines})
     shipped = {line.line_no: line.quantity for line in bill.lines if line.quantity}
-    after.update(shipped)
+    after: dict[int, int] = {}
+    for line in (line for invoice in earlier for line in invoice.lines):
+        after[line.line_no] = after.get(line.line_no, 0) + line.quantity
+    for line_no, quantity in shipped.items():
+        after[line_no] = after.get(line_no, 0) + quantity
     lines = {line.line_no: line for line in sale.lines}
     for line_no, quantity in after.items():
         if line_no not in lines or quantity > lines[line_no].quantity:
@@ -124,7 +130,13 @@ def credit_note_for(
 
 def fingerprint(document: Invoice | CreditNote) -> str:
     """SHA-256 over the document as canonical JSON, without the hash itself."""
-    content = {name: getattr(document, name) for name in (f.name for f in fields(document)) if name != "hash"}
+    content = {name: getattr(document, name) for name in _HEAD[type(document)]}
+    content["lines"] = [
+        (x.line_no, x.sku, x.text, x.quantity, _figure(x.unit_price), _figure(x.amount), _figure(x.net), x.category,
+         _figure(x.rate))
+        for x in document.lines
+    ]  # fmt: skip
+    content["groups"] = [(g.category, _figure(g.rate), _figure(g.base), _figure(g.vat)) for g in document.groups]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)
     return sha256(text.encode()).hexdigest()
 
@@ -183,12 +195,16 @@ def _groups(figures: Totals) -> tuple[DocumentGroup, ...]:
 
 
 def _hashed(document: D) -> D:
-    return replace(document, hash=fingerprint(document))
+    return changed(document, hash=fingerprint(document))
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, DocumentLine | DocumentGroup):
-        return [getattr(value, name) for name in type(value).__slots__]
-    if isinstance(value, Value):
-        return value.model_dump(mode="json")
-    return format(value.normalize(), "f") if isinstance(value, Decimal) else str(value)
+    """What JSON does not know by itself, as it does."""
+    kind = type(value)
+    if kind is Decimal:
+        return _figure(value)
+    return value.model_dump(mode="json") if kind is Address else str(value)
+
+
+def _figure(amount: Decimal) -> str:
+    return format(amount.normalize(), "f")

@@ -1,7 +1,5 @@
 """What every decision of billing does after it has booked its fact: start the next operation, remind, tell."""
 
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -37,16 +35,30 @@ class Draft:
     """An account on its way through one decision, and what the decision yields beside it."""
 
     def __init__(self, account: Account, ctx: Ctx) -> None:
-        self.before = self.account = account
+        self.before = self._account = account
+        self._new: dict[str, Any] = {}
         self.ctx = ctx
         self.effects: list[Effect] = []
         self.started = False
+        self._counted = False
 
-    def change(self, **fields: Any) -> Account:
-        """Takes over new values; returns the account as it was before, for the journal."""
-        old = self.account
-        self.account = changed(old, **fields)
-        return old
+    @property
+    def account(self) -> Account:
+        """The account as it is now. New values wait until somebody looks, for each account costs its thirty fields."""
+        if self._new:
+            self._account = changed(self._account, **self._new)
+            self._new = {}
+        return self._account
+
+    def change(self, **fields: Any) -> None:
+        """Takes over new values."""
+        self._new.update(fields)
+
+    def count(self) -> None:
+        """Takes the number of the statement that this decision makes."""
+        if not self._counted:
+            self._counted = True
+            self.change(version=self.before.version + 1)
 
     def add(self, *effects: Effect) -> None:
         self.effects.extend(effects)
@@ -54,28 +66,29 @@ class Draft:
     def advance(self) -> None:
         """Starts what the rule wants now."""
         self._check_credit()
-        self._start()
-        self._remind()
+        self._forget_overtaken()
+        a = self.account
+        wish = rule.next_operation(a)
+        if wish is not None:
+            self._start(a, wish)
+        self._remind(a)
 
-    def finish(self, *facts: type[MoneyStatement]) -> Iterator[Effect]:
+    def finish(self, *facts: type[MoneyStatement]) -> list[Effect]:
         self.advance()
-        yield from self.close(*facts)
+        return self.close(*facts)
 
-    def tell_position(self) -> Iterator[Effect]:
+    def tell_position(self) -> list[Effect]:
         """Starts what the rule wants now, then states where the money stands."""
         self.advance()
-        yield from self.close(rule.position(self.account))
+        return self.close(rule.position(self.account))
 
-    def close(self, *facts: type[MoneyStatement]) -> Iterator[Effect]:
-        """Yields everything; each fact carries the same statement."""
-        a = self.account
+    def close(self, *facts: type[MoneyStatement]) -> list[Effect]:
+        """Everything that the decision yields; each fact carries the same statement."""
         if facts:
-            a = changed(a, version=a.version + 1)
-        if a != self.before:
-            yield a
-        yield from self.effects
-        for fact in dict.fromkeys(facts):
-            yield rule.statement(fact, a)
+            self.count()
+        a = self.account
+        told = [rule.statement(fact, a) for fact in dict.fromkeys(facts)]
+        return [*([a] if a != self.before else []), *self.effects, *told]
 
     def _check_credit(self) -> None:
         a = self.account
@@ -85,16 +98,16 @@ class Draft:
             else:
                 self.change(declined=True, declined_due=a.due)
 
-    def _start(self) -> None:
+    def _forget_overtaken(self) -> None:
+        """What was refused blocks only itself: it is forgotten when it is not wanted any more."""
         a = self.account
         if a.blocked and not a.running:
             wish = rule.wanted(a)
-            if wish is None or wish.kind != a.blocked:  # overtaken: what was refused is not wanted any more
+            if wish is None or wish.kind != a.blocked:
                 self.change(blocked="", attempts=0, parked="")
-        wish = rule.next_operation(self.account)
-        if wish is None:
-            return
-        a, no, now = self.account, self.account.operations + 1, self.ctx.now
+
+    def _start(self, a: Account, wish: rule.Wish) -> None:
+        no = a.operations + 1
         operation = Operation(
             a.order_id,
             no,
@@ -104,7 +117,7 @@ class Draft:
             wish.hold.operation_no if wish.hold else 0,
             wish.hold.reference if wish.hold else "",
             a.token if wish.kind == "authorise" else "",
-            now,
+            self.ctx.now,
         )
         self.change(
             operations=no,
@@ -115,15 +128,18 @@ class Draft:
         self.started = True
         self.add(operation, Call(call(operation)))
 
-    def _remind(self) -> None:
-        """Money owed on goods that are out has dunning, whatever the method; the carrier answers for cash."""
-        a = self.account
-        overdue = rule.owed(a) > 0 and not a.running and a.method != "cash_on_delivery"
+    def _remind(self, a: Account) -> None:
+        """Money owed on goods that are out has dunning, whatever the method; the carrier answers for cash.
+
+        `a` is the account before an operation was started, which changes nothing that is looked at here.
+        """
+        owed = rule.owed(a)
+        overdue = owed > 0 and not (a.running or self.started) and a.method != "cash_on_delivery"
         if overdue and a.dunning_at is None and self.ctx.policy.dunning:
             at = self.ctx.now
             self.change(dunning_at=at, dunned=0)
             self.add(dunning_timer(a, 1, at + self.ctx.policy.dunning[0]))
-        elif a.dunning_at is not None and not rule.owed(a):
+        elif a.dunning_at is not None and not owed:
             parked = "" if a.parked.startswith("overdue") else a.parked
             self.change(dunning_at=None, dunned=0, parked=parked)
             self.add(Timer(f"dunning:{a.order_id}", None))
@@ -154,7 +170,7 @@ def dunning_timer(a: Account, level: int, at: datetime) -> Timer:
 
 def on_hold(a: Account, no: int, **fields: Any) -> tuple[Hold, ...]:
     """The account's authorisations with one of them changed."""
-    return tuple(replace(hold, **fields) if hold.operation_no == no else hold for hold in a.holds)
+    return tuple([changed(hold, **fields) if hold.operation_no == no else hold for hold in a.holds])
 
 
 def hold_of(a: Account, no: int) -> Hold | None:
@@ -174,8 +190,8 @@ def bill(draft: Draft, sale: Sale, invoices: list[Invoice], series: Series | Non
         vat=invoice.vat,
         gross=invoice.gross,
     )
-    old = draft.change(invoiced=a.invoiced + invoice.gross, invoices=(*a.invoices, told))
-    sides = [*customer(old, draft.account), (REVENUE, -invoice.net)]
+    draft.change(invoiced=a.invoiced + invoice.gross, invoices=(*a.invoices, told))
+    sides = [*customer(a, draft.account), (REVENUE, -invoice.net)]
     sides += [(VAT, -group.vat) for group in invoice.groups]
     draft.add(invoice, *entry(invoice.number, "sale", a.currency, sides, now, a))
     if a.method == "cash_on_delivery" and shipment.shipment_id in a.delivered:
@@ -187,6 +203,6 @@ def collect(draft: Draft, invoice: Invoiced) -> None:
     """Cash on delivery, delivered: from here the carrier owes us the money, not the customer (R-19)."""
     a = draft.account
     amount = min(invoice.gross, max(ZERO, a.invoiced - a.credited - rule.held(a) - a.custody))
-    old = draft.change(custody=a.custody + amount)
-    sides = [(CUSTODY, amount), *customer(old, draft.account)]
+    draft.change(custody=a.custody + amount)
+    sides = [(CUSTODY, amount), *customer(a, draft.account)]
     draft.add(*entry(f"delivered:{invoice.shipment_id}", "delivery", a.currency, sides, draft.ctx.now, a))

@@ -4,7 +4,7 @@ The customer's account is split by its sign: what is owed to us is `receivable`,
 `customer_prepayments`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -33,19 +33,19 @@ def balance(a: Account) -> Decimal:
     return a.invoiced - a.credited - a.captured + a.refunded - a.custody
 
 
-def customer(before: Account, after: Account) -> Iterator[Side]:
+def customer(before: Account, after: Account) -> tuple[Side, Side]:
     """The change of the customer's balance."""
     old, new = balance(before), balance(after)
-    yield RECEIVABLE, max(new, ZERO) - max(old, ZERO)
-    yield PREPAYMENTS, max(-old, ZERO) - max(-new, ZERO)
+    return (RECEIVABLE, max(new, ZERO) - max(old, ZERO)), (PREPAYMENTS, max(-old, ZERO) - max(-new, ZERO))
 
 
 def entry(
     entry_id: str, kind: str, currency: str, sides: Iterable[Side], at: datetime, account: Account | None = None
-) -> Iterator[Posting]:
-    kept = [(name, amount) for name, amount in sides if amount]
-    if sum((amount for _, amount in kept), ZERO):
+) -> list[Posting]:
+    kept = [side for side in sides if side[1]]
+    if sum([amount for _, amount in kept]):
         raise Unbalanced(f"{entry_id}: {kept}")
     order_id = account.order_id if account else None
-    for no, (name, amount) in enumerate(kept, 1):
-        yield Posting(entry_id, no, name, amount, currency, order_id, kind, at)
+    return [
+        Posting(entry_id, no, name, amount, currency, order_id, kind, at) for no, (name, amount) in enumerate(kept, 1)
+    ]

@@ -1,10 +1,12 @@
 """What billing keeps, as immutable rows, and what its owner may set."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from operator import attrgetter
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from shared.contracts.billing import Credited, CreditLine, Invoiced
@@ -12,6 +14,7 @@ from shared.contracts.values import Address, LineQuantity, PriceLine
 from shared.messaging.decision import Row
 
 ZERO = Decimal("0.00")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +95,6 @@ class Account(Row):
     credits: tuple[Credited, ...] = ()
     delivered: tuple[UUID, ...] = ()  # cash on delivery: shipments at the customer
     early: tuple[EarlyBill, ...] = ()
-
-
-_NAMES: Final = tuple(f.name for f in fields(Account))
-_AT: Final = {name: at for at, name in enumerate(_NAMES)}
-_values: Final = attrgetter(*_NAMES)
-
-
-def changed(a: Account, **new: Any) -> Account:
-    """`dataclasses.replace` for the widest and busiest row, at a third of its time."""
-    values = list(_values(a))
-    for name, value in new.items():
-        values[_AT[name]] = value
-    return Account(*values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,3 +320,21 @@ class Hint(Row):
     outcome: str
     raw: str
     received_at: datetime
+
+
+def changed(value: V, **new: Any) -> V:
+    """`dataclasses.replace` at half of its time: what is known of a kind of row is looked up once."""
+    kind: Any = type(value)
+    read, place = _shape(kind)
+    values = list(read(value))
+    for name, given in new.items():
+        values[place[name]] = given
+    made: V = kind(*values)
+    return made
+
+
+@cache
+def _shape(kind: type[Any]) -> tuple[Callable[[Any], tuple[Any, ...]], dict[str, int]]:
+    """How all fields of such a value are read, and at which place each is."""
+    names = [f.name for f in fields(kind)]
+    return attrgetter(*names), {name: at for at, name in enumerate(names)}

@@ -11,6 +11,7 @@ from services.billing.domain.rows import ZERO, Account, Hold
 from shared.contracts.billing import MoneyStatement, PaymentAuthorised, PaymentDeclined, PaymentPending
 
 Kind = Literal["authorise", "capture", "void", "refund"]
+State = Literal["pending", "ok", "declined", "unknown"]
 S = TypeVar("S", bound=MoneyStatement)
 
 
@@ -45,7 +46,7 @@ def open_worth(a: Account) -> Decimal:
 
 
 def authorised(a: Account) -> Decimal:
-    return sum((hold.left for hold in a.holds), ZERO)
+    return sum([hold.left for hold in a.holds], ZERO)
 
 
 def secured(a: Account) -> Decimal:
@@ -64,7 +65,7 @@ def wanted(a: Account) -> Wish | None:
     surplus = held(a) - should_hold(a)
     if surplus > 0:
         return _refund(a, surplus)
-    live = next((hold for hold in a.holds if hold.left > 0), None)
+    live = _live(a)
     if a.method != "card":
         return Wish("void", live.left, live) if live else None
     if surplus < 0 and live:
@@ -86,39 +87,29 @@ def next_operation(a: Account) -> Wish | None:
     return wish
 
 
-def state(a: Account) -> Literal["pending", "ok", "declined", "unknown"]:
-    if a.unknown:
-        return "unknown"
-    if secured(a) >= a.due:
-        return "ok"
-    return "declined" if a.declined else "pending"
+def state(a: Account) -> State:
+    return _state(a, secured(a))
 
 
 def settled(a: Account) -> bool:
     """Nothing in flight, nothing wished for, and what should be held is what is held."""
-    return (
-        a.answers > 0
-        and not a.running
-        and not a.custody
-        and held(a) == should_hold(a)
-        and secured(a) >= a.due
-        and wanted(a) is None
-    )
+    return _settled(a, secured(a))
 
 
 def statement(kind: type[S], a: Account) -> S:
+    covered = secured(a)
     return kind(
         order_id=a.order_id,
         version=a.version,
         answers=a.answers,
-        state=state(a),
-        secured=secured(a),
+        state=_state(a, covered),
+        secured=covered,
         captured=a.captured,
         refunded=a.refunded,
         invoiced=a.invoices,
         credited=a.credits,
         owed=owed(a),
-        settled=settled(a),
+        settled=_settled(a, covered),
         parked=a.parked,
     )
 
@@ -126,6 +117,33 @@ def statement(kind: type[S], a: Account) -> S:
 def position(a: Account) -> type[MoneyStatement]:
     """The fact that says where the money stands when nothing more special happened."""
     return {"ok": PaymentAuthorised, "declined": PaymentDeclined}.get(state(a), PaymentPending)
+
+
+def _state(a: Account, covered: Decimal) -> State:
+    if a.unknown:
+        return "unknown"
+    if covered >= a.due:
+        return "ok"
+    return "declined" if a.declined else "pending"
+
+
+def _settled(a: Account, covered: Decimal) -> bool:
+    return (
+        a.answers > 0
+        and not a.running
+        and not a.custody
+        and held(a) == should_hold(a)
+        and covered >= a.due
+        and wanted(a) is None
+    )
+
+
+def _live(a: Account) -> Hold | None:
+    """The oldest authorisation that still covers something."""
+    for hold in a.holds:
+        if hold.left > 0:
+            return hold
+    return None
 
 
 def _refund(a: Account, surplus: Decimal) -> Wish:
