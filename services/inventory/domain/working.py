@@ -1,6 +1,6 @@
 """The running values of one decision: rows are never changed in place, so a decision keeps the newest of each here."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from uuid import UUID
@@ -23,8 +23,6 @@ from services.inventory.domain.rows import (
     place_of,
 )
 from shared.contracts.inventory import (
-    LineStock,
-    Promise,
     PromiseDue,
     ServeQueue,
     StockBackordered,
@@ -331,16 +329,23 @@ class Promises:
         held = [code for code in self.pieces_by_warehouse() if code in free]
         chosen = choose(list(free), held, free, wanted)
         self.routing = explain(warehouses, chosen, held, free, limited, wanted, self.order.country)
-        codes = (*chosen, *(code for code in free if code not in chosen))
         for line_no in sorted(short, key=lambda n: n not in limits):  # who may not go anywhere chooses first
             sku = self.demands[line_no].sku
-            left = pieces = min(short[line_no], missing[sku])
-            whole = next((code for code in chosen if self.takable(line_no, sku, code, pieces) == pieces), None)
-            for code in codes if whole is None else (whole,):
-                if (more := self.takable(line_no, sku, code, left)) > 0:
-                    self.add(line_no, code, more, stocked=True)
-                    left -= more
-            missing[sku] -= pieces - left
+            if pieces := min(short[line_no], missing[sku]):
+                missing[sku] -= self.give_out(line_no, sku, pieces, chosen, free)
+
+    def give_out(self, line_no: int, sku: str, pieces: int, chosen: Sequence[str], all_: Iterable[str]) -> int:
+        """From one chosen place that has them all, else from all that there are, the chosen first. Gives how many."""
+        for code in chosen:
+            if self.takable(line_no, sku, code, pieces) == pieces:
+                self.add(line_no, code, pieces, stocked=True)
+                return pieces
+        left = pieces
+        for code in (*chosen, *(code for code in all_ if code not in chosen)):
+            if (more := self.takable(line_no, sku, code, left)) > 0:
+                self.add(line_no, code, more, stocked=True)
+                left -= more
+        return pieces - left
 
     def takable(self, line_no: int, sku: str, warehouse: str, most: int) -> int:
         """How much the line can have there of what is free, up to `most`."""
@@ -443,24 +448,34 @@ class Promises:
             yield StockReserved if anything else StockReleased
 
     def statement(self, kind: News) -> Event:
-        return kind(
-            order_id=self.order.order_id,
-            version=self.order.version,
-            answers=self.order.answers,
-            promises=tuple(
-                Promise(line_no=r.line_no, warehouse=r.warehouse, reserved=r.reserved, issued=r.issued, lost=r.lost)
-                for r in sorted(self.all(), key=lambda r: (r.line_no, r.warehouse))
-                if r.promised
-            ),
-            lines=tuple(
-                LineStock(
-                    line_no=d.line_no,
-                    backordered=d.backordered,
-                    promised_on=d.promised_on,
-                    rejected=d.rejected,
-                    reason=d.reason,
-                )
-                for _, d in sorted(self.demands.items())
-                if d.backordered or d.rejected
-            ),
+        """How the order stands. It is validated as a whole, which is cheaper than line by line."""
+        order = self.order
+        return kind.model_validate(
+            {
+                "order_id": order.order_id,
+                "version": order.version,
+                "answers": order.answers,
+                "promises": [
+                    {
+                        "line_no": r.line_no,
+                        "warehouse": r.warehouse,
+                        "reserved": r.reserved,
+                        "issued": r.issued,
+                        "lost": r.lost,
+                    }
+                    for r in sorted(self.all(), key=lambda r: (r.line_no, r.warehouse))
+                    if r.promised
+                ],
+                "lines": [
+                    {
+                        "line_no": d.line_no,
+                        "backordered": d.backordered,
+                        "promised_on": d.promised_on,
+                        "rejected": d.rejected,
+                        "reason": d.reason,
+                    }
+                    for _, d in sorted(self.demands.items())
+                    if d.backordered or d.rejected
+                ],
+            }
         )
