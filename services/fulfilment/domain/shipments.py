@@ -221,7 +221,7 @@ def plan_shipment(m: PlanShipment, rows: Rows, ctx: Context[Policy]) -> Iterator
     if len({line.line_no for line in m.lines}) < len(m.lines):
         raise Impossible(f"shipment {m.shipment_id} names a line twice")
     now = ctx.now
-    if not any([line.kind == "goods" for line in m.lines]):  # shipping and services need no picking and no label
+    if all(line.kind != "goods" for line in m.lines):  # shipping and services need no picking and no label
         s = planned(m, now, version=1, state="delivered", dispatched_at=now, delivered_at=now, ended_at=now)
         yield from tell(s, "nothing to carry: delivered", ctx, ShipmentDelivered)
     elif not ctx.policy.runs_itself(m.warehouse):
