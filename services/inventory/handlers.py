@@ -11,7 +11,6 @@ from shared.contracts.fulfilment import (
     ShipmentDispatched,
     ShipmentPacked,
     ShipmentPicked,
-    ShipmentPlanned,
     ShipmentRefused,
     ShipmentRejected,
 )
@@ -35,8 +34,7 @@ TAKE_BACK = Handler(domain.to_take_back, domain.take_back)
 
 HANDLERS: Handlers = {
     ReserveStock: Handler(domain.to_reserve, domain.reserve_stock, domain.to_reserve_besides),
-    ShipmentPlanned: ISSUE,
-    ShipmentPicked: ISSUE,
+    ShipmentPicked: ISSUE,  # no ShipmentPlanned: a plan has shipped nothing and misses nothing yet
     ShipmentPacked: ISSUE,
     ShipmentDispatched: ISSUE,
     ShipmentDelivered: ISSUE,
