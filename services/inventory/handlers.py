@@ -11,6 +11,7 @@ from shared.contracts.fulfilment import (
     ShipmentDispatched,
     ShipmentPacked,
     ShipmentPicked,
+    ShipmentPlanned,
     ShipmentRefused,
     ShipmentRejected,
 )
@@ -34,7 +35,8 @@ TAKE_BACK = Handler(domain.to_take_back, domain.take_back)
 
 HANDLERS: Handlers = {
     ReserveStock: Handler(domain.to_reserve, domain.reserve_stock, domain.to_reserve_besides),
-    ShipmentPicked: ISSUE,  # no ShipmentPlanned: a plan has shipped nothing and misses nothing yet
+    ShipmentPlanned: ISSUE,
+    ShipmentPicked: ISSUE,
     ShipmentPacked: ISSUE,
     ShipmentDispatched: ISSUE,
     ShipmentDelivered: ISSUE,
