@@ -14,7 +14,6 @@ from shared.contracts.fulfilment import (
     ShipmentCancelled,
     ShipmentDelivered,
     ShipmentDispatched,
-    ShipmentLine,
     ShipmentPacked,
     ShipmentPicked,
     ShipmentPlanned,
@@ -106,11 +105,6 @@ class Shipment(Row):
     delivered_at: datetime | None = None
     ended_at: datetime | None = None
 
-    @property
-    def physical(self) -> bool:
-        """Something must be carried; shipping and service lines alone need no picking and no label."""
-        return any(line.kind == "goods" for line in self.lines)
-
     def shipped(self) -> dict[int, int]:
         """Pieces handed over, per line."""
         if self.state not in OUT:
@@ -164,33 +158,36 @@ class History(Row):
 
 
 def statement(s: Shipment, news: type[ShipmentStatement] | None = None) -> ShipmentStatement:
-    """The whole view of one shipment. planned = shipped + short once it is out; open ones state neither."""
+    """The whole view of one shipment. planned = shipped + short once it is out; open ones state neither.
+
+    It is validated as a whole, which is cheaper than line by line.
+    """
     out = s.state in OUT
     short = {} if s.state in OPEN else {line.line_no: line.quantity for line in s.short}
-    return (news or NEWS[s.state])(
-        order_id=s.order_id,
-        version=s.version,
-        shipment_id=s.shipment_id,
-        state=s.state,
-        warehouse=s.warehouse,
-        lines=tuple(
-            [
-                ShipmentLine(
-                    line_no=line.line_no,
-                    sku=line.sku,
-                    planned=line.quantity,
-                    shipped=line.quantity - short.get(line.line_no, 0) if out else 0,
-                    short=short.get(line.line_no, 0),
-                )
+    return (news or NEWS[s.state]).model_validate(
+        {
+            "order_id": s.order_id,
+            "version": s.version,
+            "shipment_id": s.shipment_id,
+            "state": s.state,
+            "warehouse": s.warehouse,
+            "lines": [
+                {
+                    "line_no": line.line_no,
+                    "sku": line.sku,
+                    "planned": line.quantity,
+                    "shipped": line.quantity - short.get(line.line_no, 0) if out else 0,
+                    "short": short.get(line.line_no, 0),
+                }
                 for line in s.lines
-            ]
-        ),
-        reason=s.reason,
-        carrier=s.carrier,
-        tracking=s.tracking,
-        dispatched_at=s.dispatched_at,
-        delivered_at=s.delivered_at,
-        parked=s.parked,
+            ],
+            "reason": s.reason,
+            "carrier": s.carrier,
+            "tracking": s.tracking,
+            "dispatched_at": s.dispatched_at,
+            "delivered_at": s.delivered_at,
+            "parked": s.parked,
+        }
     )
 
 
@@ -198,7 +195,13 @@ def told(
     s: Shipment, what: str, ctx: Context[Policy], *news: type[ShipmentStatement], actor: str = "", **changes: Any
 ) -> Iterator[Effect]:
     """A change that everybody hears: the row with its next version, its history, one fact per piece of news."""
-    s = replace(s, version=s.version + 1, **changes)
+    yield from tell(replace(s, version=s.version + 1, **changes), what, ctx, *news, actor=actor)
+
+
+def tell(
+    s: Shipment, what: str, ctx: Context[Policy], *news: type[ShipmentStatement], actor: str = ""
+) -> Iterator[Effect]:
+    """The same of a row that has its version already."""
     yield s
     yield noted(s, what, ctx, actor)
     for kind in news:

@@ -22,6 +22,7 @@ from services.fulfilment.domain.rows import (
     noted,
     reply,
     statement,
+    tell,
     told,
 )
 from shared.contracts.fulfilment import (
@@ -219,7 +220,23 @@ def plan_shipment(m: PlanShipment, rows: Rows, ctx: Context[Policy]) -> Iterator
         return
     if len({line.line_no for line in m.lines}) < len(m.lines):
         raise Impossible(f"shipment {m.shipment_id} names a line twice")
-    s = Shipment(
+    now = ctx.now
+    if all(line.kind != "goods" for line in m.lines):  # shipping and services need no picking and no label
+        s = planned(m, now, version=1, state="delivered", dispatched_at=now, delivered_at=now, ended_at=now)
+        yield from tell(s, "nothing to carry: delivered", ctx, ShipmentDelivered)
+    elif not ctx.policy.runs_itself(m.warehouse):
+        yield from tell(planned(m, now, version=1), "planned", ctx, ShipmentPlanned)
+    elif ctx.policy.call_carrier:
+        s = planned(m, now, version=1, state="picked", label="wanted", picked_at=now, packed_at=now)
+        yield from tell(s, "planned, picked and packed", ctx, ShipmentPlanned)
+        yield call(s, "buy")
+    else:
+        s = planned(m, now, picked_at=now, packed_at=now)
+        yield from hand_over(s, "planned, picked, packed and handed over", ctx)
+
+
+def planned(m: PlanShipment, now: datetime, **progress: Any) -> Shipment:
+    return Shipment(
         shipment_id=m.shipment_id,
         order_id=m.order_id,
         number=m.number,
@@ -228,20 +245,9 @@ def plan_shipment(m: PlanShipment, rows: Rows, ctx: Context[Policy]) -> Iterator
         address=m.address,
         service_level=m.service_level,
         priority=m.priority,
-        planned_at=ctx.now,
+        planned_at=now,
+        **progress,
     )
-    now = ctx.now
-    if not s.physical:
-        gone: dict[str, Any] = {"state": "delivered", "dispatched_at": now, "delivered_at": now, "ended_at": now}
-        yield from told(s, "nothing to carry: delivered", ctx, ShipmentDelivered, **gone)
-    elif not ctx.policy.runs_itself(m.warehouse):
-        yield from told(s, "planned", ctx, ShipmentPlanned)
-    elif ctx.policy.call_carrier:
-        done: dict[str, Any] = {"state": "picked", "label": "wanted", "picked_at": now, "packed_at": now}
-        yield from told(s, "planned, picked and packed", ctx, ShipmentPlanned, **done)
-        yield call(s, "buy")
-    else:
-        yield from hand_over(s, "planned, picked, packed and handed over", ctx, picked_at=now, packed_at=now)
 
 
 def pick_shipment(m: PickShipment, rows: Rows, ctx: Context[Policy]) -> Iterator[Effect]:

@@ -48,16 +48,11 @@ Ctx = Context[Policy]
 
 def of_sku(sku: str) -> Needs:
     """What must be known to promise a SKU. The queue's row comes first: its lock is the lock of the SKU."""
-    yield Queue, sku
-    yield Item, sku
-    yield Level, sku
-    yield Expected, sku
+    return (Queue, sku), (Item, sku), (Level, sku), (Expected, sku)
 
 
 def of_order(order_id: UUID) -> Needs:
-    yield StockOrder, order_id
-    yield Demand, order_id
-    yield Reservation, order_id
+    return (StockOrder, order_id), (Demand, order_id), (Reservation, order_id)
 
 
 def movement(
@@ -176,9 +171,8 @@ def note_limits(m: ReserveStock, promises: Promises) -> None:
 
 def counted(m: ShipmentStatement) -> tuple[tuple[int, int, int], ...]:
     """(line, shipped, short) of lines with either. Pieces count as shipped when the carrier has them."""
-    return tuple(
-        (line.line_no, line.shipped * m.out, line.short) for line in m.lines if line.short or line.shipped * m.out
-    )
+    out = m.out
+    return tuple([(n.line_no, n.shipped * out, n.short) for n in m.lines if n.short or (out and n.shipped)])
 
 
 def to_issue(m: ShipmentStatement) -> Needs:
@@ -218,7 +212,7 @@ def issue_stock(m: ShipmentStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     promises = Promises(shelves, order)
     changed: list[int] = []
     new: list[tuple[int, int, int]] = []
-    issued_any = moved = False
+    issued_any, moved, reference = False, False, str(m.shipment_id)
     for line_no, shipped, short in counts:
         if line_no not in promises.demands:
             raise Impossible(f"shipment {m.shipment_id} has line {line_no}, which the order never wanted")
@@ -228,7 +222,7 @@ def issue_stock(m: ShipmentStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         if not issue and not loss:
             continue
         moved, issued_any = True, issued_any or issue > 0
-        if book(promises, line_no, m, issue, loss):
+        if book(promises, line_no, m, reference, issue, loss):
             changed.append(line_no)
     if not moved:
         return
@@ -239,7 +233,7 @@ def issue_stock(m: ShipmentStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     yield from shelves.effects()
 
 
-def book(promises: Promises, line_no: int, m: ShipmentStatement, issue: int, loss: int) -> bool:
+def book(promises: Promises, line_no: int, m: ShipmentStatement, reference: str, issue: int, loss: int) -> bool:
     """Takes issue and loss off reserved and on hand, once. True when the line must be looked at again."""
     shelves, ctx = promises.shelves, promises.ctx
     held = promises.reservation(line_no, m.warehouse, promises.demands[line_no].sku)
@@ -262,7 +256,7 @@ def book(promises: Promises, line_no: int, m: ShipmentStatement, issue: int, los
     again = loss > 0 or from_issue < issue
     if not held.stocked:
         return again
-    sku, reference = held.sku, str(m.shipment_id)
+    sku = held.sku
     if from_loss:
         level = shelves.level(sku, m.warehouse)
         shelves.put(replace(level, reserved=level.reserved - from_loss))
@@ -454,8 +448,8 @@ def promise_again(m: PromiseDue, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
             later = True
     if later:
         yield from promises.effects(StockBackordered)
-    elif timer := promises.promise_timer():  # it looked at other SKUs or another day than those that wait now
-        yield timer
+    elif due := promises.first_promise():  # it looked at other SKUs or another day than those that wait now
+        yield promises.promise_timer(due)
 
 
 # Master data and the hands in the warehouse

@@ -1,6 +1,6 @@
 """Which warehouses ship an order (R-32): all that can be had, in few parcels, near, by rank; and why not others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 
 from services.inventory.domain.rows import Warehouse
@@ -22,7 +22,10 @@ def filled(codes: Sequence[str], free: Free, missing: Mapping[str, int]) -> int:
     """Pieces that these warehouses can ship together. Lines of one SKU are summed before (SC-02)."""
     total = 0
     for sku, quantity in missing.items():
-        total += min(quantity, sum(free[code].get(sku, 0) for code in codes))
+        there = 0
+        for code in codes:
+            there += free[code].get(sku, 0)
+        total += min(quantity, there)
     return total
 
 
@@ -31,6 +34,8 @@ def choose(codes: Sequence[str], held: Sequence[str], free: Free, missing: Mappi
 
     `codes` are in order of preference; `free` has an entry for each.
     """
+    if codes and not held and filled(codes[:1], free, missing) == sum(missing.values()) > 0:
+        return (codes[0],)  # nearly always: the one that is preferred has everything
     most = filled(codes, free, missing)
     base = tuple(code for code in codes if code in held)
     if not most or filled(base, free, missing) == most:
@@ -53,17 +58,18 @@ def explain(
     chosen: Sequence[str],
     held: Sequence[str],
     free: Free,
-    limited: frozenset[str],
+    limited: Collection[str],
     missing: Mapping[str, int],
     country: str,
 ) -> tuple[Choice, ...]:
     """Each candidate with the reason why it ships or does not; at most twenty."""
     countries = {w.code: w.country for w in ordered}
+    wanted, most = sum(missing.values()), filled(chosen, free, missing)
     said: list[Choice] = []
     for w in ordered[:20]:
         can = filled((w.code,), free, missing)
         if w.code in chosen:
-            why = "ships a parcel of this order anyway" if w.code in held else f"has {can} of {sum(missing.values())}"
+            why = "ships a parcel of this order anyway" if w.code in held else f"has {can} of {wanted}"
             said.append((w.code, "chosen", why))
         elif w.code in limited and not can:
             said.append((w.code, "refused", "refused to ship this order"))
@@ -71,7 +77,7 @@ def explain(
             said.append((w.code, "refused", "nothing free"))
         elif not chosen:
             said.append((w.code, "refused", "what is free is owed to older orders"))
-        elif filled(chosen, free, missing) > can:
+        elif most > can:
             said.append((w.code, "refused", f"has only {can}: it would be one parcel more"))
         elif country and w.country != country and countries.get(chosen[0]) == country:
             said.append((w.code, "refused", "in another country"))

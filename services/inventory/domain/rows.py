@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import ClassVar
 from uuid import UUID
 
@@ -214,7 +215,12 @@ class Movement(Row):
 
 def page_of(sku: str, priority: int, placed_at: datetime) -> str:
     """The part of a SKU's queue for one priority and day. Pages of a SKU sort in the order of serving (R-26)."""
-    return f"{sku}/{1_000_000_000 - priority:010d}/{placed_at:%Y%m%d}"
+    return f"{sku}/{_turn(priority, placed_at.date())}"
+
+
+@lru_cache(maxsize=256)  # few days and priorities, and every line of an order asks
+def _turn(priority: int, day: date) -> str:
+    return f"{1_000_000_000 - priority:010d}/{day:%Y%m%d}"
 
 
 def place_of(placed_at: datetime, order_id: UUID, line_no: int) -> str:

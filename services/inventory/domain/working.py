@@ -1,6 +1,6 @@
 """The running values of one decision: rows are never changed in place, so a decision keeps the newest of each here."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from uuid import UUID
@@ -23,8 +23,6 @@ from services.inventory.domain.rows import (
     place_of,
 )
 from shared.contracts.inventory import (
-    LineStock,
-    Promise,
     PromiseDue,
     ServeQueue,
     StockBackordered,
@@ -45,7 +43,7 @@ class Shelves:
     def __init__(self, rows: Rows, ctx: Context[Policy]) -> None:
         self.rows, self.ctx = rows, ctx
         self._levels: dict[str, dict[str, Level]] = {}
-        self._queues: dict[str, Queue | None] = {}
+        self._queues: dict[str, Queue] = {}
         self._pages: dict[str, dict[tuple[UUID, int], Queued]] = {}
         self._changed: dict[tuple[str, ...], Level | Queue] = {}
         self._queued: dict[tuple[str, UUID, int], Queued] = {}
@@ -65,8 +63,8 @@ class Shelves:
         return self.levels(sku).get(warehouse) or Level(sku, warehouse)
 
     def put(self, level: Level) -> None:
-        self.levels(level.sku)[level.warehouse] = level
-        self._changed[level.sku, level.warehouse] = level
+        sku, warehouse = level.sku, level.warehouse
+        self.levels(sku)[warehouse] = self._changed[sku, warehouse] = level
 
     def reserve(self, sku: str, warehouse: str, pieces: int) -> None:
         """More is promised, or less if negative; the total stays within what is on hand."""
@@ -96,9 +94,10 @@ class Shelves:
         return level
 
     def queue(self, sku: str) -> Queue:
-        if sku not in self._queues:
-            self._queues[sku] = self.rows.find(Queue, sku)
-        return self._queues[sku] or Queue(sku)
+        queue = self._queues.get(sku)
+        if queue is None:
+            queue = self._queues[sku] = self.rows.find(Queue, sku) or Queue(sku)
+        return queue
 
     def free(self, sku: str) -> int:
         return sum(level.available for level in self.levels(sku).values())
@@ -148,22 +147,13 @@ class Shelves:
         return today + timedelta(days=max(1, item.lead_days if item else 1))
 
     def effects(self) -> Iterator[Effect]:
-        for row in self._changed.values():
-            stored = self.levels_as_stored(row) if isinstance(row, Level) else self.rows.find(Queue, row.sku)
-            if row != stored:
-                yield row
+        yield from self._changed.values()
         yield from self._queued.values()
         yield from self.movements
         for sku in self.freed:
             queue = self.queue(sku)
             if queue.pages and self.free(sku) > 0:
                 yield serve(self.ctx, sku, queue.pages[0])
-
-    def levels_as_stored(self, level: Level) -> Level | None:
-        for stored in self.rows.group(Level, level.sku):
-            if stored.warehouse == level.warehouse:
-                return stored
-        return None
 
 
 def serve(ctx: Context[Policy], sku: str, page: str, after: str | None = None) -> Timer:
@@ -182,7 +172,7 @@ class Promises:
     def __init__(self, shelves: Shelves, order: StockOrder) -> None:
         self.shelves, self.ctx, self.order = shelves, shelves.ctx, order
         rows = shelves.rows
-        self.stored = rows.find(StockOrder, order.order_id)
+        self.routing = order.routing
         self.demands = {d.line_no: d for d in rows.group(Demand, order.order_id)}
         self._before = rows.group(Reservation, order.order_id)
         self._demands = dict(self.demands)
@@ -211,9 +201,11 @@ class Promises:
 
     def missing(self, line_no: int) -> int:
         """Target of a line less what is reserved; negative: too much is reserved."""
-        held = self.of_line(line_no)
-        target = max(0, self.demands[line_no].wanted - sum(r.issued for r in held))
-        return target - sum(r.reserved for r in held)
+        reserved = issued = 0
+        for r in self._held.get(line_no, {}).values():
+            reserved += r.reserved
+            issued += r.issued
+        return max(0, self.demands[line_no].wanted - issued) - reserved
 
     def change(self, r: Reservation, pieces: int) -> None:
         """Reserves so many more, or fewer if negative, at the place of this reservation."""
@@ -234,6 +226,17 @@ class Promises:
         if r.stocked:
             self.shelves.reserve(r.sku, r.warehouse, pieces)
 
+    def add(self, line_no: int, warehouse: str, pieces: int, *, stocked: bool) -> None:
+        """Reserves so many more at a place that the line may not have yet."""
+        known = self._held.get(line_no, {}).get(warehouse)
+        if known is not None:
+            self.change(known, pieces)
+            return
+        sku = self.demands[line_no].sku
+        self.put(Reservation(self.order.order_id, line_no, warehouse, sku, stocked, pieces))
+        if stocked:
+            self.shelves.reserve(sku, warehouse, pieces)
+
     # Rule 1 of inventory
 
     def settle(self, lines: Iterable[int], *, cap: bool = True) -> None:
@@ -241,21 +244,22 @@ class Promises:
 
         `cap`: pieces that others wait for are not taken (R-26); who is served from the queue takes all he can.
         """
-        lines = list(lines)
-        for line_no in lines:
-            self.give_back(line_no)
-        self.take(lines, cap)
-        for line_no in lines:
+        missing = {line_no: self.give_back(line_no) for line_no in lines}
+        self.take(missing, cap)
+        for line_no in missing:
             self.queue_or_reject(line_no)
 
-    def give_back(self, line_no: int) -> None:
-        """Down to the limits and the target, but never below what is in a shipment already (kept)."""
+    def give_back(self, line_no: int) -> int:
+        """Down to the limits and the target, but never below what is in a shipment already (kept).
+
+        Gives what the line misses then, like `missing`.
+        """
         for r in self.of_line(line_no):
             if r.most is not None and (less := min(r.reserved, r.promised - max(r.most, r.kept))) > 0:
                 self.change(r, -less)
         too_much = -self.missing(line_no)
         if too_much <= 0:
-            return
+            return -too_much
         ranks = {w.code: n for n, w in enumerate(self.preferred())}
         parcels = self.pieces_by_warehouse()  # the smallest parcel shrinks first, so that it may vanish
         for r in sorted(
@@ -266,6 +270,7 @@ class Promises:
             if less > 0:
                 self.change(r, -less)
                 too_much -= less
+        return -too_much
 
     def preferred(self) -> list[Warehouse]:
         return in_order_of_preference(self.shelves.rows.group(Warehouse, REALM), self.order.country)
@@ -277,26 +282,24 @@ class Promises:
                 pieces[r.warehouse] = pieces.get(r.warehouse, 0) + r.reserved
         return pieces
 
-    def room(self, line_no: int, warehouse: str) -> int | None:
-        """How much more the line may have there; None: no limit."""
+    def room(self, line_no: int, warehouse: str, most: int) -> int:
+        """How much more the line may have there, up to `most`: less if the warehouse refused to ship it."""
         r = self._held.get(line_no, {}).get(warehouse)
-        return None if r is None or r.most is None else max(0, r.most - r.promised)
+        return most if r is None or r.most is None else max(0, min(most, r.most - r.promised))
 
-    def take(self, lines: list[int], cap: bool) -> None:
+    def take(self, missing: Mapping[int, int], cap: bool) -> None:
         short: dict[int, int] = {}
         aside: dict[int, int] = {}
-        for line_no in lines:
-            missing = self.missing(line_no)
-            item = self.shelves.item(self.demands[line_no].sku)
-            if missing > 0 and item is not None:
-                (short if item.stocked else aside)[line_no] = missing
+        for line_no, pieces in missing.items():
+            if pieces > 0 and (item := self.shelves.item(self.demands[line_no].sku)) is not None:
+                (short if item.stocked else aside)[line_no] = pieces
         if not short and not aside:
             return
         warehouses = self.preferred()
         if short:
             self.take_stocked(short, warehouses, cap)
-        for line_no, missing in aside.items():
-            self.take_aside(line_no, missing, warehouses)
+        for line_no, pieces in aside.items():
+            self.take_aside(line_no, pieces, warehouses)
 
     def take_stocked(self, short: dict[int, int], warehouses: list[Warehouse], cap: bool) -> None:
         """Demand is summed per SKU before it is checked (SC-02), then given out to the lines."""
@@ -307,43 +310,46 @@ class Promises:
             sku = self.demands[line_no].sku
             missing[sku] = missing.get(sku, 0) + pieces
             lines.setdefault(sku, []).append(line_no)
+        limits = {r.line_no for r in self.all() if r.most is not None}
         free: dict[str, dict[str, int]] = {w.code: {} for w in warehouses}
         limited: set[str] = set()
-        for sku in missing:
+        for sku, pieces in missing.items():
+            bound = not limits.isdisjoint(lines[sku])
             for code, level in shelves.levels(sku).items():
-                rooms = [(self.room(n, code), short[n]) for n in lines[sku]]
-                can = sum(q if room is None else min(q, room) for room, q in rooms)
-                if any(room is not None and room < q for room, q in rooms):
+                can = pieces
+                if bound and (can := sum(min(short[n], self.room(n, code, short[n])) for n in lines[sku])) < pieces:
                     limited.add(code)
                 if code in free and (can := min(can, level.available)) > 0:
                     free[code][sku] = can
             if cap and (queue := shelves.queue(sku)).waiting:
                 own = sum(d.backordered for d in self.demands.values() if d.sku == sku)
-                missing[sku] = max(0, min(missing[sku], shelves.free(sku) - max(0, queue.waiting - own)))
+                missing[sku] = max(0, min(pieces, shelves.free(sku) - max(0, queue.waiting - own)))
                 shelves.freed[sku] = None  # the turn of the others is now, and then this order's
         wanted = {sku: pieces for sku, pieces in missing.items() if pieces}
         held = [code for code in self.pieces_by_warehouse() if code in free]
-        chosen = choose([w.code for w in warehouses], held, free, wanted)
-        self.order = replace(
-            self.order,
-            routing=explain(warehouses, chosen, held, free, frozenset(limited), wanted, self.order.country),
-        )
-        rest = [w.code for w in warehouses if w.code not in chosen]
-        limits = {r.line_no for r in self.all() if r.most is not None}
+        chosen = choose(list(free), held, free, wanted)
+        self.routing = explain(warehouses, chosen, held, free, limited, wanted, self.order.country)
         for line_no in sorted(short, key=lambda n: n not in limits):  # who may not go anywhere chooses first
             sku = self.demands[line_no].sku
-            left = pieces = min(short[line_no], missing[sku])
-            whole = [code for code in chosen if self.takable(line_no, sku, code) >= pieces]
-            for code in whole[:1] or (*chosen, *rest):
-                if (more := min(left, self.takable(line_no, sku, code))) > 0:
-                    self.change(self.reservation(line_no, code, sku), more)
-                    left -= more
-            missing[sku] -= pieces - left
+            if pieces := min(short[line_no], missing[sku]):
+                missing[sku] -= self.give_out(line_no, sku, pieces, chosen, free)
 
-    def takable(self, line_no: int, sku: str, warehouse: str) -> int:
-        available = self.shelves.level(sku, warehouse).available
-        room = self.room(line_no, warehouse)
-        return available if room is None else min(available, room)
+    def give_out(self, line_no: int, sku: str, pieces: int, chosen: Sequence[str], all_: Iterable[str]) -> int:
+        """From one chosen place that has them all, else from all that there are, the chosen first. Gives how many."""
+        for code in chosen:
+            if self.takable(line_no, sku, code, pieces) == pieces:
+                self.add(line_no, code, pieces, stocked=True)
+                return pieces
+        left = pieces
+        for code in (*chosen, *(code for code in all_ if code not in chosen)):
+            if (more := self.takable(line_no, sku, code, left)) > 0:
+                self.add(line_no, code, more, stocked=True)
+                left -= more
+        return pieces - left
+
+    def takable(self, line_no: int, sku: str, warehouse: str, most: int) -> int:
+        """How much the line can have there of what is free, up to `most`."""
+        return min(self.room(line_no, warehouse, most), self.shelves.level(sku, warehouse).available)
 
     def take_aside(self, line_no: int, missing: int, warehouses: list[Warehouse]) -> None:
         """Postage and services go with the largest parcel; nothing moves on any shelf."""
@@ -352,23 +358,20 @@ class Promises:
         pieces = self.pieces_by_warehouse()
         ranked = sorted(warehouses, key=lambda w: -pieces.get(w.code, 0))  # stable: else by preference
         for w in ranked:
-            room = self.room(line_no, w.code)
-            more = missing if room is None else min(missing, room)
-            if more > 0:
-                self.change(self.reservation(line_no, w.code, self.demands[line_no].sku), more)
+            if (more := self.room(line_no, w.code, missing)) > 0:
+                self.add(line_no, w.code, more, stocked=False)
                 missing -= more
             if not missing:
                 return
 
     def queue_or_reject(self, line_no: int) -> None:
         demand, short = self.demands[line_no], max(0, self.missing(line_no))
+        if not short and not demand.backordered and not demand.rejected:
+            return
         item = self.shelves.item(demand.sku)
         waits = bool(item and item.stocked and item.backorderable)
-        if short or demand.backordered:
-            if item and item.stocked:
-                self.shelves.wait(self.order, line_no, demand.sku, short if waits else 0)
-        elif not demand.rejected:
-            return
+        if (short or demand.backordered) and item and item.stocked:
+            self.shelves.wait(self.order, line_no, demand.sku, short if waits else 0)
         if short and not waits:
             reason = "unknown SKU" if item is None else "sold out" if item.stocked else "no warehouse ships it"
             changed = replace(demand, backordered=0, promised_on=None, rejected=short, reason=reason)
@@ -392,38 +395,35 @@ class Promises:
 
         `also`: news besides how the order stands now, which is then told only if it needs telling.
         """
-        timer, due = self.promise_timer(), self.first_promise()
-        if due is None and self.order.promise_due is not None:
-            yield Timer(f"promise:{self.order.order_id}", None)
-        elif timer and (due != self.order.promise_due or waiting_for(self.demands) != waiting_for(self._demands)):
-            yield timer
-        o = self.order
+        o, due = self.order, self.first_promise()
+        if due is None:
+            if o.promise_due is not None:
+                yield Timer(f"promise:{o.order_id}", None)
+        elif due != o.promise_due or waiting_for(self.demands) != waiting_for(self._demands):
+            yield self.promise_timer(due)
         self.order = StockOrder(
-            o.order_id, o.version + 1, o.answers, o.placed_at, o.priority, o.country, o.routing, due
+            o.order_id, o.version + 1, o.answers, o.placed_at, o.priority, o.country, self.routing, due
         )
         yield self.order
         for line_no, demand in self.demands.items():
-            if demand != self._demands.get(line_no):
+            if demand is not self._demands.get(line_no):
                 yield demand
         yield from self.changed_reservations()
         for kind in (*also, *self.standing(quiet=bool(also))):
             yield self.statement(kind)
 
     def changed_reservations(self) -> list[Reservation]:
-        before = {(r.line_no, r.warehouse): r for r in self._before}
-        return [r for r in self.all() if r is not before.get((r.line_no, r.warehouse))]
+        before = {id(r) for r in self._before}  # rows are frozen: one that changed is another object
+        return [r for r in self.all() if id(r) not in before]
 
     def changed(self) -> bool:
         return self.demands != self._demands or bool(self.changed_reservations())
 
     def first_promise(self) -> date | None:
-        return min((d.promised_on for d in self.demands.values() if d.backordered and d.promised_on), default=None)
+        return min([d.promised_on for d in self.demands.values() if d.backordered and d.promised_on], default=None)
 
-    def promise_timer(self) -> Timer | None:
-        """Fires when the first promised day has gone by; None when nothing waits."""
-        due = self.first_promise()
-        if due is None:
-            return None
+    def promise_timer(self, due: date) -> Timer:
+        """Fires when the first promised day has gone by."""
         message = PromiseDue(order_id=self.order.order_id, skus=waiting_for(self.demands))
         return Timer(f"promise:{self.order.order_id}", self.due_at(due), message)
 
@@ -448,24 +448,34 @@ class Promises:
             yield StockReserved if anything else StockReleased
 
     def statement(self, kind: News) -> Event:
-        return kind(
-            order_id=self.order.order_id,
-            version=self.order.version,
-            answers=self.order.answers,
-            promises=tuple(
-                Promise(line_no=r.line_no, warehouse=r.warehouse, reserved=r.reserved, issued=r.issued, lost=r.lost)
-                for r in sorted(self.all(), key=lambda r: (r.line_no, r.warehouse))
-                if r.promised
-            ),
-            lines=tuple(
-                LineStock(
-                    line_no=d.line_no,
-                    backordered=d.backordered,
-                    promised_on=d.promised_on,
-                    rejected=d.rejected,
-                    reason=d.reason,
-                )
-                for _, d in sorted(self.demands.items())
-                if d.backordered or d.rejected
-            ),
+        """How the order stands. It is validated as a whole, which is cheaper than line by line."""
+        order = self.order
+        return kind.model_validate(
+            {
+                "order_id": order.order_id,
+                "version": order.version,
+                "answers": order.answers,
+                "promises": [
+                    {
+                        "line_no": r.line_no,
+                        "warehouse": r.warehouse,
+                        "reserved": r.reserved,
+                        "issued": r.issued,
+                        "lost": r.lost,
+                    }
+                    for r in sorted(self.all(), key=lambda r: (r.line_no, r.warehouse))
+                    if r.promised
+                ],
+                "lines": [
+                    {
+                        "line_no": d.line_no,
+                        "backordered": d.backordered,
+                        "promised_on": d.promised_on,
+                        "rejected": d.rejected,
+                        "reason": d.reason,
+                    }
+                    for _, d in sorted(self.demands.items())
+                    if d.backordered or d.rejected
+                ],
+            }
         )
