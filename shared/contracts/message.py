@@ -1,9 +1,16 @@
 """What a message is: a frozen, versioned, self-contained value with a public key."""
 
+from functools import lru_cache
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
+
+
+@lru_cache(maxsize=8192)
+def text_of(id: UUID) -> str:
+    """The text of an id. UUID makes it anew each time, in Python, and every event names its order and its cause."""
+    return str(id)
 
 
 class Value(BaseModel):
@@ -29,7 +36,8 @@ class Message(Value):
     @property
     def subject(self) -> str:
         """The key of the aggregate that the message is about; an order's id for nearly all."""
-        return str(getattr(self, "order_id", ""))
+        id = self.__dict__.get("order_id")
+        return "" if id is None else text_of(id)
 
     @property
     def owner(self) -> str:

@@ -117,9 +117,19 @@ class Rows:
             groups[group] = {}
         groups[group][key_of(row)] = row
 
+    def loaded_group(self, kind: type[Row], group: Hashable, rows: Mapping[Key, Row]) -> None:
+        """All rows of a group as the database has them."""
+        self._groups.setdefault(kind, {})[group] = dict(rows)
+
     def groups(self, kind: type[Row]) -> Mapping[Hashable, Mapping[Key, Row]]:
         """All declared groups of a kind."""
         return self._groups.get(kind, {})
+
+    def grown(self, kind: type[Row]) -> Mapping[Hashable, Mapping[Key, Row]]:
+        """The groups of a kind that have new rows, sorted by key as the database would."""
+        changed, groups = self.changed.get(kind, {}), self._groups.get(kind, {})
+        names = {getattr(changed[key], kind.GROUP) for key in self.new.get(kind, ())}
+        return {name: dict(sorted(groups[name].items())) for name in names}
 
     def _group(self, kind: type[Row], group: Hashable) -> dict[Key, Row]:
         try:

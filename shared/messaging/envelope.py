@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
-from shared.contracts.message import Message
+from shared.contracts.message import Message, text_of
 
 M = TypeVar("M", bound=Message)
 
@@ -92,14 +92,14 @@ def write(e: Envelope[Any]) -> str:
     """The envelope as JSON text around its message's JSON; cheaper than dumping the whole model."""
     text = (
         f'{{"specversion":"1.0","id":"{e.id}","source":{_quoted(e.source)},"type":"{e.type}",'
-        f'"time":"{e.time.isoformat()}","datacontenttype":"application/json"'
+        f'"time":"{_iso(e.time)}","datacontenttype":"application/json"'
     )
     if e.subject:
         text += f',"subject":{_quoted(e.subject)}'
     if e.correlationid:
         text += f',"correlationid":{_quoted(e.correlationid)}'
     if e.causationid:
-        text += f',"causationid":"{e.causationid}"'
+        text += f',"causationid":"{text_of(e.causationid)}"'
     if e.traceparent:
         text += f',"traceparent":{_quoted(e.traceparent)}'
     if e.actor:
@@ -112,6 +112,12 @@ def write(e: Envelope[Any]) -> str:
 @lru_cache(maxsize=4096)
 def _quoted(text: str) -> str:
     return json.dumps(text)
+
+
+@lru_cache(maxsize=64)
+def _iso(time: datetime) -> str:
+    """All events of a unit of work have one time."""
+    return time.isoformat()
 
 
 @cache

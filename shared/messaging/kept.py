@@ -4,9 +4,9 @@ import random
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
-from shared.messaging.decision import Row
+from shared.messaging.decision import Key, Row
 
-Parts = Mapping[type[Row], tuple[Row, ...]]
+Parts = Mapping[type[Row], Mapping[Key, Row]]
 LARGEST = 500
 """Rows of one aggregate; larger ones are read again each time."""
 

@@ -282,8 +282,7 @@ class PostgresTransaction:
             elif (found := parts.get(book.kind)) is None:
                 unknown.append(group)
             else:
-                for row in found:
-                    rows.loaded(row)
+                rows.loaded_group(book.kind, group, found)
         return unknown
 
     def keep(self) -> None:
@@ -293,13 +292,11 @@ class PostgresTransaction:
         rows = self.saved
         for root, revisions in self.revisions.items():
             kinds = [kind for kind, book in self.books.items() if book.root is root]
-            groups = [(kind, rows.groups(kind)) for kind in kinds]
+            groups = [(kind, {**rows.groups(kind), **rows.grown(kind)}) for kind in kinds]
             before = self.kept[root]
             for group, revision in revisions.items():
                 parts = dict(before.get(group, ()))
-                for kind, found in groups:
-                    if (of := found.get(group)) is not None:
-                        parts[kind] = tuple(of.values()) if len(of) < 2 else tuple(of[key] for key in sorted(of))
+                parts.update((kind, found[group]) for kind, found in groups if group in found)
                 self.shelf.put(root, group, revision, parts)
 
     async def save(self, outcome: Outcome) -> None:

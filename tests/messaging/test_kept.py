@@ -123,7 +123,7 @@ def test_at_most_so_many_updates_of_one_kind_are_told_apart() -> None:
 
 
 def rows_of(box: str, tags: int) -> dict[Any, Any]:
-    return {Tag: tuple(Tag(box, str(i), 1) for i in range(tags))}
+    return {Tag: {(box, str(i)): Tag(box, str(i), 1) for i in range(tags)}}
 
 
 def test_a_shelf_gives_only_what_is_of_that_revision() -> None:
