@@ -37,12 +37,15 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def quiet_collector() -> None:
-    """The default collector takes up to 40 % of decoding; what is there after start stays anyway."""
+    """The default collector takes up to 40 % of decoding; what is there after start stays anyway.
+
+    The first threshold is above what one unit of work holds at a time, as all of that is freed without the collector.
+    """
     import gc
 
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(300_000, 20, 50)
 
 
 def one_of_the_buses(bus: str) -> Literal["local", "rabbit"]:

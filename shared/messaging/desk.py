@@ -17,7 +17,7 @@ from shared.messaging.unit import Arrival, Outcome, Unit
 
 log = structlog.get_logger("comptoir.desk")
 
-MAX_BATCH = 256
+MAX_BATCH = 512
 """Events of one unit of work; whole arrivals are taken, so a unit may exceed it by one packet."""
 
 
