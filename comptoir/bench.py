@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import platform
 import random
 import time
 from collections.abc import Iterable
@@ -63,6 +64,18 @@ async def parts(run: Run) -> dict[str, list[int]]:
     return ids
 
 
+def loop_ms() -> float:
+    """CPU time of a fixed loop of plain Python, now: the speed of a shared machine must be measured with the rest."""
+    times = []
+    for _ in range(5):
+        began = time.process_time()
+        found: dict[int, str] = {}
+        for i in range(100_000):
+            found[i & 1023] = f"{i}"
+        times.append(time.process_time() - began)
+    return round(min(times) * 1000, 1)
+
+
 def two_lines(sender: Sender, i: int, draw: random.Random) -> PlaceOrder:
     first, second = draw.sample(range(SKUS), 2)
     return PlaceOrder(
@@ -106,6 +119,7 @@ async def bench_saga(
         for i in range(0, orders, MAX_EVENTS):
             wishes = [two_lines(sender, j, draw) for j in range(i, min(orders, i + MAX_EVENTS))]
             packets += sender.packets(wishes, "bench")
+        loop = loop_ms()
         ids = await parts(run)
         before = {name: cpu_of(pids) for name, pids in ids.items()}
         everybody = psutil.cpu_times()
@@ -146,6 +160,8 @@ async def bench_saga(
             "p99_ms": round(latency["p99"]),
             "cpu_ms_per_order": round(total * 1000 / orders, 3),
             "cpu_ms_by_part": {name: round(s * 1000 / orders, 3) for name, s in used.items()},
+            "python": platform.python_version(),
+            "loop_ms": [loop, loop_ms()],
             "foreign_cpu_s": round(max(0.0, busy - total), 1),
             "invariants_checked": sum(finding.checked for finding in findings),
             "violations": sum(len(finding.breaches) for finding in findings),
