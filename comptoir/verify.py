@@ -1,7 +1,8 @@
-"""The auditor: reads the databases of all services and checks every invariant of comptoir.invariants over them.
+"""Reads the databases of all services and checks every invariant of comptoir.invariants over them.
 
 It only reads, in one snapshot per database, and holds no lock that anybody waits for. What can be summed is summed by
-PostgreSQL; orders are read some hundred at a time with all that the four services have of them.
+PostgreSQL; orders are read some hundred at a time with all that the four services have of them. The auditor
+(comptoir.auditor) reads and judges some orders of a suite at work with the same functions.
 """
 
 import asyncio
@@ -370,9 +371,9 @@ RECEIPTS = """
     group by 1
 """
 BANK_ENTRIES = f"""
-    {SOME_ORDERS} and entry_id in (
+    {SOME_ORDERS} and entry_id = any(array(
         select regexp_replace(substr(entry_id, 6), ending, '') from postings, unnest(array['', ':matched$']) ending
-        where {SOME_ORDERS} and kind = 'receipt' and entry_id like 'bank:%')
+        where {SOME_ORDERS} and kind = 'receipt' and entry_id like 'bank:%'))
 """
 """Bank entries know no order by index; what they booked does, under their name."""
 LEDGER = f"""
