@@ -15,6 +15,7 @@ import pytest
 
 from comptoir.auditing import auditor_application
 from comptoir.auditor import Auditor, AuditorSettings, Violation
+from comptoir.commands import auditing
 from comptoir.rest import Databases as Connected
 from comptoir.rest import at_rest
 from comptoir.runs import BY_ITSELF
@@ -250,6 +251,21 @@ async def test_what_waits_in_an_outbox_is_not_a_breach_however_long(shop: Shop) 
         await eventually(lambda: not auditor.violations())
 
 
+async def test_an_operation_that_will_be_tried_again_is_not_left_unknown(shop: Shop) -> None:
+    (done,) = await shop.places(1, 1)
+    await at_rest(shop.books, 20)
+    unknown = f"update operations set state = 'unknown' where order_id = '{done}' and kind = 'capture'"
+    again = f"insert into timers values ('operation:{done}', now() + interval '1 hour', 1, '{{}}')"
+    await shop.change("billing", unknown)
+    await shop.change("billing", again)
+    async with shop.audited() as auditor:
+        await eventually(lambda: ("I15", done, None) in numbers(auditor.violations()))
+        await rounds(auditor, 15)
+        assert ("I14", done, None) not in numbers(auditor.violations())
+        await shop.change("billing", "delete from timers")
+        await eventually(lambda: ("I14", done, None) in numbers(auditor.violations()))
+
+
 async def test_a_packet_that_others_overtook_is_lost(shop: Shop) -> None:
     for n in (1, 2):
         await shop.places(n, 1)
@@ -338,3 +354,16 @@ async def test_a_database_that_is_away_stops_nothing_and_makes_no_alarm(shop: Sh
         await eventually(lambda: numbers(auditor.violations()) == {("I6", waiting, None)})
         assert (await http.get("/health/ready")).status_code == 200
         await http.aclose()
+
+
+async def test_it_can_be_switched_off(shop: Shop) -> None:
+    for wanted in (True, False):
+        settings = AuditorSettings(database_url=shop.url, audit=wanted, _env_file=None)
+        async with (
+            auditing(settings, shop.suite.bus) as auditor,
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(one_door(shop.suite, auditor)), base_url="http://us"
+            ) as http,
+        ):
+            assert ("auditor" in (await http.get("/")).json()) is wanted
+            assert (await http.get("/auditor/violations")).status_code == (200 if wanted else 404)
