@@ -87,14 +87,15 @@ def up(
 
 
 @app.command()
-def serve(service: Annotated[str, typer.Argument(help="order, inventory, fulfilment or billing")]) -> None:
+def serve(service: Annotated[str, typer.Argument(help="order, inventory, fulfilment, billing or auditor")]) -> None:
     """One service on RabbitMQ and PostgreSQL; settings from the environment, prefix COMPTOIR_.
 
-    Waits for both at start. SIGTERM finishes what is in hand and publishes it, then ends with exit code 0.
+    Waits for both at start. SIGTERM finishes what is in hand and publishes it, then ends with exit code 0. The auditor
+    checks the invariants of all services while they run; one copy is enough.
     """
-    from comptoir.commands import serve_one
+    from comptoir.commands import serve_auditor, serve_one
 
-    run(serve_one(known(service)))
+    run(serve_auditor() if service == "auditor" else serve_one(known(service)))
 
 
 def known(service: str) -> str:

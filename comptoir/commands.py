@@ -5,6 +5,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,23 @@ import structlog
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity, ProbableAuthenticationError
 from rich.console import Console
 
+from comptoir.auditing import auditor_application
+from comptoir.auditor import Auditor, AuditorSettings
 from comptoir.cli import quiet_collector
 from comptoir.disturbance import Disturbed
 from comptoir.places import NotHere, databases
 from comptoir.postgres import EmbeddedPostgres, PostgresFailed
-from comptoir.suite import know_topology, make, migrate, started
+from comptoir.rest import plain
+from comptoir.suite import BUILD, know_topology, make, migrate, started
 from comptoir.web import ToldToStop, address_of, listening, one_door, serving, told_to_stop, unless
 from services.billing.development_provider import create_app as payment_provider
 from services.fulfilment.development_carrier import development_carrier
 from shared import logging as logs
+from shared.messaging.bus import Bus
 from shared.messaging.rabbit import RabbitBus, declare
 from shared.migrate import head, revisions
 from shared.service import Running, application
+from shared.settings import database_of
 
 log = structlog.get_logger("comptoir.commands")
 
@@ -54,12 +60,15 @@ async def serve_suite(
         async with (
             developments(data, here) as outside,
             started(database_url=database_url, **outside, **(BY_ITSELF if automatic else BY_HAND)) as suite,
-            serving(one_door(suite), door),
+            auditing(AuditorSettings(database_url=database_url), suite.bus) as auditor,
+            serving(one_door(suite, auditor), door),
         ):
             quiet_collector()
             out.print(f"[bold]Comptoir[/bold] at {here} (Ctrl-C ends it; its data stays in {data})")
             for name in suite.running:
                 out.print(f"  {name:<17} {here}/{name}/docs")
+            if auditor is not None:
+                out.print(f"  {'auditor':<17} {here}/auditor/docs")
             for name, url in (("payment provider", "payment_provider_url"), ("carrier", "carrier_url")):
                 out.print(f"  {name:<17} {outside[url]}/docs (for development, with switches)")
             out.print(
@@ -132,6 +141,50 @@ async def serve_one(name: str) -> None:
             await running.stop()
             await bus.stop()
             log.info("ended", service=name)
+
+
+@asynccontextmanager
+async def auditing(settings: AuditorSettings, bus: Bus | None) -> AsyncIterator[Auditor | None]:
+    """An auditor goes round inside the block, unless the settings say that there is none."""
+    if not settings.audit:
+        yield None
+        return
+    auditor = Auditor(settings, bus)
+    auditor.start()
+    try:
+        yield auditor
+    finally:
+        await auditor.stop()
+
+
+async def serve_auditor() -> None:
+    """The auditor as a process of its own. It writes nothing; RabbitMQ is only needed to hold orders."""
+    know_topology()
+    settings = AuditorSettings(audit=True)
+    logs.configure(settings.log_level, as_json=settings.log_json)
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)
+    url, prefix, within_s = settings.rabbitmq_url, settings.rabbitmq_prefix, settings.start_within_s
+    with told_to_stop() as told, suppress(ToldToStop):
+        door = listening(settings.host, settings.port)
+        for name in BUILD:
+            dsn = plain(database_of(settings.database_url, name))
+            await unless(told, until_there("PostgreSQL", partial(migrated, name, dsn), within_s))
+        bus = RabbitBus(url, [], prefix=prefix) if settings.audit_holds else None
+        try:
+            if bus is not None:
+                if settings.declare_topology:
+                    await unless(told, until_there("RabbitMQ", lambda: declare(url, prefix), within_s))
+                await unless(told, until_there("RabbitMQ", bus.start, within_s))
+            async with auditing(settings, bus) as auditor:
+                assert auditor is not None
+                async with serving(auditor_application(auditor), door):
+                    log.info("serving", service="auditor", at=address_of(door))
+                    await told.wait()
+                    log.info("told to stop", service="auditor")
+        finally:
+            if bus is not None:
+                await bus.stop()
+            log.info("ended", service="auditor")
 
 
 @contextmanager

@@ -16,8 +16,15 @@ Throttle = Callable[[], Awaitable[None]]
 class Sender:
     """`run` names the run: ids are made from it, so that a run that was cut off goes on where it stopped."""
 
-    def __init__(self, bus: Bus, run: str, now: Callable[[], datetime], throttle: Throttle | None = None) -> None:
-        self.bus, self.run, self.now, self.throttle = bus, run, now, throttle
+    def __init__(
+        self,
+        bus: Bus,
+        run: str,
+        now: Callable[[], datetime],
+        throttle: Throttle | None = None,
+        source: str = "/comptoir/replay",
+    ) -> None:
+        self.bus, self.run, self.now, self.throttle, self.source = bus, run, now, throttle, source
 
     def id_of(self, name: str) -> UUID:
         return uuid5(NAMESPACE, f"{self.run}/{name}")
@@ -40,7 +47,7 @@ class Sender:
             event = envelope(
                 message,
                 id=self.id_of(name),
-                source="/comptoir/replay",
+                source=self.source,
                 now=now,
                 actor=actor,
                 correlation=message.subject,

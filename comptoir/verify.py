@@ -1,14 +1,15 @@
-"""The auditor: reads the databases of all services and checks every invariant of comptoir.invariants over them.
+"""Reads the databases of all services and checks every invariant of comptoir.invariants over them.
 
 It only reads, in one snapshot per database, and holds no lock that anybody waits for. What can be summed is summed by
-PostgreSQL; orders are read some hundred at a time with all that the four services have of them.
+PostgreSQL; orders are read some hundred at a time with all that the four services have of them. The auditor
+(comptoir.auditor) reads and judges some orders of a suite at work with the same functions.
 """
 
 import asyncio
 import gc
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -94,25 +95,38 @@ async def verify(
     be parked. The topology must be known (comptoir.suite.know_topology).
     """
     still = await settled(connections)
+    with without_collector():
+        async with snapshots(connections):
+            return await findings_of(connections, still, provider_url, poison)
+
+
+@asynccontextmanager
+async def snapshots(connections: Connections) -> AsyncIterator[None]:
+    """One moment of each database, read only: copies first, then what they were made of."""
     async with AsyncExitStack() as stack:
-        stack.enter_context(without_collector())
-        for name in sorted(connections, key=lambda name: name != "order"):  # copies first, then what they were made of
+        for name in sorted(connections, key=lambda name: name != "order"):
             connection = connections[name]
             await stack.enter_async_context(connection.transaction(isolation="repeatable_read", readonly=True))
-            await connection.fetchval("select count(*) from outbox")  # takes the snapshot
-        packets = await reconcile(connections)
-        moving = await motion(connections)
-        at_rest = still == packets.open and not (moving.unsent or moving.calls or moving.due)
-        audit = Audit(at_rest)
-        check_messages(audit, packets)
-        await asyncio.gather(
-            check_stock(audit, connections["inventory"]),
-            check_books(audit, connections["billing"]),
-            check_documents(audit, connections["fulfilment"]),
-        )
-        await check_desks(audit, connections, poison)
-        await check_orders(audit, connections)
-        await check_provider(audit, connections["billing"], provider_url)
+            await connection.fetchval("select 1 from outbox limit 1")  # takes the snapshot
+        yield
+
+
+async def findings_of(
+    connections: Connections, still: frozenset[UUID] | None, provider_url: str, poison: frozenset[UUID]
+) -> list[Finding]:
+    packets = await reconcile(connections)
+    moving = await motion(connections)
+    at_rest = still == packets.open and not (moving.unsent or moving.calls or moving.due)
+    audit = Audit(at_rest)
+    check_messages(audit, packets)
+    await asyncio.gather(
+        check_stock(audit, connections["inventory"]),
+        check_books(audit, connections["billing"]),
+        check_documents(audit, connections["fulfilment"]),
+    )
+    await check_desks(audit, connections, poison)
+    await check_orders(audit, connections)
+    await check_provider(audit, connections["billing"], provider_url)
     return [audit.findings[check] for check in sorted(LAWS, key=lambda check: int(LAWS[check].number[1:]))]
 
 
@@ -214,14 +228,20 @@ async def check_desks(audit: Audit, connections: Connections, poison: frozenset[
 
 # Stock
 
+ALL = "true"
+"""Where a statement may be narrowed down, and is not."""
+SOME_ORDERS = "order_id = any($1::uuid[])"
+SOME_SKUS = "sku = any($1::text[])"
+
 SHELVES = """
     select sku, warehouse, coalesce(l.on_hand, 0), coalesce(l.reserved, 0), coalesce(l.quarantined, 0),
            coalesce(m.on_hand, 0), coalesce(m.quarantined, 0), coalesce(r.reserved, 0)
-    from levels l
+    from (select * from levels where {chosen}) l
     full join (select sku, warehouse, sum(on_hand)::bigint as on_hand, sum(quarantined)::bigint as quarantined
-               from movements group by 1, 2) m using (sku, warehouse)
+               from movements where {chosen} group by 1, 2) m using (sku, warehouse)
     full join (select sku, warehouse, sum(reserved)::bigint as reserved
-               from reservations where stocked group by 1, 2 having sum(reserved) <> 0) r using (sku, warehouse)
+               from reservations where stocked and {chosen} group by 1, 2
+               having sum(reserved) <> 0) r using (sku, warehouse)
     order by sku, warehouse
 """
 
@@ -229,17 +249,24 @@ LINE_SUMS = """
     select order_id, line_no, coalesce(d.sku, r.sku, ''), coalesce(d.wanted, 0), coalesce(d.backordered, 0),
            coalesce(d.rejected, 0), coalesce(r.reserved, 0), coalesce(r.issued, 0), coalesce(r.kept, 0),
            coalesce(r.issued_stocked, 0), coalesce(r.lost_stocked, 0), coalesce(m.issued, 0), coalesce(m.lost, 0)
-    from demands d
+    from (select * from demands where {chosen}) d
     full join (select order_id, line_no, min(sku) as sku, sum(reserved)::bigint as reserved,
                       sum(issued)::bigint as issued, sum(least(reserved, greatest(0, kept - issued - lost)))::bigint
                       as kept, (sum(issued) filter (where stocked))::bigint as issued_stocked,
                       (sum(lost) filter (where stocked))::bigint as lost_stocked
-               from reservations group by 1, 2) r using (order_id, line_no)
-    full join (select order_id, line_no, -(sum(on_hand) filter (where kind = 'issue'))::bigint as issued,
-                      -(sum(on_hand) filter (where kind = 'loss'))::bigint as lost
-               from movements where order_id is not null and kind in ('issue', 'loss') group by 1, 2) m
-         using (order_id, line_no)
+               from reservations where {chosen} group by 1, 2) r using (order_id, line_no)
+    full join ({moved}) m using (order_id, line_no)
 """
+MOVED = """
+    select order_id, line_no, -(sum(on_hand) filter (where kind = 'issue'))::bigint as issued,
+           -(sum(on_hand) filter (where kind = 'loss'))::bigint as lost
+    from movements where order_id is not null and kind in ('issue', 'loss') group by 1, 2
+"""
+NOT_LOOKED_UP = f"""
+    select order_id, line_no, (sum(issued) filter (where stocked))::bigint as issued, 0::bigint as lost
+    from reservations where {SOME_ORDERS} group by 1, 2
+"""
+"""In place of MOVED for some orders: movements know no order by index."""
 
 
 async def stream(connection: "asyncpg.Connection[asyncpg.Record]", sql: str) -> AsyncIterator[asyncpg.Record]:
@@ -251,21 +278,25 @@ async def stream(connection: "asyncpg.Connection[asyncpg.Record]", sql: str) -> 
 
 
 async def check_stock(audit: Audit, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    async for record in stream(connection, SHELVES):
-        shelf = stock.Shelf(*record)
-        audit.check(stock.on_hand_is_the_sum_of_movements, shelf)
-        audit.check(stock.reserved_is_the_sum_of_reservations, shelf)
-        audit.check(stock.never_oversold, shelf)
-    async for record in stream(connection, LINE_SUMS):
+    async for record in stream(connection, SHELVES.format(chosen=ALL)):
+        check_shelf(audit, stock.Shelf(*record))
+    async for record in stream(connection, LINE_SUMS.format(chosen=ALL, moved=MOVED)):
         audit.check(stock.reservations_end_once, stock.LineSums(*record))
+
+
+def check_shelf(audit: Audit, shelf: stock.Shelf) -> None:
+    audit.check(stock.on_hand_is_the_sum_of_movements, shelf)
+    audit.check(stock.reserved_is_the_sum_of_reservations, shelf)
+    audit.check(stock.never_oversold, shelf)
 
 
 # Ledger, series, guards
 
-ENTRIES = "select entry_id, currency, sum(amount) from postings group by 1, 2"
+ENTRIES = "select entry_id, currency, sum(amount) from postings where {chosen} group by 1, 2"
 NUMBERS = "select series, year, serial, number, issued_at from {} order by series, year, serial, number"
 CREDITS = """
-    select c.invoice, min(i.gross), sum(c.gross) from credit_notes c left join invoices i on i.number = c.invoice
+    select c.invoice, min(i.gross), sum(c.gross)
+    from (select * from credit_notes where {chosen}) c left join invoices i on i.number = c.invoice
     group by 1 order by 1
 """
 GUARDED = ("invoices", "credit_notes", "postings")
@@ -277,7 +308,7 @@ GUARDS = """
 
 async def check_books(audit: Audit, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     balance: dict[str, Decimal] = defaultdict(Decimal)
-    async for record in stream(connection, ENTRIES):
+    async for record in stream(connection, ENTRIES.format(chosen=ALL)):
         entry = money.Entry(*record)
         balance[entry.currency] += entry.total
         audit.check(money.entries_balance, entry)
@@ -295,21 +326,23 @@ async def check_books(audit: Audit, connection: "asyncpg.Connection[asyncpg.Reco
             runs.setdefault((series, year), []).append(money.Numbered(*document))
     for (series, year), documents in runs.items():
         audit.check(money.numbers_have_no_hole, money.Run(series, year, counters.get((series, year)), documents))
-    audit.each(money.credited_within_invoice, [money.Credits(*r) for r in await connection.fetch(CREDITS)])
+    credited = await connection.fetch(CREDITS.format(chosen=ALL))
+    audit.each(money.credited_within_invoice, [money.Credits(*record) for record in credited])
 
 
 DOCUMENTS = """
     select '{kind}', d.{id}, d.version, d.state, coalesce(h.versions, 0), coalesce(h.newest, 0), coalesce(h.state, '')
-    from {table} d
+    from (select * from {table} where {chosen}) d
     left join (select document_id, count(distinct version)::int as versions, max(version) as newest,
                       (array_agg(state order by version desc, at desc))[1] as state
-               from history group by 1) h on h.document_id = d.{id}
+               from history where {documents} group by 1) h on h.document_id = d.{id}
 """
 
 
 async def check_documents(audit: Audit, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     for kind, table in (("shipment", "shipments"), ("return", "returns")):
-        async for record in stream(connection, DOCUMENTS.format(kind=kind, id=f"{kind}_id", table=table)):
+        sql = DOCUMENTS.format(kind=kind, id=f"{kind}_id", table=table, chosen=ALL, documents=ALL)
+        async for record in stream(connection, sql):
             audit.check(orders.documents_have_their_history, orders.Document(*record))
 
 
@@ -329,21 +362,27 @@ BILLING_KINDS = (billing.Account, billing.Operation, billing.Invoice, billing.Cr
 EXTERNALS = """
     select o.channel, o.external_id, array_agg(o.order_id order by o.order_id), min(e.order_id::text)::uuid
     from orders o left join externals e on e.ref = o.channel || ':' || o.external_id
-    where o.external_id <> '' group by 1, 2
+    where o.external_id <> '' and {chosen} group by 1, 2
 """
 RECEIPTS = """
     select order_id, sum(amount) from (
-        select order_id, amount from bank_entries where state = 'matched'
-        union all select order_id, amount from remittances) each
+        select order_id, amount from bank_entries where state = 'matched' and {entries}
+        union all select order_id, amount from remittances where {chosen}) each
     group by 1
 """
+BANK_ENTRIES = f"""
+    {SOME_ORDERS} and entry_id = any(array(
+        select regexp_replace(substr(entry_id, 6), ending, '') from postings, unnest(array['', ':matched$']) ending
+        where {SOME_ORDERS} and kind = 'receipt' and entry_id like 'bank:%'))
+"""
+"""Bank entries know no order by index; what they booked does, under their name."""
 LEDGER = f"""
     select order_id, sum(amount) from postings
-    where order_id is not null and account in ('{RECEIVABLE}', '{PREPAYMENTS}') group by 1
+    where order_id is not null and account in ('{RECEIVABLE}', '{PREPAYMENTS}') and {{chosen}} group by 1
 """
 BOOKED = f"""
     select order_id, split_part(entry_id, ':', 2)::int as no, sum(amount) from postings
-    where kind in ('capture', 'refund') and account in ('{PROVIDER}', '{BANK}') group by 1, 2
+    where kind in ('capture', 'refund') and account in ('{PROVIDER}', '{BANK}') and {{chosen}} group by 1, 2
 """
 
 
@@ -371,11 +410,12 @@ class Group:
         books: Books,
         kinds: Iterable[type[Row]],
         ids: Sequence[UUID],
+        narrowed: str = ALL,
     ) -> None:
         for kind in kinds:
             book, groups = books[kind], defaultdict(list)
             json = [(i, column.adapter.validate_json) for i, column in enumerate(book.columns) if column.adapter]
-            for record in await connection.fetch(select(book), ids):
+            for record in await connection.fetch(select(book, narrowed), ids):
                 values = list(record)
                 for i, decode in json:  # not by the store's own cache: each text is read once, and there are many
                     if values[i] is not None:
@@ -392,67 +432,104 @@ class Group:
         return rows[0] if rows else None
 
 
-def select(book: Book) -> str:
+def select(book: Book, narrowed: str = ALL) -> str:
     """All rows of some orders, without a lock."""
     names = ", ".join(f'"{column.name}"' for column in book.columns)
-    return (
-        f'select {names} from "{book.table.name}" where order_id = any($1::uuid[]) order by {", ".join(book.kind.KEY)}'
-    )
+    key = ", ".join(book.kind.KEY)
+    return f'select {names} from "{book.table.name}" where {SOME_ORDERS} and {narrowed} order by {key}'
+
+
+class Files:
+    """What the four services have of some orders."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs, self.goods, self.purses = Group(), Group(), Group(), Group()
+
+    async def load(self, connections: Connections, ids: Sequence[UUID], returned: str = ALL) -> None:
+        """`returned` narrows down the returns, which fulfilment knows by their shipment."""
+        await asyncio.gather(
+            self.ours.load(connections["order"], ORDER, ORDER_KINDS, ids),
+            self.theirs.load(connections["inventory"], INVENTORY, INVENTORY_KINDS, ids),
+            self.goods.load(connections["fulfilment"], FULFILMENT, (fulfilment.Shipment,), ids),
+            self.purses.load(connections["billing"], BILLING, BILLING_KINDS, ids),
+        )
+        await self.goods.load(connections["fulfilment"], FULFILMENT, (fulfilment.Return,), ids, returned)
+
+
+OWNERS = {"order": "progress", "inventory": "stock_orders", "fulfilment": "shipments", "billing": "accounts"}
+"""Where each service has its orders."""
 
 
 async def check_orders(audit: Audit, connections: Connections) -> None:
     background = await read_background(connections)
-    for record in await connections["order"].fetch(EXTERNALS):
+    for record in await connections["order"].fetch(EXTERNALS.format(chosen=ALL)):
         audit.check(orders.one_order_per_external_id, orders.ExternalId(*record))
     ids: dict[UUID, set[str]] = defaultdict(set)
-    owners = {"order": "progress", "inventory": "stock_orders", "fulfilment": "shipments", "billing": "accounts"}
-    for name, table in owners.items():
+    for name, table in OWNERS.items():
         for record in await connections[name].fetch(f"select distinct order_id from {table}"):
             ids[record[0]].add(name)
-    for number, holders in ids.items():
-        for name in holders - {"order"}:
-            audit.check(across.owner_is_known, f"{name}'s row of order", number, number, "order" in holders)
+    for order_id, holders in ids.items():
+        check_owners(audit, order_id, holders)
     everything = sorted(ids)
     for i in range(0, len(everything), ORDERS_AT_ONCE):
         some = everything[i : i + ORDERS_AT_ONCE]
-        ours, theirs, goods, purses = Group(), Group(), Group(), Group()
-        await asyncio.gather(
-            ours.load(connections["order"], ORDER, ORDER_KINDS, some),
-            theirs.load(connections["inventory"], INVENTORY, INVENTORY_KINDS, some),
-            goods.load(connections["fulfilment"], FULFILMENT, FULFILMENT_KINDS, some),
-            purses.load(connections["billing"], BILLING, BILLING_KINDS, some),
-        )
+        files = Files()
+        await files.load(connections, some)
         for order_id in some:
-            name = check_money(audit, background, purses, order_id, ours)
-            if "order" in ids[order_id]:
-                order = check_order(audit, background, ours, order_id)
-                if order is not None:
-                    check_copies(audit, name, order, theirs, goods, purses)
-                    check_cancelled(audit, background, name, order, theirs, goods, purses)
+            check_file(audit, background, files, order_id, "order" in ids[order_id])
+
+
+def check_owners(audit: Audit, order_id: UUID, holders: Collection[str]) -> None:
+    """Whoever has an order has one that the order service knows."""
+    for name in holders:
+        if name != "order":
+            audit.check(across.owner_is_known, f"{name}'s row of order", order_id, order_id, "order" in holders)
+
+
+def check_file(audit: Audit, background: Background, files: Files, order_id: UUID, known: bool) -> Order | None:
+    """One order with all that the services have of it. Gives the order, if the order service has a whole one."""
+    name = check_money(audit, background, files.purses, order_id, files.ours)
+    order = check_order(audit, background, files.ours, order_id) if known else None
+    if order is not None:
+        check_copies(audit, name, order, files.theirs, files.goods, files.purses)
+        check_cancelled(audit, background, name, order, files.theirs, files.goods, files.purses)
+    return order
 
 
 INVENTORY_KINDS = (inventory.StockOrder, inventory.Demand, inventory.Reservation)
-FULFILMENT_KINDS = (fulfilment.Shipment, fulfilment.Return)
 
 
-async def read_background(connections: Connections) -> Background:
+async def read_background(connections: Connections, ids: Sequence[UUID] | None = None) -> Background:
+    """Of all orders; or of some, and then each statement goes by key."""
+    order, bills, goods = connections["order"], connections["billing"], connections["fulfilment"]
+    chosen, entries, among = (ALL, ALL, []) if ids is None else (SOME_ORDERS, BANK_ENTRIES, [ids])
+    set_for, label_of, soon = ALL, ALL, ALL
+    keys: list[list[str]] = []
+    labels: list[list[str]] = []
+    if ids is not None:
+        set_for = label_of = "key = any($1::text[])"
+        soon = "due_at < now() + interval '15 minutes'"  # the ladder's longest step is shorter
+        keys = [[f"{timer}:{id}" for id in ids for timer in orders.TIMERS]]
+        shipments = await goods.fetch(f"select shipment_id from shipments where {SOME_ORDERS}", ids)
+        labels = [[f"label:{record[0]}" for record in shipments]]
     timers: dict[UUID, set[str]] = defaultdict(set)
-    for record in await connections["order"].fetch("select key from timers"):
+    for record in await order.fetch(f"select key from timers where {set_for}", *keys):
         name, _, order_id = record["key"].partition(":")
         if name in orders.TIMERS:
             timers[UUID(order_id)].add(name)
-    waiting = await connections["order"].fetch("select subject from parked where state = 'parked'")
-    retried = await connections["order"].fetch("select body::jsonb->>'subject' from timers where key like 'retry:%'")
-    labels = await connections["fulfilment"].fetch("select key from timers where key like 'label:%'")
+    waiting = await order.fetch("select subject from parked where state = 'parked'")
+    retried = await order.fetch(f"select body::jsonb->>'subject' from timers where key like 'retry:%' and {soon}")
+    labelled = await goods.fetch(f"select key from timers where key like 'label:%' and {label_of}", *labels)
     booked: dict[UUID, dict[int, Decimal]] = defaultdict(dict)
-    for order_id, no, amount in await connections["billing"].fetch(BOOKED):
+    for order_id, no, amount in await bills.fetch(BOOKED.format(chosen=chosen), *among):
         booked[order_id][no] = amount
+    receipts = await bills.fetch(RECEIPTS.format(chosen=chosen, entries=entries), *among)
     return Background(
         {order_id: frozenset(names) for order_id, names in timers.items()},
         frozenset(record[0] for record in (*waiting, *retried)),
-        frozenset(record[0] for record in labels),
-        {r[0]: r[1] for r in await connections["billing"].fetch(RECEIPTS)},
-        {r[0]: r[1] for r in await connections["billing"].fetch(LEDGER)},
+        frozenset(record[0] for record in labelled),
+        {r[0]: r[1] for r in receipts},
+        {r[0]: r[1] for r in await bills.fetch(LEDGER.format(chosen=chosen), *among)},
         booked,
     )
 

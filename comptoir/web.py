@@ -12,6 +12,8 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
+from comptoir.auditing import auditor_application
+from comptoir.auditor import Auditor
 from comptoir.places import NotHere
 from comptoir.suite import Suite
 from shared.http import add_problems
@@ -21,21 +23,26 @@ FINISH_WITHIN_S = 5
 """How long requests that are being answered may take once the server was told to stop."""
 
 
-def one_door(suite: Suite) -> FastAPI:
-    """All applications on one port: /order, /inventory, /fulfilment, /billing, each with its own /docs."""
+def one_door(suite: Suite, auditor: Auditor | None = None) -> FastAPI:
+    """All applications on one port: /order, /inventory, /fulfilment, /billing, /auditor, each with its own /docs."""
     root = FastAPI(title="Comptoir", version="1", docs_url=None, redoc_url=None, openapi_url=None)
     add_problems(root)
-    for name, app in suite.applications().items():
+    applications = suite.applications()
+    if auditor is not None:
+        applications["auditor"] = auditor_application(auditor)
+    for name, app in applications.items():
         root.mount(f"/{name}", app)
 
     @root.get("/")
     async def index() -> JSONResponse:
         """Where everything is."""
-        return JSONResponse({name: f"/{name}/docs" for name in suite.running})
+        return JSONResponse({name: f"/{name}/docs" for name in applications})
 
     @root.get("/health/live")
     async def live() -> JSONResponse:
         ended = [task.get_name() for running in suite.running.values() for task in running.tasks if task.done()]
+        if auditor is not None and not auditor.alive():
+            ended.append("auditor")
         healthy = not ended and suite.bus.healthy()
         return JSONResponse({"live": healthy, "ended": ended}, 200 if healthy else 503)
 

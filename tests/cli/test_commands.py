@@ -135,6 +135,59 @@ async def test_sigterm_finishes_what_is_in_hand_and_publishes_it(
     assert sent["events"] >= 200
 
 
+@pytest.mark.postgres
+@pytest.mark.rabbit
+async def test_the_auditor_as_a_process_names_a_breach_and_has_its_order_held(
+    databases: Databases, rabbit_url: str, rabbit_prefix: str
+) -> None:
+    import asyncpg
+
+    run, ports = uuid4().hex[:8], (free_port(), free_port())
+    url = databases.url(f"audit_{run}_SERVICE").replace("SERVICE", "{service}")
+    databases.made += [f"audit_{run}_{name}" for name in ("order", "inventory", "fulfilment", "billing")]
+    await migrate(url)
+    settings = {
+        "COMPTOIR_DATABASE_URL": url,
+        "COMPTOIR_RABBITMQ_URL": rabbit_url,
+        "COMPTOIR_RABBITMQ_PREFIX": rabbit_prefix,
+        "COMPTOIR_AUDIT_EVERY_S": "0.2",
+        "COMPTOIR_AUDIT_APART_S": "0.5",
+        "COMPTOIR_LOG_LEVEL": "CRITICAL",
+    }
+    order = command("serve", "order", COMPTOIR_PORT=str(ports[0]), **settings)
+    auditor = command("serve", "auditor", COMPTOIR_PORT=str(ports[1]), **settings)
+    shop, audit = (f"http://127.0.0.1:{port}" for port in ports)
+    async with httpx.AsyncClient(timeout=10) as http:
+
+        async def ready() -> bool:
+            try:
+                return all([(await http.get(f"{at}/health/ready")).status_code == 200 for at in (shop, audit)])
+            except httpx.TransportError:
+                return False
+
+        async def found() -> list[dict[str, Any]]:
+            seen: list[dict[str, Any]] = (await http.get(f"{audit}/violations")).json()["violations"]
+            return seen
+
+        async def held() -> bool:
+            return "audit: I6" in (await http.get(f"{shop}/orders/{id}")).text
+
+        await eventually(ready, within_s=40)
+        lines = [{"sku": "mug", "quantity": 1, "unit_price": "5.00"}]
+        placed = await http.post(f"{shop}/orders", json={"lines": lines}, headers={"Idempotency-Key": "1"})
+        id = placed.json()["id"]
+        connection = await asyncpg.connect(url.replace("{service}", "order"))
+        await connection.execute("update lines set quantity = 2")
+        await connection.close()
+        (breach,) = await eventually(found)
+        assert (breach["invariant"], breach["order_id"]) == ("I6", id)
+        await eventually(held)
+        assert 'comptoir_invariant_violations{invariant="I6"} 1.0' in (await http.get(f"{audit}/metrics")).text
+    for process in (auditor, order):
+        process.send_signal(signal.SIGTERM)
+        assert ended(process) == (0, "")
+
+
 @asynccontextmanager
 async def up(data: Path) -> AsyncIterator[tuple[httpx.AsyncClient, "subprocess.Popen[str]"]]:
     """`comptoir up` on this folder, ended at the end if it still runs."""
@@ -178,6 +231,8 @@ async def test_up_walks_an_order_to_its_end_survives_a_kill_and_ends_when_told(t
         found = await eventually(lambda: completed(http, first), within_s=20)
         assert found["money"]["captured"] == "30.25"
         assert found["shipments"][0]["tracking"].startswith("TR0")
+        assert (await http.get("/auditor/violations")).json()["violations"] == []
+        assert (await http.get("/auditor/health/live")).status_code == 200
         assert (await http.get("/nothing")).headers["content-type"] == "application/problem+json"
         second = await place(http, "2")
         process.kill()
