@@ -300,6 +300,15 @@ app.add_typer(parked, name="parked")
 Of = Annotated[str, typer.Option("--service", help="only this one's; else all services are asked")]
 By = Annotated[str, typer.Option("--by", help="who does it; kept with the message")]
 Key = Annotated[str, typer.Option("--key", help="only messages whose name begins so, as billing. or order.place")]
+Cause = Annotated[str, typer.Option("--cause", help="only those whose reason holds this, as Missing")]
+About = Annotated[str, typer.Option("--of", help="only those about this document, as an order's id")]
+Since = Annotated[datetime | None, typer.Option("--since", help="only from this moment on, in UTC")]
+Why = Annotated[str, typer.Option("--reason", help="why; kept with the act")]
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)
 
 
 def me() -> str:
@@ -327,17 +336,22 @@ def in_databases(work: Callable[[str, tuple[str, ...]], Coroutine[Any, Any, T]],
 def parked_list(
     service: Of = "",
     key: Key = "",
+    cause: Cause = "",
+    of: About = "",
+    since: Since = None,
     state: Annotated[str, typer.Option(help="parked, replayed, dropped or all")] = "parked",
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="at most so many of each service, the oldest")] = 100,
     data: Data = DATA,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Which messages wait for a person, and why. The oldest first."""
     from comptoir.operating import listed, print_list
+    from shared.parked import Chosen
 
     if state not in ("parked", "replayed", "dropped", "all"):
         raise typer.BadParameter("parked, replayed, dropped or all", param_hint="--state")
-    found = in_databases(lambda url, names: listed(url, names, state, key, limit), data, service)
+    chosen = Chosen(key, cause, of, utc(since))
+    found = in_databases(lambda url, names: listed(url, names, state, chosen, limit), data, service)
     print_list(found, out, as_json)
 
 
@@ -345,12 +359,12 @@ Id = Annotated[str, typer.Argument(help="its id, from `comptoir parked list`")]
 
 
 @parked.command("show")
-def parked_show(id: Id, service: Of = "", data: Data = DATA) -> None:
-    """One message with the reason, where it was raised, and its text."""
+def parked_show(id: Id, service: Of = "", data: Data = DATA, as_json: AsJson = False) -> None:
+    """One message: the cause, how it differs from the contract, what was done with it, and its text."""
     from comptoir.operating import as_id, shown
 
     wanted = as_id(id)
-    typer.echo(in_databases(lambda url, names: shown(url, names, wanted), data, service))
+    typer.echo(in_databases(lambda url, names: shown(url, names, wanted, as_json), data, service))
 
 
 @parked.command("replay")
@@ -359,23 +373,32 @@ def parked_replay(
     every: Annotated[bool, typer.Option("--all", help="all that are parked now, the oldest first")] = False,
     service: Of = "",
     key: Key = "",
+    cause: Cause = "",
+    of: About = "",
+    since: Since = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would come of it")] = False,
     by: By = "",
+    reason: Why = "",
     data: Data = DATA,
+    as_json: AsJson = False,
 ) -> None:
     """Decides a message again, once, now that the cause is gone. Exit code 1 when one fails again.
 
     What it sends lies in the outbox, and goes out with the service's relay.
     """
     from comptoir.operating import as_id, print_replayed, replayed
+    from shared.parked import Chosen
 
     if (id is None) != every:
         raise typer.BadParameter("either an id or --all")
     wanted = None if id is None else as_id(id)
+    chosen = Chosen(key, cause, of, utc(since))
     results = in_databases(
-        lambda url, names: replayed(url, names, wanted, by or me(), key=key, dry_run=dry_run), data, service
+        lambda url, names: replayed(url, names, wanted, by or me(), chosen=chosen, dry_run=dry_run, why=reason),
+        data,
+        service,
     )
-    if not print_replayed(results, out, dry_run):
+    if not print_replayed(results, out, dry_run, as_json):
         raise typer.Exit(1)
 
 
@@ -396,19 +419,36 @@ def parked_drop(
     out.print(in_databases(lambda url, names: dropped(url, names, wanted, by or me(), reason), data, service))
 
 
+@parked.command("acts")
+def parked_acts(
+    service: Of = "",
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="at most so many, the newest")] = 50,
+    data: Data = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Who replayed, dropped or resent what, when, why, and what came of it."""
+    from comptoir.operating import acts, print_acts
+
+    print_acts(in_databases(lambda url, names: acts(url, names, limit), data, service), out, as_json)
+
+
 @app.command()
 def resend(
     since: Annotated[datetime, typer.Option(help="what was sent from this moment on, in UTC: 2026-01-31T12:00:00")],
     service: Of = "",
     key: Key = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only count")] = False,
+    by: By = "",
+    reason: Why = "",
     data: Data = DATA,
 ) -> None:
     """Sends again what was sent before, after a queue was purged or lost. Whoever has it already ignores it."""
     from comptoir.operating import resent
 
     moment = since.replace(tzinfo=UTC)
-    counts = in_databases(lambda url, names: resent(url, names, moment, key, dry_run), data, service)
+    counts = in_databases(
+        lambda url, names: resent(url, names, moment, key, dry_run, by or me(), reason), data, service
+    )
     for (name, of), count in sorted(counts.items()):
         out.print(f"{name:<12} {of:<44} {count:>8,} packets")
     will = "would be sent again" if dry_run else "are unsent again; the relays send them within seconds"

@@ -6,6 +6,7 @@ All on the services' databases, whether the services run or not.
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,7 +20,7 @@ from comptoir.rest import plain
 from comptoir.suite import make
 from shared import clock, parked
 from shared.messaging.store import PostgresStore
-from shared.messaging.unit import Unit
+from shared.messaging.unit import Act, Unit
 from shared.settings import database_of
 
 Item = dict[str, Any]
@@ -32,11 +33,11 @@ def as_id(text: str) -> UUID:
         raise NotHere(f"{text} is not an id: `comptoir parked list` shows them") from None
 
 
-async def listed(url: str, names: tuple[str, ...], state: str, key: str, limit: int) -> list[Item]:
+async def listed(url: str, names: tuple[str, ...], state: str, chosen: parked.Chosen, limit: int) -> list[Item]:
     found: list[Item] = []
     for name in names:
         wanted: Any = None if state == "all" else state
-        rows = await parked.list_parked(dsn(url, name), state=wanted, key=key, limit=limit)
+        rows = await parked.list_parked(dsn(url, name), state=wanted, chosen=chosen, limit=limit)
         found += [{"service": name, **row} for row in rows]
     return sorted(found, key=lambda row: (row["at"], row["id"]))
 
@@ -49,12 +50,11 @@ def print_list(found: list[Item], out: Console, as_json: bool) -> None:
     if not found:
         out.print("nothing is parked")
         return
-    table = Table("service", "since", "message", "of", "reason", "id", box=None)
+    table = Table("service", "since", "message", "of", "cause", "id", box=None)
     for row in found:
         since = row["at"].strftime("%Y-%m-%d %H:%M:%S")
-        about = (
-            row["reason"] if row["state"] == "parked" else f"{row['state']} by {row['resolved_by']}: {row['reason']}"
-        )
+        said = row["cause"]
+        about = said if row["state"] == "parked" else f"{row['state']} by {row['resolved_by']}: {said}"
         cells = (row["service"], since, row["key"], row["subject"], about[:300], str(row["id"]))
         table.add_row(*(cell.replace("[", r"\[") for cell in cells))
     out.print(table)
@@ -68,19 +68,44 @@ async def owner(url: str, names: tuple[str, ...], id: UUID) -> tuple[str, Item]:
     raise NotHere(f"{', '.join(names)}: no parked message {id}")
 
 
-async def shown(url: str, names: tuple[str, ...], id: UUID) -> str:
+async def shown(url: str, names: tuple[str, ...], id: UUID, as_json: bool = False) -> str:
+    """The cause, the difference to the contract, who did what, where it was raised, and the text."""
     name, row = await owner(url, names, id)
-    body = row.pop("body")
+    if as_json:
+        return json.dumps({"service": name, **row}, default=str)
+    body, contract, acts = row.pop("body"), row.pop("contract"), row.pop("acts")
     try:
         body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except ValueError:
         """Not even JSON: it is shown as it came."""
     lines = [f"{title:<12} {value}" for title, value in {"service": name, **row}.items() if title != "detail"]
-    return "\n".join([*lines, "", str(row["detail"]).rstrip(), "", body])
+    differences = [
+        f"  event {of['event']}, {of['field'] or 'the whole'}: {of['verdict']}; agreed: {of['agreed']}"
+        + (f"; came: {of['came']}" if of["came"] else "")
+        for of in contract["differences"]
+    ]
+    if not differences:
+        differences = ["  none: it keeps to the contract"]
+    done = [
+        f"  {act['at']:%Y-%m-%d %H:%M:%S} {act['what']} by {act['by']}: {act['outcome']}"
+        + "".join(f"; {text}" for text in (act["why"], act["detail"]) if text)
+        for act in acts
+    ]
+    known = ", ".join(contract["known_versions"]) or "none"
+    parts = [*lines, "", f"difference to the contract (known: {known})", *differences]
+    parts += ["", "what was done with it", *done] if done else []
+    return "\n".join([*parts, "", str(row["detail"]).rstrip(), "", body])
 
 
 async def replayed(
-    url: str, names: tuple[str, ...], id: UUID | None, by: str, *, key: str = "", dry_run: bool = False
+    url: str,
+    names: tuple[str, ...],
+    id: UUID | None,
+    by: str,
+    *,
+    chosen: parked.Chosen | None = None,
+    dry_run: bool = False,
+    why: str = "",
 ) -> list[tuple[str, parked.Replayed]]:
     """What came of it, per message. Without an id: of everything that is parked."""
     if id is not None:
@@ -90,29 +115,80 @@ async def replayed(
         async with deciding(url, name) as unit:
             here = dsn(url, name)
             if id is None:
-                done = await parked.replay_all(here, unit, by, key=key, dry_run=dry_run)
+                done = await parked.replay_all(here, unit, by, chosen=chosen, dry_run=dry_run, why=why)
             elif dry_run:
                 done = [await parked.rehearse(here, unit, id)]
             else:
-                done = [await parked.replay(here, unit, id, by)]
+                done = [await parked.replay(here, unit, id, by, why=why)]
             results += [(name, one) for one in done]
     return results
 
 
-def print_replayed(results: list[tuple[str, parked.Replayed]], out: Console, dry_run: bool) -> bool:
-    """Whether none failed."""
+def print_replayed(
+    results: list[tuple[str, parked.Replayed]], out: Console, dry_run: bool, as_json: bool = False
+) -> bool:
+    """Whether none failed. A dry run of one message is told row by row, of several in a line each."""
     would = "would be " if dry_run else ""
     for name, one in results:
-        text = f"{name} {one.id}: {would}{one.result}" + (f": {one.reason}" if one.reason else "")
+        if as_json:
+            plainly = {"service": name, "dry_run": dry_run, **asdict(one)}
+            out.print(json.dumps(plainly, default=str), soft_wrap=True, highlight=False, markup=False)
+            continue
+        about = parked.short(one)
+        text = f"{name} {one.id}: {would}{one.result}" + (f": {about}" if about else "")
         out.print(text, markup=False, highlight=False, soft_wrap=True)
-    if not results:
+        if len(results) == 1:
+            for line in told(one.effects):
+                out.print(line, markup=False, highlight=False, soft_wrap=True)
+    if not results and not as_json:
         out.print("nothing is parked")
     return all(one.result in ("done", "waits") for _, one in results)
 
 
+def told(effects: Item) -> list[str]:
+    """What would happen, a line for each row, message, timer and call."""
+    lines = []
+    for row in effects.get("rows", ()):
+        fields = (f"{name} {before} -> {after}" for name, (before, after) in row["fields"].items())
+        new = "new" if row["change"] == "new" else "changes"
+        lines.append(f"  row {row['table']} {'/'.join(map(str, row['key']))} {new}: {', '.join(fields)}")
+    for message in effects.get("messages", ()):
+        lines.append(f"  message {message['type']} to {message['to']}: {json.dumps(message['data'])}")
+    for timer in effects.get("timers", ()):
+        lines.append(f"  timer {timer['key']} " + (f"due {timer['due_at']}" if timer["due_at"] else "ends"))
+    for call in effects.get("calls", ()):
+        lines.append(f"  call {call['type']}: {json.dumps(call['data'])}")
+    return lines
+
+
+async def acts(url: str, names: tuple[str, ...], limit: int) -> list[Item]:
+    """Who did what in these services, the newest first."""
+    found: list[Item] = []
+    for name in names:
+        found += [{"service": name, **row} for row in await parked.list_acts(dsn(url, name), limit=limit)]
+    return sorted(found, key=lambda row: (row["at"], row["id"]), reverse=True)[:limit]
+
+
+def print_acts(found: list[Item], out: Console, as_json: bool) -> None:
+    if as_json:
+        for row in found:
+            out.print(json.dumps(row, default=str), soft_wrap=True, highlight=False, markup=False)
+        return
+    if not found:
+        out.print("nobody did anything yet")
+        return
+    table = Table("service", "at", "who", "what", "message", "of", "why", "outcome", "parked id", box=None)
+    for row in found:
+        at = row["at"].strftime("%Y-%m-%d %H:%M:%S")
+        outcome = f"{row['outcome']}: {row['detail']}" if row["detail"] else row["outcome"]
+        cells = (row["service"], at, row["by"], row["what"], row["key"], row["subject"], row["why"], outcome[:200])
+        table.add_row(*(str(cell).replace("[", r"\[") for cell in (*cells, row["parked_id"] or "")))
+    out.print(table)
+
+
 async def dropped(url: str, names: tuple[str, ...], id: UUID, by: str, reason: str) -> str:
     name, row = await owner(url, names, id)
-    if not await parked.drop(dsn(url, name), id, by, reason, clock.now()):
+    if (await parked.drop(dsn(url, name), id, by, reason, clock.now())).result != "dropped":
         raise NotHere(f"{id} was {row['state']} by {row['resolved_by']}, so it is not parked any more")
     return f"{name} {id}: dropped"
 
@@ -136,7 +212,7 @@ def dsn(url: str, name: str) -> str:
 
 
 async def resent(
-    url: str, names: tuple[str, ...], since: datetime, key: str, dry_run: bool
+    url: str, names: tuple[str, ...], since: datetime, key: str, dry_run: bool, by: str = "somebody", why: str = ""
 ) -> dict[tuple[str, str], int]:
     """Marks packets sent since then as unsent, so that the running relays send them again; packets by service and type.
 
@@ -150,11 +226,18 @@ async def resent(
             if dry_run:
                 rows = await connection.fetch(f"select key from outbox where {chosen}", since, key)
             else:
-                rows = await connection.fetch(
-                    f"update outbox set sent_at = null, swept_at = null where {chosen} returning key", since, key
-                )
+                async with connection.transaction():
+                    rows = await connection.fetch(
+                        f"update outbox set sent_at = null, swept_at = null where {chosen} returning key", since, key
+                    )
+                    await parked.keep(connection, resend_act(since, key, len(rows), by, why))
         finally:
             await connection.close()
         for row in rows:
             counts[name, row["key"]] = counts.get((name, row["key"]), 0) + 1
     return counts
+
+
+def resend_act(since: datetime, key: str, packets: int, by: str, why: str) -> Act:
+    outcome = f"{packets} packets are unsent again"
+    return Act(clock.new_id(), clock.now(), by, "resend", None, key, f"since {since.isoformat()}", why, outcome)

@@ -3,35 +3,60 @@
 The same functions stand behind a service's own HTTP routes and behind `comptoir parked`, which works on the service's
 database whether the service runs or not. A replay is one unit of work that claims the parked row, so it has one effect
 however often it is asked for; what it sends lies in the outbox and goes out with the running relay's next sweep.
+
+Every act is a row of `acts`, written in the transaction of its effects. Its id is the request's, so the same request
+sent again finds what came of it and gets that answer.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Literal
-from uuid import UUID
+from typing import Any, Literal
+from uuid import UUID, uuid5
 
 import asyncpg
-from fastapi import APIRouter, Depends, Header, Query, Request
-from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+import structlog
 
-from shared.http import NotFound, Paging, no_cursor, page_of, problem
+from shared.messaging.difference import cause_of, compare
+from shared.messaging.effects import effects, in_short
 from shared.messaging.envelope import Unreadable, read_parked
-from shared.messaging.unit import Arrival, Outcome, Parked, Unit
+from shared.messaging.store import ACTS
+from shared.messaging.unit import Act, Arrival, Outcome, Unit, parked_text
+
+log = structlog.get_logger("comptoir.parked")
 
 State = Literal["parked", "replayed", "dropped"]
+Result = Literal["done", "parked again", "waits", "not parked", "unreadable", "dropped", "another request"]
 COLUMNS = "id, at, key, subject, event_id, arrived_by, attempts, reason, state, resolved_at, resolved_by"
+INSERT = (
+    f"insert into acts ({', '.join(column.name for column in ACTS)}) "
+    f"values ({', '.join(f'${i}' for i in range(1, len(ACTS) + 1))}) on conflict do nothing returning id"
+)
+
+
+class NoReason(ValueError):
+    """An act needs a name, and dropping a message a reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which parked messages are meant; what is left empty chooses all."""
+
+    key: str = ""  # the beginning of the message's key
+    reason: str = ""  # a part of the reason, in any case
+    subject: str = ""  # the document, as an order's id
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of a replay: `done`, or `parked` again under a new id with the reason, or not possible at all."""
+    """What came of an act: `done`, or `parked again` under a new id with the reason, or not possible at all."""
 
     id: UUID
-    result: Literal["done", "parked again", "waits", "not parked", "unreadable"]
+    result: Result
     reason: str = ""
+    effects: dict[str, Any] = field(default_factory=dict)  # of a dry run
 
 
 @asynccontextmanager
@@ -43,73 +68,145 @@ async def connected(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Recor
         await connection.close()
 
 
+# Looking
+
+
 async def list_parked(
     dsn: str,
     *,
     state: State | None = "parked",
-    key: str = "",
+    chosen: Chosen | None = None,
     after: tuple[datetime, UUID] | None = None,
     limit: int = 51,
 ) -> list[dict[str, Any]]:
-    """The oldest first, without their bodies. `key` is the beginning of a message's key."""
+    """The oldest first, without their bodies, each with its cause in a sentence."""
+    of = chosen or Chosen()
     async with connected(dsn) as connection:
         records = await connection.fetch(
             f"select {COLUMNS} from parked where ($1::text is null or state = $1) and starts_with(key, $2) "
-            "and ($3::timestamptz is null or (at, id) > ($3, $4::uuid)) order by at, id limit $5",
-            state, key, after[0] if after else None, after[1] if after else None, limit,
+            "and ($3::timestamptz is null or (at, id) > ($3, $4::uuid)) "
+            "and ($6 = '' or position(lower($6) in lower(reason)) > 0) and ($7 = '' or subject = $7) "
+            "and ($8::timestamptz is null or at >= $8) order by at, id limit $5",
+            state, of.key, after[0] if after else None, after[1] if after else None, limit, of.reason, of.subject,
+            of.since,
+        )  # fmt: skip
+    return [{**record, "cause": cause_of(record["reason"], record["attempts"])[0]} for record in records]
+
+
+async def show(dsn: str, id: UUID) -> dict[str, Any] | None:
+    """All that is known of one parked message: the cause, the text and how it differs from the contract, its acts."""
+    async with connected(dsn) as connection:
+        record = await connection.fetchrow(f"select {COLUMNS}, detail, body from parked where id = $1", id)
+        if record is None:
+            return None
+        done = await connection.fetch("select * from acts where parked_id = $1 order by at, id", id)
+    cause, advice = cause_of(record["reason"], record["attempts"])
+    return {
+        **record,
+        "cause": cause,
+        "advice": advice,
+        "contract": asdict(compare(record["key"], record["body"])),
+        "acts": [dict(act) for act in done],
+    }
+
+
+async def list_acts(
+    dsn: str, *, after: tuple[datetime, UUID] | None = None, limit: int = 51, by: str = ""
+) -> list[dict[str, Any]]:
+    """Who did what, why, and what came of it; the newest first."""
+    async with connected(dsn) as connection:
+        records = await connection.fetch(
+            "select * from acts where ($1::timestamptz is null or (at, id) < ($1, $2::uuid)) "
+            "and ($4 = '' or by = $4) order by at desc, id desc limit $3",
+            after[0] if after else None, after[1] if after else None, limit, by,
         )  # fmt: skip
     return [dict(record) for record in records]
 
 
-async def show(dsn: str, id: UUID) -> dict[str, Any] | None:
-    """All that is known of one parked message: the reason, where it was raised, its text."""
+async def known(dsn: str, act: UUID | None, id: UUID, what: str, why: str) -> Replayed | None:
+    """What came of the same request before; None when it is new."""
+    if act is None:
+        return None
     async with connected(dsn) as connection:
-        record = await connection.fetchrow(f"select {COLUMNS}, detail, body from parked where id = $1", id)
-    return dict(record) if record else None
+        found = await connection.fetchrow("select what, why, parked_id, outcome, detail from acts where id = $1", act)
+    if found is None:
+        return None
+    if (found["what"], found["why"], found["parked_id"]) != (what, parked_text(why, 1000), id):
+        return Replayed(id, "another request", "this Idempotency-Key was used for another request")
+    return Replayed(id, found["outcome"], found["detail"])
 
 
-async def drop(dsn: str, id: UUID, by: str, reason: str, now: datetime) -> bool:
-    """Puts a parked message aside for good; the row stays, with who did it and why. False: it was not parked."""
-    if not reason.strip() or not by.strip():
-        raise ValueError("dropping a message needs a name and a reason")
-    async with connected(dsn) as connection:
-        dropped = await connection.fetchval(
+# Acting
+
+
+async def keep(connection: "asyncpg.Connection[asyncpg.Record]", act: Act) -> None:
+    """Writes an act that is no unit of work."""
+    await connection.execute(INSERT, *(getattr(act, column.name) for column in ACTS))
+
+
+async def drop(dsn: str, id: UUID, by: str, reason: str, now: datetime, act: UUID | None = None) -> Replayed:
+    """Puts a parked message aside for good; the row stays readable, with who did it and why."""
+    by, reason = parked_text(by.strip(), 200), parked_text(reason.strip(), 1000)
+    if not reason or not by:
+        raise NoReason("dropping a message needs a name and a reason")
+    async with connected(dsn) as connection, connection.transaction():
+        row = await connection.fetchrow(
             "update parked set state = 'dropped', resolved_at = $2, resolved_by = $3 "
-            "where id = $1 and state = 'parked' returning id",
-            id, now, f"{by.strip()}: {reason.strip()}"[:2000],
+            "where id = $1 and state = 'parked' returning key, subject",
+            id, now, f"{by}: {reason}",
         )  # fmt: skip
-    return dropped is not None
+        if row is not None:
+            mark = act or uuid5(id, "drop")  # a message is dropped once
+            await keep(connection, Act(mark, now, by, "drop", id, row["key"], row["subject"], reason, "dropped"))
+    if row is None:
+        return await known(dsn, act, id, "drop", reason) or Replayed(id, "not parked")
+    log.info("act", what="drop", id=str(id), key=row["key"], subject=row["subject"], by=by, why=reason)
+    return Replayed(id, "dropped")
 
 
 async def replay(
-    dsn: str, unit: Unit, id: UUID, by: str, committed: Callable[[Outcome], None] | None = None
+    dsn: str,
+    unit: Unit,
+    id: UUID,
+    by: str,
+    committed: Callable[[Outcome], None] | None = None,
+    *,
+    why: str = "",
+    act: UUID | None = None,
 ) -> Replayed:
     """Decides a parked message again, now, in one unit of work on the open store of `unit`.
 
     The rows that it parks if it fails again are new ones; the old row is then resolved as replayed, so each attempt
     can be told from the next. `committed` of a running service sends on at once what would wait for its sweep.
     """
-    if not by.strip():
-        raise ValueError("replaying a message needs a name")
+    by, why = by.strip()[:200], why.strip()[:1000]
+    if not by:
+        raise NoReason("replaying a message needs a name")
+    if before := await known(dsn, act, id, "replay", why):
+        return before
     found = await show(dsn, id)
     if found is None or found["state"] != "parked":
         return Replayed(id, "not parked")
     try:
         events = read_parked(found["key"], found["body"])
     except Unreadable as error:
+        kept = Act(
+            act or unit.new_id(), unit.clock(), parked_text(by), "replay", id, found["key"], found["subject"],
+            parked_text(why), "unreadable", parked_text(str(error), 2000),
+        )  # fmt: skip
+        async with connected(dsn) as connection:
+            await keep(connection, kept)
+        log.info("act", what="replay", id=str(id), key=found["key"], by=by, why=why, outcome="unreadable")
         return Replayed(id, "unreadable", str(error))
-    outcomes = await unit.work([Arrival("parked", id, events, by=by.strip()[:200])])
-    if not any(outcome.new for outcome in outcomes):
-        return Replayed(id, "not parked")
+    outcomes = await unit.work([Arrival("parked", id, events, by=by, why=why, act=act)])
     if committed is not None:
         for outcome in outcomes:
             committed(outcome)
-    again: list[Parked] = [parked for outcome in outcomes for parked in outcome.parked]
-    if again:
-        return Replayed(id, "parked again", again[0].reason)
-    if any(outcome.failed for outcome in outcomes):
-        return Replayed(id, "waits", "something is still missing; it is tried again by itself")
-    return Replayed(id, "done")
+    done = next((act for outcome in outcomes for act in outcome.acts), None)
+    if done is None:  # somebody else was faster, or the same request is here twice
+        return await known(dsn, act, id, "replay", why) or Replayed(id, "not parked")
+    log.info("act", what="replay", id=str(id), key=done.key, subject=done.subject, by=by, why=why, outcome=done.outcome)
+    return Replayed(id, done.outcome, done.detail)  # type: ignore[arg-type]
 
 
 async def replay_all(
@@ -117,9 +214,11 @@ async def replay_all(
     unit: Unit,
     by: str,
     *,
-    key: str = "",
+    chosen: Chosen | None = None,
     dry_run: bool = False,
     limit: int = 1000,
+    why: str = "",
+    act: UUID | None = None,
     committed: Callable[[Outcome], None] | None = None,
 ) -> list[Replayed]:
     """Replays what is parked now, the oldest first; what is parked again meanwhile is not taken a second time.
@@ -127,16 +226,17 @@ async def replay_all(
     A dry run decides each message by itself and leaves nothing behind.
     """
     results = []
-    for found in await list_parked(dsn, key=key, limit=limit):
+    for found in await list_parked(dsn, chosen=chosen, limit=limit):
         if dry_run:
             results.append(await rehearse(dsn, unit, found["id"]))
         else:
-            results.append(await replay(dsn, unit, found["id"], by, committed))
+            one = None if act is None else uuid5(act, str(found["id"]))
+            results.append(await replay(dsn, unit, found["id"], by, committed, why=why, act=one))
     return results
 
 
 async def rehearse(dsn: str, unit: Unit, id: UUID) -> Replayed:
-    """What a replay would come to; nothing is stored."""
+    """What a replay would come to: rows, messages, timers, calls. Really decided, on the real rows, and undone."""
     found = await show(dsn, id)
     if found is None or found["state"] != "parked":
         return Replayed(id, "not parked")
@@ -149,135 +249,15 @@ async def rehearse(dsn: str, unit: Unit, id: UUID) -> Replayed:
     except Exception as error:
         if not unit.store.is_guilty(error):
             raise
-        return Replayed(id, "parked again", repr(error)[:2000])
-    if outcome.parked:
-        return Replayed(id, "parked again", outcome.parked[0].reason)
-    return Replayed(id, "waits" if outcome.failed else "done")
+        return Replayed(id, "parked again", f"{type(error).__name__}: {error}"[:2000])
+    if not outcome.acts:
+        return Replayed(id, "not parked")
+    would = outcome.acts[0]
+    return Replayed(id, would.outcome, would.detail, effects(outcome))  # type: ignore[arg-type]
 
 
-# The service's own routes
-
-
-class Drop(BaseModel):
-    reason: Annotated[
-        str, Field(min_length=1, max_length=1000, examples=["test message of 12 March, agreed with sales"])
-    ]
-
-
-class All(BaseModel):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"key": "billing.", "dry_run": True}]})
-
-    key: Annotated[str, Field(max_length=200, examples=["billing."])] = ""
-    dry_run: bool = True
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
-
-
-class ParkedMessage(BaseModel):
-    """A message that waits for a person, or waited."""
-
-    id: UUID
-    at: datetime
-    key: str
-    subject: str
-    event_id: UUID | None
-    arrived_by: str
-    attempts: int
-    reason: str
-    state: State
-    resolved_at: datetime | None
-    resolved_by: str | None
-    detail: str | None = None
-    body: str | None = None
-
-
-class ParkedPage(BaseModel):
-    items: list[ParkedMessage]
-    next: str | None
-
-
-class ReplayResult(BaseModel):
-    id: UUID
-    result: str
-    reason: str = ""
-
-
-def _running(request: Request) -> Any:
-    return request.app.state.running
-
-
-Running = Annotated[Any, Depends(_running)]
-Actor = Annotated[str, Header(alias="X-Actor", min_length=1, max_length=200, description="who does it")]
-STATUS: Mapping[str, int] = {"done": 200, "waits": 202, "parked again": 409, "not parked": 409, "unreadable": 422}
-
-router = APIRouter(prefix="/parked", tags=["parked messages"])
-
-
-@router.get("", response_model=ParkedPage, response_model_exclude_unset=True)
-async def list_route(
-    running: Running,
-    paging: Paging,
-    state: State = "parked",
-    key: Annotated[str, Query(max_length=200, description="the beginning of the message's key")] = "",
-) -> Any:
-    """Messages that wait for a person, the oldest first."""
-    after = None
-    if paging.after is not None:
-        try:
-            after = (datetime.fromisoformat(str(paging.after[0])), UUID(str(paging.after[1])))
-            after[0].astimezone()
-        except (ValueError, IndexError, OverflowError):
-            raise no_cursor() from None
-        if after[0].tzinfo is None:
-            raise no_cursor()
-    if "\x00" in key:
-        return problem(422, "key: no NUL", [{"field": "key", "message": "no NUL"}])
-    rows = await list_parked(running.dsn, state=state, key=key, after=after, limit=paging.limit + 1)
-    return page_of(rows, paging, key=lambda row: (row["at"].isoformat(), row["id"]))
-
-
-@router.get("/{id}", response_model=ParkedMessage)
-async def show_route(running: Running, id: UUID) -> Any:
-    """One of them with its text and where the error was raised."""
-    found = await show(running.dsn, id)
-    if found is None:
-        raise NotFound("parked message", id)
-    return found
-
-
-@router.post("/replay-all", response_model=list[ReplayResult])
-async def replay_all_route(running: Running, body: All, actor: Actor) -> Any:
-    """Decides all of them again, one by one; by default only rehearses it."""
-    done = await replay_all(
-        running.dsn,
-        running.unit,
-        actor,
-        key=body.key.replace("\x00", ""),
-        dry_run=body.dry_run,
-        limit=body.limit,
-        committed=running.committed,
-    )
-    return [ReplayResult(id=each.id, result=each.result, reason=each.reason) for each in done]
-
-
-@router.post("/{id}/replay", response_model=ReplayResult)
-async def replay_route(running: Running, id: UUID, actor: Actor) -> Response:
-    """Decides it again. 409 when it is not parked any more or fails again, with the reason."""
-    if await show(running.dsn, id) is None:
-        raise NotFound("parked message", id)
-    replayed = await replay(running.dsn, running.unit, id, actor, running.committed)
-    status = STATUS[replayed.result]
-    if status >= 400:
-        return problem(status, replayed.reason or replayed.result, result=replayed.result)
-    return JSONResponse({"id": str(id), "result": replayed.result, "reason": replayed.reason}, status)
-
-
-@router.post("/{id}/drop", response_model=ReplayResult)
-async def drop_route(running: Running, id: UUID, body: Drop, actor: Actor) -> Response:
-    """Puts it aside for good, with the reason."""
-    if await show(running.dsn, id) is None:
-        raise NotFound("parked message", id)
-    if not body.reason.strip() or not actor.strip():
-        return problem(422, "a name and a reason are needed", [{"field": "reason", "message": "is empty"}])
-    if not await drop(running.dsn, id, actor, body.reason.replace("\x00", ""), running.now()):
-        return problem(409, "it is not parked any more")
-    return JSONResponse({"id": str(id), "result": "dropped", "reason": body.reason})
+def short(replayed: Replayed) -> str:
+    """What came of it, or what a dry run says would, in a line."""
+    if replayed.reason:
+        return replayed.reason
+    return in_short(replayed.effects) if replayed.effects else ""

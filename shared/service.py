@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared import clock, parked
+from shared import clock, parked_api
 from shared.contracts.message import Internal
 from shared.database import normalised, reading_engine
 from shared.http import BodyLimit, add_problems, document
@@ -172,7 +172,7 @@ def application(running: Running) -> FastAPI:
     app.add_middleware(BodyLimit)
     add_problems(app)
     app.include_router(service.router)
-    app.include_router(parked.router)
+    app.include_router(parked_api.router)
 
     @app.get("/health/live", tags=["health"], responses={503: {"model": Live}})
     async def live(response: Response) -> Live:

@@ -121,7 +121,7 @@ def _iso(time: datetime) -> str:
 
 
 @cache
-def _adapter(kind: type[Message]) -> TypeAdapter[list[Envelope[Any]]]:
+def adapter(kind: type[Message]) -> TypeAdapter[list[Envelope[Any]]]:
     return TypeAdapter(list[Envelope[kind]])  # type: ignore[valid-type]
 
 
@@ -133,7 +133,7 @@ def read(key: str, body: bytes | str) -> list[Envelope[Any]]:
         what = f"version of {known[0]}" if known else "message type"
         raise Unreadable(f"unsupported {what}: {key or '(none)'}")
     try:
-        events = _adapter(kind).validate_json(body)
+        events = adapter(kind).validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))

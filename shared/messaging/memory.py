@@ -12,7 +12,7 @@ from uuid import UUID
 
 from shared.messaging.decision import Reply, Row, Rows, key_of
 from shared.messaging.envelope import Packet
-from shared.messaging.unit import Arrival, Claimed, Outcome, Parked, StoredTimer, Transaction
+from shared.messaging.unit import Act, Arrival, Claimed, Outcome, Parked, StoredTimer, Transaction
 
 Check = Callable[[Row], bool]
 
@@ -36,6 +36,7 @@ class Books:
     calls: dict[UUID, str] = field(default_factory=dict)
     parked: dict[UUID, Parked] = field(default_factory=dict)
     replayed: set[UUID] = field(default_factory=set)
+    acts: dict[UUID, Act] = field(default_factory=dict)
     requests: dict[UUID, tuple[str, Reply | None]] = field(default_factory=dict)
 
 
@@ -175,6 +176,7 @@ class MemoryTransaction:
                 books.timers[timer.key] = timer
         books.calls.update((event.id, text) for event, text in outcome.calls)
         books.parked.update((parked.id, parked) for parked in outcome.parked)
+        books.acts.update((act.id, act) for act in outcome.acts)
         for id, reply in outcome.replies.items():
             books.requests[id] = (books.requests[id][0], reply)
         for id in outcome.forgotten:

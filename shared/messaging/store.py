@@ -351,6 +351,12 @@ class PostgresTransaction:
                 _PARKED,
                 [[getattr(parked, column.name) for parked in outcome.parked] for column in _PARKED],
             )
+        if outcome.acts:
+            statement.add(
+                f"insert into acts ({', '.join(column.name for column in ACTS)}) select * from unnest(%s)",
+                ACTS,
+                [[getattr(act, column.name) for act in outcome.acts] for column in ACTS],
+            )
         if outcome.replies:
             statement.add(
                 "update requests r set status = v.status, reply = v.reply from unnest(%s) as v(id, status, reply) "
@@ -381,6 +387,11 @@ _REPLIES = _columns(id="uuid", status="smallint", reply="text")
 _PARKED = _columns(
     id="uuid", at="timestamptz", key="text", subject="text", event_id="uuid", arrived_by="text", attempts="integer",
     reason="text", detail="text", body="text",
+)  # fmt: skip
+
+ACTS = _columns(
+    id="uuid", at="timestamptz", by="text", what="text", parked_id="uuid", key="text", subject="text", why="text",
+    outcome="text", detail="text",
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from sqlalchemy import Column, DateTime, Index, Integer, MetaData, SmallInteger,
 
 
 def messaging_tables(metadata: MetaData) -> None:
-    """Adds outbox, inbox, timers, calls, parked and requests.
+    """Adds outbox, inbox, timers, calls, parked, acts and requests.
 
     `swept_at` is a lease: whoever sweeps what a crash left behind takes rows whose lease is over.
     Sent outbox rows are kept for reconciliation (I17) and replay; UUIDv7 ids order them by time.
@@ -65,6 +65,21 @@ def messaging_tables(metadata: MetaData) -> None:
         Column("resolved_at", DateTime(timezone=True)),
         Column("resolved_by", Text),
         Index("ix_parked_open", "at", postgresql_where=text("state = 'parked'")),
+    )
+    Table(
+        "acts",
+        metadata,
+        Column("id", Uuid, primary_key=True, comment="made from the caller's Idempotency-Key"),
+        Column("at", DateTime(timezone=True), nullable=False),
+        Column("by", Text, nullable=False),
+        Column("what", Text, nullable=False),
+        Column("parked_id", Uuid, index=True),
+        Column("key", Text, nullable=False),
+        Column("subject", Text, nullable=False),
+        Column("why", Text, nullable=False),
+        Column("outcome", Text, nullable=False),
+        Column("detail", Text, nullable=False),
+        Index("ix_acts_at", "at", "id"),
     )
     Table(
         "requests",

@@ -42,7 +42,9 @@ class Arrival:
     fingerprint: str = ""  # requests only: a hash of the content
     timer: tuple[str, datetime] | None = None  # timers only: (key, due_at), what is claimed
     attempt: int = 0
-    by: str = ""  # parked messages only: who has it replayed
+    by: str = ""  # parked messages only: who has it replayed,
+    why: str = ""  # for what reason,
+    act: UUID | None = None  # and the id under which that is kept
     unreadable: "tuple[Parked, ...]" = ()  # bytes that are no message; stored, so that nothing is lost
 
 
@@ -60,6 +62,22 @@ class Parked:
     reason: str
     detail: str
     body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What a person did with the mechanism's own tables: who, when, what, why, and what came of it."""
+
+    id: UUID
+    at: datetime
+    by: str
+    what: str
+    parked_id: UUID | None
+    key: str
+    subject: str
+    why: str
+    outcome: str
+    detail: str = ""
 
 
 def parked_text(text: str, limit: int | None = None) -> str:
@@ -95,6 +113,7 @@ class Outcome:
     arrivals: list[Arrival] = field(default_factory=list)
     new: list[Arrival] = field(default_factory=list)  # those that were ours to decide
     answers: list[tuple[Arrival, Reply]] = field(default_factory=list)
+    acts: list[Act] = field(default_factory=list)
     failed: int = 0
 
 
@@ -215,6 +234,8 @@ class Unit:
                 self.decide(arrival, event, outcome, failed)
             for arrival in claimed.new:
                 outcome.parked.extend(arrival.unreadable)
+                if arrival.kind == "parked":
+                    outcome.acts.append(self.replayed(arrival, outcome))
             outcome.packets = list(pack([(event.type, text) for event, text in outcome.sent], self.new_id))
             await transaction.save(outcome)
             failpoint("before_commit")
@@ -336,6 +357,18 @@ class Unit:
             )
             return
         outcome.parked.append(self.parked(arrival, event, error, outcome.now))
+
+    def replayed(self, arrival: Arrival, outcome: Outcome) -> Act:
+        """A replay as it is kept, in the transaction of its effects."""
+        events = {event.id for event in arrival.envelopes}
+        first = arrival.envelopes[0]
+        again = next((parked.reason for parked in outcome.parked if parked.event_id in events), "")
+        waits = any(f"retry:{id}" in outcome.timers for id in events)
+        word = "parked again" if again else "waits" if waits else "done"
+        return Act(
+            arrival.act or self.new_id(), outcome.now, parked_text(arrival.by, 200), "replay", arrival.id, first.type,
+            parked_text(first.subject, 200), parked_text(arrival.why, 1000), word, again,
+        )  # fmt: skip
 
     @staticmethod
     def verdict(error: Exception) -> tuple[int, str]:

@@ -22,11 +22,6 @@ PROBLEM = "application/problem+json"
 WITHOUT_KEY = {
     ("billing", "/webhooks/provider"): "known by the provider's own event id",
     ("fulfilment", "/webhooks/carrier"): "known by the carrier's own webhook id",
-    **{
-        (service, path): "claims the parked row, so a repeat finds it resolved"
-        for service in ("order", "inventory", "fulfilment", "billing")
-        for path in ("/parked/replay-all", "/parked/{id}/replay", "/parked/{id}/drop")
-    },
 }
 """POSTs that are safe to repeat without an Idempotency-Key, and why. Reviewed one by one."""
 INSIDE = ("Traceback", "sqlalchemy", "asyncpg", "psycopg", 'File "', "services.", "relation ")

@@ -71,6 +71,7 @@ async def desk(migrated: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.chdir(tmp_path)
     connection = await asyncpg.connect(migrated.replace("{service}", "inventory"))
     await connection.execute("delete from parked")
+    await connection.execute("delete from acts")
     yield Desk(migrated, connection)
     await connection.close()
 
@@ -83,7 +84,10 @@ async def test_nothing_is_parked(desk: Desk) -> None:
 async def test_list_and_show_tell_what_waits_and_why(desk: Desk) -> None:
     id = await desk.park(registering("mug"))
     listed = (await desk.run("list")).output
-    assert all(word in listed for word in ("inventory", "inventory.register_items.v1", "Missing: mug", str(id)))
+    assert all(
+        word in listed
+        for word in ("inventory", "inventory.register_items.v1", "something that is not here: mug", str(id))
+    )
     as_json = json.loads((await desk.run("list", "--json", "--service", "inventory")).output)
     assert (as_json["id"], as_json["service"], as_json["attempts"]) == (str(id), "inventory", 5)
     shown = (await desk.run("show", str(id))).output
@@ -132,3 +136,49 @@ async def test_what_is_not_there_is_a_sentence(desk: Desk) -> None:
     assert "is not an id" in str((await desk.run("show", "mug")).exception)
     assert (await desk.run("replay")).exit_code == 2
     assert (await desk.run("list", "--service", "nobody")).exit_code == 2
+
+
+async def test_show_names_the_cause_and_what_differs_from_the_contract(desk: Desk) -> None:
+    body = json.loads(registering("mug"))
+    del body["data"]["items"][0]["sku"]
+    body["data"]["items"][0]["colour"] = "red"
+    id = await desk.park(json.dumps(body))
+    shown = (await desk.run("show", str(id))).output
+    assert "event 0, data.items.0.sku: missing; agreed: text" in shown
+    assert 'event 0, data.items.0.colour: unknown; agreed: no such field; came: "red"' in shown
+    as_json = json.loads((await desk.run("show", str(id), "--json")).output)
+    assert (as_json["contract"]["readable"], as_json["cause"][:8]) == (False, "It speak")
+
+
+async def test_a_dry_run_tells_row_by_row_what_would_happen(desk: Desk) -> None:
+    id = await desk.park(registering("rehearsed"))
+    said = await desk.run("replay", str(id), "--dry-run")
+    assert "row item rehearsed new: sku None -> rehearsed" in said.output
+    as_json = json.loads((await desk.run("replay", str(id), "--dry-run", "--json")).output)
+    assert (as_json["result"], as_json["dry_run"], as_json["effects"]["rows"][0]["table"]) == ("done", True, "item")
+    assert await desk.inventory.fetchval("select count(*) from items where sku = 'rehearsed'") == 0
+
+
+async def test_acts_tells_who_did_what_and_why(desk: Desk) -> None:
+    assert "nobody did anything yet" in (await desk.run("acts", "--service", "inventory")).output
+    replayed, dropped = await desk.park(registering("acted")), await desk.park("no message at all")
+    await desk.run("replay", str(replayed), "--by", "Piet", "--reason", "mended")
+    await desk.run("drop", str(dropped), "--by", "Anna", "--reason", "a test")
+    lines = (await desk.run("acts", "--json", "--service", "inventory")).output.splitlines()
+    told = [(act["by"], act["what"], act["why"], act["outcome"]) for act in map(json.loads, lines)]
+    assert told == [("Anna", "drop", "a test", "dropped"), ("Piet", "replay", "mended", "done")]
+    table = (await desk.run("acts")).output
+    assert all(word in table for word in ("Piet", "mended", "Anna", str(dropped)))
+
+
+async def test_messages_are_chosen_by_cause_document_and_time(desk: Desk) -> None:
+    id = await desk.park(registering("chosen"))
+    for chosen, there in (
+        (("--cause", "missing"), True),
+        (("--cause", "Refused"), False),
+        (("--of", "mug"), True),
+        (("--of", "cup"), False),
+        (("--since", "2026-03-02T12:00:00"), True),
+        (("--since", "2026-03-02T12:00:01"), False),
+    ):
+        assert (str(id) in (await desk.run("list", *chosen)).output) is there, chosen

@@ -73,6 +73,10 @@ async def test_one_type_of_one_service_may_be_chosen(databases: Fresh) -> None:
             key,
         )
     since = datetime.now(UTC) - timedelta(minutes=1)
-    assert await resent(url, ("order",), since, "a.b.v1", dry_run=False) == {("order", "a.b.v1"): 1}
+    assert await resent(url, ("order",), since, "a.b.v1", dry_run=True) == {("order", "a.b.v1"): 1}
+    done = await resent(url, ("order",), since, "a.b.v1", dry_run=False, by="Piet", why="a queue was purged")
+    assert done == {("order", "a.b.v1"): 1}
     assert await connection.fetchval("select count(*) from outbox where sent_at is null") == 1
+    (act,) = await connection.fetch("select by, what, key, why, outcome from acts")
+    assert tuple(act) == ("Piet", "resend", "a.b.v1", "a queue was purged", "1 packets are unsent again")
     await connection.close()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -12,6 +12,7 @@ from fastapi import APIRouter
 
 from shared import parked
 from shared.messaging.bus import LocalBus
+from shared.parked import Chosen
 from shared.service import Running, Service, application
 from shared.settings import ServiceSettings
 from tests.messaging import depot
@@ -47,7 +48,7 @@ async def test_the_list_goes_on_where_its_last_page_ended(on_postgres: OnPostgre
     first = await parked.list_parked(on_postgres.url, limit=3)
     rest = await parked.list_parked(on_postgres.url, after=(first[-1]["at"], first[-1]["id"]))
     assert [row["id"] for row in [*first, *rest]] == ids
-    assert await parked.list_parked(on_postgres.url, key="billing.") == []
+    assert await parked.list_parked(on_postgres.url, chosen=Chosen(key="billing.")) == []
 
 
 async def test_a_replay_after_the_cause_was_mended_has_its_effects_once(on_postgres: OnPostgres) -> None:
@@ -91,8 +92,8 @@ async def test_a_drop_needs_a_name_and_a_reason_and_keeps_both(on_postgres: OnPo
     for by, reason in (("", "why"), ("ann", " ")):
         with pytest.raises(ValueError, match="a name and a reason"):
             await parked.drop(on_postgres.url, id, by, reason, now)
-    assert await parked.drop(on_postgres.url, id, "ann", "a test message", now)
-    assert not await parked.drop(on_postgres.url, id, "bob", "again", now)
+    assert (await parked.drop(on_postgres.url, id, "ann", "a test message", now)).result == "dropped"
+    assert (await parked.drop(on_postgres.url, id, "bob", "again", now)).result == "not parked"
     shown = await parked.show(on_postgres.url, id)
     assert shown is not None
     assert (shown["state"], shown["resolved_by"], shown["resolved_at"]) == ("dropped", "ann: a test message", now)
@@ -145,6 +146,11 @@ class NoWhere(ServiceSettings):
     model_config = ServiceSettings.model_config | {"env_file": None}
 
 
+async def with_key(request: httpx.Request) -> None:
+    """Every request is a new one, unless it says otherwise."""
+    request.headers.setdefault("Idempotency-Key", uuid4().hex)
+
+
 @pytest.fixture
 async def service(on_postgres: OnPostgres) -> AsyncIterator[tuple[OnPostgres, Running, httpx.AsyncClient]]:
     settings = NoWhere(database_url=on_postgres.url)
@@ -154,7 +160,9 @@ async def service(on_postgres: OnPostgres) -> AsyncIterator[tuple[OnPostgres, Ru
     bus.attach(running.reader)
     await running.start(bus)
     transport = httpx.ASGITransport(application(running))
-    async with httpx.AsyncClient(transport=transport, base_url="http://depot", headers={"X-Actor": "ann"}) as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://depot", headers={"X-Actor": "ann"}, event_hooks={"request": [with_key]}
+    ) as client:
         yield on_postgres, running, client
     await running.stop()
 
@@ -192,10 +200,10 @@ async def test_all_are_rehearsed_unless_asked_otherwise(service: tuple[OnPostgre
     shop, _, client = service
     await park(shop, 2)
     await shop.put(Put(box="b0", add=5))
-    rehearsed = (await client.post("/parked/replay-all", json={})).json()
+    rehearsed = (await client.post("/parked/replay", json={})).json()
     assert [each["result"] for each in rehearsed] == ["done", "parked again"]
     assert (await shop.seen()).boxes["b0"].amount == 5
-    done = (await client.post("/parked/replay-all", json={"dry_run": False, "key": "depot."})).json()
+    done = (await client.post("/parked/replay", json={"dry_run": False, "key": "depot."})).json()
     assert [each["result"] for each in done] == ["done", "parked again"]
     assert (await shop.seen()).boxes["b0"].amount == 4
 
@@ -227,3 +235,124 @@ async def test_an_act_without_a_name_is_refused(service: tuple[OnPostgres, Runni
     assert (await client.post(f"/parked/{id}/replay", headers={"X-Actor": ""})).status_code == 422
     with pytest.raises(ValueError, match="needs a name"):
         await parked.replay(shop.url, shop.unit, id, " ")
+
+
+# What is kept, told and rehearsed
+
+
+async def test_every_act_is_kept_with_who_when_why_and_what_came_of_it(on_postgres: OnPostgres) -> None:
+    shop = on_postgres
+    again, done, dropped = await park(shop, 3)
+    await shop.put(Put(box="b1", add=5))
+    await parked.replay(shop.url, shop.unit, again, "ann", why="a try")
+    shop.clock.move(seconds=1)
+    await parked.replay(shop.url, shop.unit, done, "bob", why="mended")
+    shop.clock.move(seconds=1)
+    await parked.drop(shop.url, dropped, "eve", "a test", shop.clock.now())
+    await parked.rehearse(shop.url, shop.unit, again)
+    acts = await parked.list_acts(shop.url)
+    told = [(act["by"], act["what"], act["parked_id"], act["why"], act["outcome"]) for act in acts]
+    assert told == [
+        ("eve", "drop", dropped, "a test", "dropped"),
+        ("bob", "replay", done, "mended", "done"),
+        ("ann", "replay", again, "a try", "parked again"),
+    ]
+    assert acts[0]["at"] == shop.clock.now()
+    assert "not_negative" in acts[2]["detail"]
+    shown = await parked.show(shop.url, dropped)
+    assert shown is not None
+    assert [act["by"] for act in shown["acts"]] == ["eve"]
+    assert [act["id"] for act in await parked.list_acts(shop.url, by="bob")] == [acts[1]["id"]]
+
+
+async def test_an_act_is_kept_if_and_only_if_its_effects_are(
+    on_postgres: OnPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row of the act is written by the unit of work that replays; a unit that is cut off leaves neither."""
+    shop = on_postgres
+    (id,) = await park(shop)
+    await shop.put(Put(box="b0", add=5))
+
+    def cut_off(point: str) -> None:
+        if point == "before_commit":
+            raise ConnectionError(point)
+
+    monkeypatch.setattr("shared.messaging.unit.failpoint", cut_off)
+    with pytest.raises(ConnectionError):
+        await parked.replay(shop.url, shop.unit, id, "ann")
+    monkeypatch.undo()
+    assert await parked.list_acts(shop.url) == []
+    assert (await shop.seen()).parked_ids == (id,)
+    assert (await parked.replay(shop.url, shop.unit, id, "ann")).result == "done"
+    assert len(await parked.list_acts(shop.url)) == 1
+
+
+async def test_a_rehearsal_tells_every_row_message_timer_and_call(on_postgres: OnPostgres) -> None:
+    shop = on_postgres
+    (id,) = await park(shop)
+    await shop.put(Put(box="b0", add=10))
+    would = await parked.rehearse(shop.url, shop.unit, id)
+    (changed,) = [row for row in would.effects["rows"] if row["change"] == "changed"]
+    assert (changed["table"], changed["key"], changed["fields"]["amount"]) == ("box", ["b0"], [10, 9])
+    before = await shop.seen()
+    assert await parked.list_acts(shop.url) == []
+    await parked.replay(shop.url, shop.unit, id, "ann")
+    after = await shop.seen()
+    assert before.boxes["b0"].amount == 10
+    assert after.boxes["b0"].amount == 9
+    sent = [message.key for message in after.sent[len(before.sent) :]]
+    assert [message["type"] for message in would.effects["messages"]] == sent
+    assert len(would.effects["timers"]) == len(after.timers) - len(before.timers)
+
+
+async def test_messages_are_chosen_by_cause_document_and_time(on_postgres: OnPostgres) -> None:
+    shop = on_postgres
+    ids = await park(shop, 3)
+    await shop.unit.work([arrival(shop.clock, Put(box="x", fail="bug"))])
+
+    async def found(**of: Any) -> list[UUID]:
+        return [row["id"] for row in await parked.list_parked(shop.url, chosen=Chosen(**of))]
+
+    assert await found(reason="NOT_negative") == ids
+    assert await found(subject="b1") == [ids[1]]
+    assert len(await found(since=shop.clock.now())) == 1
+    assert len(await found()) == 4
+
+
+async def test_the_same_request_gets_the_same_answer_and_another_one_with_its_key_is_refused(
+    service: tuple[OnPostgres, Running, httpx.AsyncClient],
+) -> None:
+    shop, _, client = service
+    replayed, dropped = await park(shop, 2)
+    await shop.put(Put(box="b0", add=5))
+    key = {"Idempotency-Key": "k"}
+    first = await client.post(f"/parked/{replayed}/replay", headers=key)
+    second = await client.post(f"/parked/{replayed}/replay", headers=key)
+    assert (first.status_code, first.json()) == (200, second.json())
+    assert (await client.post(f"/parked/{replayed}/replay", headers=key, json={"reason": "x"})).status_code == 422
+    assert (await shop.seen()).boxes["b0"].amount == 4
+    shop.clock.move(seconds=1)
+    once = await client.post(f"/parked/{dropped}/drop", headers=key, json={"reason": "a test"})
+    again = await client.post(f"/parked/{dropped}/drop", headers=key, json={"reason": "a test"})
+    assert (once.status_code, again.status_code, once.json()["result"]) == (200, 200, "dropped")
+    acts = (await client.get("/parked/acts")).json()["items"]
+    assert [act["what"] for act in acts] == ["drop", "replay"]
+    page = (await client.get("/parked/acts?limit=1")).json()
+    rest = (await client.get("/parked/acts", params={"after": page["next"]})).json()
+    assert [*page["items"], *rest["items"]] == acts
+
+
+async def test_a_dry_run_over_http_says_what_would_happen(
+    service: tuple[OnPostgres, Running, httpx.AsyncClient],
+) -> None:
+    shop, _, client = service
+    (id,) = await park(shop)
+    before = await shop.seen()
+    refused = (await client.post(f"/parked/{id}/replay", json={"dry_run": True})).json()
+    assert refused["result"] == "parked again"
+    await shop.put(Put(box="b0", add=5))
+    would = (await client.post(f"/parked/{id}/replay", json={"dry_run": True})).json()
+    assert would["result"] == "done"
+    assert would["effects"]["rows"][0]["fields"]["amount"] == [5, 4]
+    assert (await shop.seen()).parked_ids == before.parked_ids
+    assert (await client.get("/parked/acts")).json()["items"] == []
