@@ -7,6 +7,8 @@ BIN := .venv/bin
 
 # What the targets below pass on: make demo ARGS="--orders 200"
 ARGS ?=
+# Test files that run side by side: they mostly wait for processes, brokers and databases, so more than there are cores.
+WORKERS ?= 3
 
 .PHONY: help setup demo up test lint format tests bench docs explore chaos clean
 
@@ -37,13 +39,13 @@ lint: setup ## style, types and the rules of the house
 	$(BIN)/python -m tests.architecture.house_rules
 
 tests: setup ## the tests alone: make tests ARGS="tests/order -x"
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 format: setup ## what can be tidied by machine
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-chaos: setup ## kill -9 at every failpoint, and a monkey under load (minutes); make test runs a cut of it
+chaos: setup ## kill -9 at every failpoint, a monkey under load, every mutant (minutes); make test runs a cut of it
 	$(BIN)/python -m pytest -m chaos -s $(ARGS)
 
 explore: setup ## every order of events of the saga, to the end (long); make test runs a cut of it
