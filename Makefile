@@ -10,12 +10,12 @@ ARGS ?=
 # Test files that run side by side: they mostly wait for processes, brokers and databases, so more than there are cores.
 WORKERS ?= 3
 
-.PHONY: help setup demo up test lint format tests bench docs explore chaos clean
+.PHONY: help setup demo up containers test lint format tests bench docs explore chaos clean
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 
 ##@ Try it (needs Python 3.11+ and pip, nothing else)
@@ -24,6 +24,9 @@ demo: setup ## real orders through the whole suite, in one process; ends with a 
 
 up: setup ## the whole suite in one process, kept running, with its data in .comptoir/
 	$(BIN)/comptoir up $(ARGS)
+
+containers: ## the same in containers, needs Docker: http://127.0.0.1:8080, until `docker compose down`
+	docker compose up --build --wait $(ARGS)
 
 ##@ Work on it
 setup: ## .venv from requirements.lock; does nothing when it is up to date
@@ -37,6 +40,9 @@ lint: setup ## style, types and the rules of the house
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.architecture.house_rules
+	$(BIN)/hadolint infra/Dockerfile infra/door/Dockerfile
+	$(BIN)/yamllint --strict .
+	$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec docker-compose.yml
 
 tests: setup ## the tests alone: make tests ARGS="tests/order -x"
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)

@@ -1,6 +1,5 @@
 """The operator's command: `comptoir demo`, `up`, `serve`, `migrate`, `replay`, `verify`, `bench`, `parked`, ..."""
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine
@@ -10,6 +9,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 from rich.console import Console
+
+from comptoir.accessing import access
 
 # Everything else is imported by the command that needs it, so that --help answers at once.
 
@@ -28,24 +29,9 @@ Data = Annotated[Path, typer.Option("--data", help="folder of the embedded datab
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """On uvloop where there is one."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(work)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+    from shared.serve import run as on_a_loop
 
-
-def quiet_collector() -> None:
-    """The default collector takes up to 40 % of decoding; what is there after start stays anyway.
-
-    The first threshold is above what one unit of work holds at a time, as all of that is freed without the collector.
-    """
-    import gc
-
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(300_000, 20, 50)
+    return on_a_loop(work)
 
 
 def one_of_the_buses(bus: str) -> Literal["local", "rabbit"]:
@@ -140,6 +126,10 @@ def topology() -> None:
 def demo(
     data: Data = DATA / "demo",
     as_json: Annotated[bool, typer.Option("--json", help="one line for machines instead of tables")] = False,
+    joins: Annotated[
+        bool,
+        typer.Option("--running", envvar="COMPTOIR_RUNNING", help="into a suite that runs already, over its RabbitMQ"),
+    ] = False,
 ) -> None:
     """The first 1,000 invoices of a real shop through the whole saga, on an embedded PostgreSQL; every figure compared.
 
@@ -151,8 +141,8 @@ def demo(
     from shared import logging as logs
 
     logs.configure("WARNING", as_json=False)
-    with databases(data, "comptoir_demo_") as url:
-        outcome = run(replay_file(sample_path(), url, data, err, figures_file=sample_figures_path()))
+    with databases(data, "comptoir_" if joins else "comptoir_demo_") as url:
+        outcome = run(replay_file(sample_path(), url, data, err, figures_file=sample_figures_path(), joins=joins))
     finish(outcome, as_json)
 
 
@@ -260,6 +250,8 @@ def verify(
     if bad:
         raise typer.Exit(1)
 
+
+app.add_typer(access, name="access")
 
 bench = typer.Typer(no_args_is_help=True, help="Measures; each prints one JSON line and verifies what it did.")
 app.add_typer(bench, name="bench")
@@ -488,12 +480,9 @@ def docs(
 
 def main() -> None:
     """What a person can mend ends with a sentence, not with a traceback. SIGTERM ends what was started, too."""
-    import signal
+    from shared.endings import end_at_sigterm
 
-    def end(number: int, frame: Any) -> None:
-        raise SystemExit(128 + number)
-
-    signal.signal(signal.SIGTERM, end)
+    end_at_sigterm()
     try:
         app()
     except Exception as error:
@@ -509,16 +498,15 @@ def mendable(error: Exception) -> str | None:
     from pydantic import ValidationError
     from sqlalchemy.exc import ArgumentError
 
-    from comptoir.places import NotHere
     from comptoir.postgres import PostgresFailed
     from comptoir.rabbit import RabbitFailed
+    from shared.serve import NotHere, wrong_settings
+    from shared.settings import WrongSetting
 
     if isinstance(error, ValidationError) and error.title.endswith("Settings"):
-        wrong = (("_".join(map(str, one["loc"])).upper(), one["msg"]) for one in error.errors(include_url=False))
-        said = "; ".join(f"COMPTOIR_{name}: {why}" for name, why in wrong)
-        return f"wrong settings: {said.replace('Value error, ', '')}"
+        return wrong_settings(error)
     if isinstance(error, ArgumentError):
         return "COMPTOIR_DATABASE_URL is not the URL of a PostgreSQL server: postgresql://user:password@host:5432"
     if isinstance(error, InvalidCatalogNameError):
         return f"{error}: run `comptoir migrate`, or name the folder of another server with --data"
-    return str(error) if isinstance(error, NotHere | PostgresFailed | RabbitFailed) else None
+    return str(error) if isinstance(error, NotHere | PostgresFailed | RabbitFailed | WrongSetting) else None

@@ -1,35 +1,41 @@
 """The longer commands behind the command line."""
 
-import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import structlog
-from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity, ProbableAuthenticationError
 from rich.console import Console
 
 from comptoir.auditing import auditor_application
 from comptoir.auditor import Auditor, AuditorSettings
-from comptoir.cli import quiet_collector
 from comptoir.disturbance import Disturbed
-from comptoir.places import NotHere, databases
+from comptoir.places import databases
 from comptoir.postgres import EmbeddedPostgres, PostgresFailed
 from comptoir.rest import plain
 from comptoir.suite import BUILD, know_topology, make, migrate, started
-from comptoir.web import ToldToStop, address_of, listening, one_door, serving, told_to_stop, unless
+from comptoir.web import one_door
 from services.billing.development_provider import create_app as payment_provider
 from services.fulfilment.development_carrier import development_carrier
 from shared import logging as logs
 from shared.messaging.bus import Bus
 from shared.messaging.rabbit import RabbitBus, declare
-from shared.migrate import head, revisions
-from shared.service import Running, application
+from shared.serve import (
+    ToldToStop,
+    address_of,
+    listening,
+    migrated,
+    quiet_collector,
+    serve,
+    serving,
+    told_to_stop,
+    unless,
+    until_there,
+)
 from shared.settings import database_of
 
 log = structlog.get_logger("comptoir.commands")
@@ -107,40 +113,17 @@ async def developments(data: Path, here: str) -> AsyncIterator[dict[str, Any]]:
 
 
 async def serve_one(name: str) -> None:
-    """One service as a process of its own. SIGTERM finishes what is in hand, then ends."""
+    """One service as a process of its own, which declares the queues of the whole suite if it is to."""
     know_topology()
     service = make(name)
     settings = service.settings
-    logs.configure(settings.log_level, as_json=settings.log_json)
-    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # it tells of each failed try what we tell too
-    running = Running(service)
-    with told_to_stop() as told, suppress(ToldToStop):
-        door = listening(settings.host, settings.port)
-        await unless(told, until_there("PostgreSQL", lambda: migrated(name, running.dsn), settings.start_within_s))
-        if settings.declare_topology:
-            await unless(
-                told,
-                until_there(
-                    "RabbitMQ",
-                    lambda: declare(settings.rabbitmq_url, settings.rabbitmq_prefix),
-                    settings.start_within_s,
-                ),
-            )
-        bus = RabbitBus(settings.rabbitmq_url, [running.reader], prefix=settings.rabbitmq_prefix)
-        try:
-            await running.start(Disturbed(bus) if settings.disturbed else bus)
-            await unless(told, until_there("RabbitMQ", bus.start, settings.start_within_s))
-            running.start_workers()
-            quiet_collector()
-            async with serving(application(running), door):
-                log.info("serving", service=name, at=address_of(door))
-                await told.wait()
-                log.info("told to stop", service=name)
-        finally:
-            await bus.stop_reading()
-            await running.stop()
-            await bus.stop()
-            log.info("ended", service=name)
+    await serve(
+        service,
+        prepare=partial(declare, settings.rabbitmq_url, settings.rabbitmq_prefix)
+        if settings.declare_topology
+        else None,
+        around=Disturbed if settings.disturbed else lambda bus: bus,
+    )
 
 
 @asynccontextmanager
@@ -204,44 +187,3 @@ def reached(data: Path) -> Iterator[str]:
                 raise
             url = stored.replace("SERVICE", "{service}")
         yield url
-
-
-async def until_there(what: str, reach: Callable[[], Awaitable[None]], within_s: float) -> None:
-    """Tries until it is reached, at most so long; every try that fails is one line of the log."""
-    loop = asyncio.get_running_loop()
-    end, pause_s = loop.time() + within_s, 0.5
-    while True:
-        try:
-            return await reach()
-        except (asyncpg.InvalidAuthorizationSpecificationError, ProbableAuthenticationError) as error:
-            raise NotHere(f"{what} does not let us in: {error}") from None
-        except ChannelNotFoundEntity as error:
-            raise NotHere(f"{error}: declare the queues first with `comptoir topology`") from None
-        except (OSError, TimeoutError, AMQPError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            said = str(error) or type(error).__name__
-            if loop.time() + pause_s > end:
-                raise NotHere(f"{what} was not there within {within_s:g} s: {said}") from None
-            log.warning(f"{what} is not there yet, trying again", pause_s=pause_s, error=said)
-        await asyncio.sleep(pause_s)
-        pause_s = min(pause_s * 2, 5.0)
-
-
-async def migrated(name: str, dsn: str) -> None:
-    """Raises NotHere unless the database is at the revision that the code needs, or at one that is newer."""
-    hint = "run `comptoir migrate`"
-    try:
-        connection = await asyncpg.connect(dsn, timeout=5)
-    except asyncpg.InvalidCatalogNameError as error:
-        raise NotHere(f"{error}: {hint}") from None
-    try:
-        found = await connection.fetchval("select max(version_num) from alembic_version")
-    except asyncpg.UndefinedTableError:
-        found = None
-    finally:
-        await connection.close()
-    if found is not None and found not in revisions(name):
-        log.warning("the database is newer than this program", service=name, revision=found)
-    elif found != head(name):
-        raise NotHere(
-            f"the database of {name} is at revision {found or 'none'} and this program needs {head(name)}: {hint}"
-        )

@@ -15,12 +15,12 @@ import asyncpg
 from rich.console import Console
 from rich.table import Table
 
-from comptoir.places import NotHere
 from comptoir.rest import plain
 from comptoir.suite import make
 from shared import clock, parked
 from shared.messaging.store import PostgresStore
 from shared.messaging.unit import Act, Unit
+from shared.serve import NotHere
 from shared.settings import database_of
 
 Item = dict[str, Any]

@@ -1,6 +1,5 @@
 """Where a command finds what it needs: PostgreSQL and RabbitMQ, configured, found or started for it."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +10,8 @@ from sqlalchemy.engine import make_url
 from comptoir.postgres import postgres
 from comptoir.rabbit import rabbitmq
 from comptoir.rest import plain
-from shared.settings import database_of
-
-
-class NotHere(RuntimeError):
-    """Something a command needs is not here; the text says what to do."""
+from shared.serve import NotHere
+from shared.settings import database_of, setting
 
 
 @contextmanager
@@ -25,7 +21,7 @@ def databases(folder: Path, prefix: str = "comptoir_", *, fsync: bool = True) ->
     `prefix` keeps what a demo or a benchmark makes apart from the shop's own on a configured server; a server of our
     own has a folder for each, and the usual names.
     """
-    configured = os.environ.get("COMPTOIR_DATABASE_URL", "")
+    configured = setting("DATABASE_URL")
     if "{service}" in configured and prefix == "comptoir_":
         yield configured
         return

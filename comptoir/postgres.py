@@ -28,6 +28,7 @@ import asyncpg
 from sqlalchemy.engine import URL
 
 from shared.database import normalised, with_database
+from shared.settings import setting
 
 START_WITHIN_S: Final = 60.0
 STOP_WITHIN_S: Final = 60.0
@@ -59,7 +60,7 @@ class PostgresFailed(RuntimeError):
 @contextmanager
 def postgres(directory: Path, *, fsync: bool = True) -> Iterator[URL]:
     """The URL of a server for as long as the block runs; its data is in `directory` unless a URL is configured."""
-    if configured := os.environ.get("COMPTOIR_DATABASE_URL"):
+    if configured := setting("DATABASE_URL"):
         yield normalised(configured)
         return
     with EmbeddedPostgres(directory, fsync=fsync) as server:

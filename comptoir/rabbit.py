@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import aio_pika
 
 from comptoir.postgres import free_port, in_a_thread
+from shared.settings import setting
 
 HERE: Final = "amqp://guest:guest@127.0.0.1:5672/"
 START_WITHIN_S: Final = 90.0
@@ -49,7 +50,7 @@ def rabbitmq() -> Iterator[str | None]:
 
 def rabbit_url() -> str | None:
     """A broker that runs already: COMPTOIR_RABBITMQ_URL, taken at its word, or this machine's if it lets us in."""
-    if configured := os.environ.get("COMPTOIR_RABBITMQ_URL"):
+    if configured := setting("RABBITMQ_URL"):
         return configured
     return HERE if answers(HERE) else None
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from comptoir.cli import quiet_collector
 from comptoir.disturbance import Disturbed
 from comptoir.places import broker
 from comptoir.processes import Processes, processes
@@ -16,6 +15,7 @@ from comptoir.rest import Databases
 from comptoir.suite import BUILD, BusName, Suite, know_topology, migrate, started
 from shared.messaging.bus import Bus
 from shared.messaging.rabbit import RabbitBus, declare, undeclare
+from shared.serve import quiet_collector
 
 NAMES = tuple(BUILD)
 MOST_WAITING = 100
@@ -91,3 +91,15 @@ async def running(
         await port.start()
         stack.push_async_callback(port.stop)
         yield Run(port, connections, None, group, chosen)
+
+
+@asynccontextmanager
+async def attached(database_url: str) -> AsyncIterator[Run]:
+    """A suite that others run: what a command sends goes over RabbitMQ, what came of it is read from the databases."""
+    know_topology()
+    async with AsyncExitStack() as stack:
+        port = RabbitBus(stack.enter_context(broker()), [])
+        connections = await stack.enter_async_context(Databases(database_url, NAMES))
+        await port.start()
+        stack.push_async_callback(port.stop)
+        yield Run(port, connections)

@@ -10,28 +10,18 @@ from sqlalchemy.engine import make_url
 
 from comptoir.disturbance import Disturbed
 from comptoir.postgres import ensure_databases
-from services.billing import app as billing
-from services.billing import settings as billing_settings
-from services.fulfilment import app as fulfilment
-from services.fulfilment import settings as fulfilment_settings
-from services.inventory import app as inventory
-from services.inventory import settings as inventory_settings
-from services.order import app as order
-from services.order import settings as order_settings
 from shared.messaging import topology
 from shared.messaging.bus import Bus, LocalBus
 from shared.messaging.rabbit import RabbitBus, declare
 from shared.migrate import upgrade
+from shared.serve import load
 from shared.service import Running, Service, application
 from shared.settings import ServiceSettings, database_of
 
 BusName = Literal["local", "rabbit"]
 
 BUILD: Mapping[str, tuple[type[ServiceSettings], Callable[[Any], Service]]] = {
-    "order": (order_settings.Settings, order.build),
-    "inventory": (inventory_settings.Settings, inventory.build),
-    "fulfilment": (fulfilment_settings.Settings, fulfilment.build),
-    "billing": (billing_settings.Settings, billing.build),
+    name: load(name) for name in topology.SERVICES
 }
 
 

@@ -12,6 +12,21 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared.database import normalised
 
+ONLY_INSERTED = r"""
+do $$declare held record; begin
+    for held in
+        select distinct t.oid::regclass as of, a.grantee::regrole as who
+        from pg_class t, aclexplode(t.relacl) a
+        where a.grantee not in (0, t.relowner) and a.privilege_type in ('UPDATE', 'DELETE') and (
+            t.oid = to_regclass('alembic_version') or exists (
+                select from pg_trigger g where g.tgrelid = t.oid and right(g.tgname, 13) = '_never_change'))
+    loop
+        execute 'revoke update, delete on ' || held.of || ' from ' || held.who;
+    end loop;
+end$$
+"""
+"""Nobody but the owner changes what never changes, nor the revision, also where a role was given all tables (S5)."""
+
 
 def configuration(service: str) -> Config:
     package = importlib.import_module(f"services.{service}")
@@ -39,6 +54,7 @@ async def upgrade(service: str, url: str | URL, revision: str = "head") -> None:
         connection.exec_driver_sql("select pg_advisory_xact_lock(20260101, 1)")
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+        connection.exec_driver_sql(ONLY_INSERTED)
 
     try:
         async with engine.begin() as connection:

@@ -1,14 +1,80 @@
-"""Settings of a service, from the environment (prefix COMPTOIR_) or a .env file. A wrong value stops the start."""
+"""Settings of a service, from the environment (prefix COMPTOIR_) or a .env file. A wrong value stops the start.
 
+Each may be in a file instead, as secrets are: COMPTOIR_DATABASE_URL_FILE names the file that holds the URL.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 
-class ServiceSettings(BaseSettings):
+class WrongSetting(ValueError):
+    """A file that a setting should come from is not to be used; the text says which and why."""
+
+
+MAX_FILE = 64 * 1024
+"""Bytes of a file that holds one setting; more is another file."""
+
+
+def setting(name: str) -> str:
+    """COMPTOIR_<name> of the environment, or what the file COMPTOIR_<name>_FILE holds; empty if neither is there."""
+    return from_file(f"COMPTOIR_{name}") or os.environ.get(f"COMPTOIR_{name}", "")
+
+
+def from_file(variable: str) -> str | None:
+    """What the file that `<variable>_FILE` names holds, without the white space around; None if none is named."""
+    path = os.environ.get(f"{variable}_FILE")
+    if not path:
+        return None
+    if os.environ.get(variable):
+        raise WrongSetting(f"{variable} is set, and so is {variable}_FILE: which one is meant?")
+    try:
+        with Path(path).open("rb") as file:
+            held = file.read(MAX_FILE + 1)
+        text = held.decode().strip()
+    except OSError as error:
+        raise WrongSetting(f"{variable}_FILE: cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise WrongSetting(f"{variable}_FILE: {path} is not text in UTF-8") from None
+    if not text or len(held) > MAX_FILE:
+        raise WrongSetting(f"{variable}_FILE: {path} is {'too large' if text else 'empty'}")
+    return text
+
+
+class Files(PydanticBaseSettingsSource):
+    """A setting from the file that its variable with _FILE names."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return from_file(f"{self.config['env_prefix']}{field_name}".upper()), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class FromFiles(BaseSettings):
+    """Settings that may lie in files; an argument wins over a file, a file over the .env file."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, Files(settings_cls), env_settings, dotenv_settings
+
+
+class ServiceSettings(FromFiles):
     """What every service needs to know."""
 
     model_config = SettingsConfigDict(env_prefix="COMPTOIR_", env_file=".env", extra="ignore", frozen=True)
@@ -29,6 +95,7 @@ class ServiceSettings(BaseSettings):
         100_000, ge=0, description="rows of orders under way that a process keeps in memory, about 1 KB each; 0: none"
     )
     rabbitmq_prefix: str = Field("comptoir", description="before every name on the broker; tells suites apart")
+    root_path: str = Field("", description="where a reverse proxy has this service, as /order; it takes that away")
     declare_topology: bool = Field(True, description="declare exchange and queues at start; off where a job does it")
     disturbed: bool = Field(False, description="publish every packet twice and shuffled, to prove that nothing changes")
 

@@ -409,8 +409,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8090)
     parser.add_argument("--webhook-url", default="")
     parser.add_argument("--secret", default="")
+    parser.add_argument("--secret-file", type=Path, help="a file that holds the secret")
     given = parser.parse_args()
-    app = development_carrier(given.book, webhook_url=given.webhook_url, secret=given.secret)
+    secret = given.secret_file.read_text().strip() if given.secret_file else given.secret
+    app = development_carrier(given.book, webhook_url=given.webhook_url, secret=secret)
     uvicorn.run(app, host=given.host, port=given.port)
 
 

@@ -20,8 +20,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from comptoir.suite import BUILD, know_topology
-from comptoir.web import address_of, listening, serving
 from shared.messaging.bus import LocalBus
+from shared.serve import address_of, listening, serving
 from shared.service import application
 from tests.api.conftest import built
 from tests.conftest import Databases

@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 
-from comptoir.web import address_of, listening, serving
 from services.billing.devservices.psp.app import Settings, build
 from services.fulfilment.development_carrier import development_carrier
+from shared.serve import address_of, listening, serving
 from shared.service import application
 from tests.journeys.conftest import Founder
 from tests.journeys.town import Town

@@ -16,20 +16,23 @@ import httpx
 from fastapi import FastAPI, Header, HTTPException
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from services.billing.devservices.psp.book import Book, Conflict, Request, Row
 from services.billing.webhooks import SIGNATURE, TIMESTAMP, sign
+from shared.settings import FromFiles
 
 PUBLIC = ("key", "kind", "amount", "currency", "outcome", "reference", "reason", "expires_at")
 
 
-class Settings(BaseSettings):
+class Settings(FromFiles):
     model_config = SettingsConfigDict(env_prefix="COMPTOIR_PSP_", extra="ignore", frozen=True)
 
     path: Path = Field(Path("psp.sqlite"), description="the provider's book")
     webhook_url: str = Field("", description="where results are sent; empty: nowhere")
     webhook_secret: str = Field("development", description="signs the webhooks")
+    host: str = "127.0.0.1"
+    port: int = Field(8090, ge=0, le=65535)
     hang_s: float = Field(30.0, description="how long an answer that never comes is held back")
 
 
