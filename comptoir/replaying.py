@@ -12,6 +12,7 @@ from rich.table import Table
 
 from comptoir.outcome import expected, figures, invoices, movements
 from comptoir.replay import CHANNEL, Connections, Opening, Replay, read_retail
+from comptoir.rest import provider_answered
 from comptoir.retail.figures import Difference, differences, load
 from comptoir.retail.writers import write_invoices, write_movements
 from comptoir.runs import attached, running
@@ -78,6 +79,8 @@ async def replay_file(
         replay = Replay(retail, sender, run.connections, opening, progress)
         with bars:
             await replay.go()
+            if joins:
+                await provider_answered(run.connections)
         seconds = time.monotonic() - began
         ours = await figures(replay, opening)
         should: dict[str, Any] = {}
