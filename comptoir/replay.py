@@ -6,7 +6,7 @@ was killed goes on where it stopped, and a second one of the same file changes n
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -96,10 +96,16 @@ class Replay:
     """One file on one running suite."""
 
     def __init__(
-        self, retail: Retail, sender: Sender, connections: Connections, opening: Opening, progress: Progress
+        self,
+        retail: Retail,
+        sender: Sender,
+        connections: Connections,
+        opening: Opening,
+        progress: Progress,
+        settled: Callable[[Connections, float], Awaitable[object]] = at_rest,
     ) -> None:
         self.retail, self.sender, self.connections = retail, sender, connections
-        self.opening, self.progress = opening, progress
+        self.opening, self.progress, self.settled = opening, progress, settled
 
     def order_id(self, invoice: str) -> UUID:
         return self.sender.id_of(f"order/{invoice}")
@@ -122,7 +128,7 @@ class Replay:
     async def rest(self, what: str, within_s: float) -> None:
         """Waits until nothing moves by itself any more."""
         self.progress(what, 0, 1)
-        await at_rest(self.connections, within_s)
+        await self.settled(self.connections, within_s)
         self.progress(what, 1, 1)
 
     async def master_data(self) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from comptoir.outcome import expected, figures, invoices, movements
 from comptoir.replay import CHANNEL, Connections, Opening, Replay, read_retail
-from comptoir.rest import provider_answered
+from comptoir.rest import at_rest, provider_answered
 from comptoir.retail.figures import Difference, differences, load
 from comptoir.retail.writers import write_invoices, write_movements
 from comptoir.runs import attached, running
@@ -76,11 +76,10 @@ async def replay_file(
         else running(database_url, bus, data / "logs", disturbed=disturbed, prefix=prefix) as run
     ):
         sender = Sender(run.bus, f"{retail.name}/{opening}", clock.now, run.breathe)
-        replay = Replay(retail, sender, run.connections, opening, progress)
+        settled = provider_answered if joins else at_rest
+        replay = Replay(retail, sender, run.connections, opening, progress, settled)
         with bars:
             await replay.go()
-            if joins:
-                await provider_answered(run.connections)
         seconds = time.monotonic() - began
         ours = await figures(replay, opening)
         should: dict[str, Any] = {}

@@ -68,19 +68,6 @@ async def motion(connections: Mapping[str, "asyncpg.Connection[asyncpg.Record]"]
     return Motion(unsent, unread, calls, due)
 
 
-async def provider_answered(
-    connections: Mapping[str, "asyncpg.Connection[asyncpg.Record]"], within_s: float = 600.0, every_s: float = 1.0
-) -> None:
-    """Waits until a payment provider outside has said what became of every operation. It is asked again, after pauses,
-    about what took it too long, so a suite may be at rest before."""
-    began = time.monotonic()
-    while unknown := await connections["billing"].fetchval("select count(*) from accounts where unknown"):
-        if time.monotonic() - began > within_s:
-            raise TimeoutError(f"{unknown} payment operations are unknown after {within_s:.0f} s")
-        await asyncio.sleep(every_s)
-    await at_rest(connections, within_s)
-
-
 async def at_rest(
     connections: Mapping[str, "asyncpg.Connection[asyncpg.Record]"], within_s: float = 600.0, every_s: float = 0.25
 ) -> float:
@@ -94,4 +81,22 @@ async def at_rest(
             return time.monotonic() - began
         if time.monotonic() - began > within_s:
             raise TimeoutError(f"not at rest after {within_s:.0f} s: {now}")
+        await asyncio.sleep(every_s)
+
+
+async def provider_answered(
+    connections: Mapping[str, "asyncpg.Connection[asyncpg.Record]"], within_s: float = 600.0, every_s: float = 1.0
+) -> None:
+    """At rest, and a payment provider outside has said what became of every operation.
+
+    About what took it too long it is asked again after a pause, and nothing moves until then.
+    """
+    end = time.monotonic() + within_s
+    while True:
+        await at_rest(connections, end - time.monotonic())
+        unknown = await connections["billing"].fetchval("select count(*) from accounts where unknown")
+        if not unknown:
+            return
+        if time.monotonic() > end:
+            raise TimeoutError(f"{unknown} payment operations are unknown after {within_s:.0f} s")
         await asyncio.sleep(every_s)
