@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from comptoir.operating import deciding, dsn, told
-from comptoir.places import NotHere
 from services.order.preview import preview
 from shared import clock
 from shared.contracts.billing import ResumeOperation
@@ -24,6 +23,7 @@ from shared.messaging.effects import effects, in_short
 from shared.messaging.envelope import envelope
 from shared.messaging.unit import Arrival
 from shared.parked import connected
+from shared.serve import NotHere
 
 Item = dict[str, Any]
 
