@@ -14,7 +14,7 @@ import httpx
 
 from comptoir.postgres import free_port
 
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 90.0
 
 
 @dataclass

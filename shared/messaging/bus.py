@@ -28,8 +28,12 @@ class Unroutable(Exception):
     """Nobody takes this command: it stays in the outbox and raises an alarm."""
 
 
+class Unsendable(ValueError):
+    """No message of the broker can hold this packet, now or later: it is parked, as another try cannot help."""
+
+
 class Bus(Protocol):
-    """`publish` returns when the packet is safe at every reader; any exception means unknown, so it is sent again."""
+    """`publish` returns when the packet is safe at every reader; an exception means unknown, so it is sent again."""
 
     deadline_s: float | None  # how long a publish may take before its outcome counts as unknown
 

@@ -18,7 +18,7 @@ from faststream.rabbit import Channel, ExchangeType, RabbitBroker, RabbitExchang
 from faststream.rabbit.schemas.queue import QueueType
 
 from shared.failpoints import failpoint, failpoint_shortly
-from shared.messaging.bus import Reader, Unroutable, arrival_of
+from shared.messaging.bus import MAX_BODY_BYTES, Reader, Unroutable, Unsendable, arrival_of
 from shared.messaging.envelope import CONTENT_TYPE, Packet
 from shared.messaging.topology import Names, Queue, is_command, queues
 
@@ -28,6 +28,8 @@ PREFETCH = 64
 """Packets that may wait un-acked in one process; it bounds memory and what a restart has delivered again."""
 HEARTBEAT_S = 10
 WATCH_EVERY_S = 15
+LONGEST_KEY_BYTES = 255
+"""AMQP 0-9-1 writes the length of a routing key in one byte."""
 CONNECT_TIMEOUT_S = 5.0  # without it a half-open peer stops a service silently and for ever
 
 
@@ -118,6 +120,19 @@ def _quietly(task: "asyncio.Future[Any]") -> None:
         log.warning("not acked, it will be delivered again", error=repr(error))
 
 
+def sendable(packet: Packet) -> bytes:
+    """The body as it goes out. Raises Unsendable when no frame can hold the packet or every reader would refuse it."""
+    try:
+        key, body = packet.key.encode(), packet.body.encode()
+    except UnicodeEncodeError as error:
+        raise Unsendable(f"{packet.key!a}: not a text: {error}") from error
+    if len(key) > LONGEST_KEY_BYTES:
+        raise Unsendable(f"{packet.key[:100]}...: a key of {len(key)} bytes where {LONGEST_KEY_BYTES} are the most")
+    if len(body) > MAX_BODY_BYTES:
+        raise Unsendable(f"{packet.key}: {len(body)} bytes where {MAX_BODY_BYTES} are the most")
+    return body
+
+
 async def _whole(message: RabbitMessage) -> RabbitMessage:
     """A decoder that gives the handler the message itself, so that no dependency is solved per message."""
     return message
@@ -187,10 +202,11 @@ class RabbitBus:
 
     async def publish(self, packet: Packet) -> None:
         """The only call that publishes. Returns on the broker's confirm; a command that no queue takes raises."""
+        body = sendable(packet)
         failpoint_shortly("relay_published_unconfirmed")
         try:
             confirmed = await self.publishing.publish(
-                packet.body.encode(),
+                body,
                 exchange=self.exchange,
                 routing_key=packet.key,
                 mandatory=is_command(packet.key),

@@ -94,6 +94,17 @@ class PostgresStore:
             "update outbox set sent_at = $2 where id = any($1::uuid[]) and sent_at is null", list(ids), now
         )
 
+    async def park_unsent(self, id: UUID, now: datetime, reason: str) -> None:
+        """Takes one packet out of what is to be sent; it waits for a person, under the packet's own id."""
+        await self._execute(
+            """with taken as (
+                 update outbox set sent_at = $2 where id = $1 and sent_at is null returning id, key, body)
+               insert into parked (id, at, key, subject, event_id, arrived_by, attempts, reason, detail, body)
+               select id, $2, left(key, 200), '', null, 'outbox', 1, $3, '', body from taken
+               on conflict (id) do nothing""",
+            id, now, reason,
+        )  # fmt: skip
+
     async def unsent(self, now: datetime, older_than: datetime, limit: int) -> list[asyncpg.Record]:
         """Takes a lease on packets that nobody got confirmed; another replica will not take them meanwhile."""
         return await self._fetch(

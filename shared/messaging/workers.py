@@ -7,6 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ import structlog
 
 from shared.contracts.message import Internal
 from shared.failpoints import failpoint
-from shared.messaging.bus import Bus, Unroutable
+from shared.messaging.bus import Bus, Unroutable, Unsendable
 from shared.messaging.desk import Desk
 from shared.messaging.envelope import Envelope, Packet, Unreadable, envelope, read_one
 from shared.messaging.store import PostgresStore
@@ -71,6 +72,9 @@ class Relay:
         except Unroutable as error:
             self.unroutable.add(packet.key)
             log.error("nobody takes this command, it waits in the outbox", id=str(packet.id), error=str(error))
+        except Unsendable as error:
+            log.error("no message can hold this packet, it is parked", id=str(packet.id), error=str(error))
+            await self.guarded(partial(self.park, packet, error))
         except (Exception, asyncio.CancelledError) as error:
             if (task := asyncio.current_task()) and task.cancelling():
                 raise  # we are told to stop; a lost connection raises the same class
@@ -78,6 +82,10 @@ class Relay:
             log.warning("not confirmed, the sweep sends it again", key=packet.key, id=str(packet.id), error=repr(error))
         finally:
             self.in_flight.discard(packet.id)
+
+    async def park(self, packet: Packet, error: Exception) -> None:
+        """Its neighbours go on, and a person finds out who wrote it. When this fails the sweep comes by again."""
+        await self.store.park_unsent(packet.id, self.clock(), parked_text(f"{type(error).__name__}: {error}", 2000))
 
     async def run(self) -> None:
         """Marks what was confirmed, and sweeps: everything unsent at start, later what is older than a few seconds."""

@@ -83,6 +83,7 @@ ALLOWED = [
     ("shared/clock.py", "from datetime import UTC, datetime\ndef now(): return datetime.now(UTC)"),
     ("tests/order/test_saga.py", "import asyncio\nasync def f(): await asyncio.sleep(0)"),
     ("tests/eventually.py", "import asyncio\nasync def f(): await asyncio.sleep(0.1)"),
+    ("tests/proxy.py", "import asyncio\nasync def f(): await asyncio.sleep(0.1)"),
     ("shared/contracts/order.py", "class PlaceOrder(Command, key='order.place_order.v2'):\n    '''A new order.'''"),
 ]
 

@@ -27,30 +27,14 @@ COMMITTED = b"COMMIT\0"
 """What PostgreSQL says when it has committed."""
 
 
-class Cutting(Proxy):
-    """Between the services and PostgreSQL; can lose the answer to a COMMIT, so that its outcome is unknown."""
-
-    cuts = 0  # so many more
-
-    async def copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            await self.open.wait()
-            if self.cuts and COMMITTED in data:
-                self.cuts -= 1
-                writer.transport.abort()
-                return
-            writer.write(data)
-            await writer.drain()
-        writer.close()
-
-
 @dataclass
 class Own:
     works: Works
     rabbit: OwnRabbit
     postgres: EmbeddedPostgres
-    proxy: Cutting
-    network: Callable[[Callable[[], Any]], Awaitable[Any]]  # where the proxy lives
+    proxy: Proxy  # before the database
+    wire: Proxy  # before the broker
+    network: Callable[[Callable[[], Any]], Awaitable[Any]]  # where both live
 
     async def end_postgres(self, number: signal.Signals) -> None:
         """SIGQUIT is an immediate shutdown, SIGKILL no shutdown at all; then it is started again."""
@@ -82,7 +66,7 @@ class Own:
 
 
 class Elsewhere:
-    """A loop in a thread of its own: the proxy goes on while our loop waits for a process to be ready."""
+    """A loop in a thread of its own: a proxy goes on while our loop waits for a process to be ready."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -114,14 +98,15 @@ async def own_at(folder: Path) -> AsyncIterator[Own]:
         stack.callback(rabbit.stop)
         elsewhere = Elsewhere()
         stack.push_async_callback(elsewhere.end)
-        proxy = Cutting("127.0.0.1", postgres.port)
-        await elsewhere.do(proxy.listen)
-        stack.push_async_callback(elsewhere.do, lambda: proxy.__aexit__(None, None, None))
+        proxy, wire = Proxy("127.0.0.1", postgres.port), Proxy("127.0.0.1", rabbit.port)
+        for between in (proxy, wire):
+            await elsewhere.do(between.listen)
+            stack.push_async_callback(elsewhere.do, lambda between=between: between.__aexit__(None, None, None))
         patched = stack.enter_context(pytest.MonkeyPatch.context())
-        patched.setenv("COMPTOIR_RABBITMQ_URL", rabbit.url)
+        patched.setenv("COMPTOIR_RABBITMQ_URL", wire.url(rabbit.url))
         url = postgres.url.set(drivername="postgresql", port=proxy.address, database="own_SERVICE")
         pattern = url.render_as_string(hide_password=False).replace("SERVICE", "{service}")
         works = await stack.enter_async_context(works_at(pattern, folder / "works"))
         await asyncio.to_thread(rabbit.ctl, "eval", WRITE_DOWN)
         await works.opens(1_000_000)
-        yield Own(works, rabbit, postgres, proxy, elsewhere.do)
+        yield Own(works, rabbit, postgres, proxy, wire, elsewhere.do)

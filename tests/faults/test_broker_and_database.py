@@ -7,54 +7,17 @@ tests/messaging/test_rabbit.py.
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from comptoir.chaos.monkey import Kill, Load, rampage, until_an_order_walks_through
+from comptoir.chaos.monkey import Kill, rampage, until_an_order_walks_through
 from comptoir.chaos.works import told
 from tests.eventually import eventually
-from tests.faults.own import Own
+from tests.faults.load import SOME, all_is_well, gone, under_load
+from tests.faults.own import COMMITTED, Own
 
 pytestmark = [pytest.mark.rabbit, pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(180)]
-
-PER_S = 15.0
-SOME = 15
-
-
-async def all_is_well(own: Own, placed: int) -> None:
-    """Every order that a customer was told of is completed, billed once, and no invariant is broken."""
-    works = own.works
-    await works.rests()
-    books = works.run.connections
-    assert await books["order"].fetchval("select count(*) from progress where status = 'completed'") == placed
-    assert await books["order"].fetchval("select count(*) from orders") == placed
-    assert await books["billing"].fetchval("select count(*) from invoices") == placed
-    assert await books["inventory"].fetchval("select sum(reserved) from levels") == 0
-    breaches = await works.breaches()
-    assert not breaches, breaches
-
-
-@asynccontextmanager
-async def under_load(own: Own) -> AsyncIterator[Load]:
-    """Orders come in before, during and after what happens in the block; then everything must be well."""
-    before = int(await own.works.run.connections["order"].fetchval("select count(*) from orders"))
-    load = Load(own.works, PER_S, first=before)
-    loading = asyncio.create_task(load.run())
-    with told(own.works):
-        try:
-            await eventually(lambda: len(load.placed) >= SOME, 30)
-            yield load
-            until = len(load.placed) + SOME
-            await eventually(lambda: len(load.placed) >= until, 60)
-        finally:
-            loading.cancel()
-            with suppress(asyncio.CancelledError):
-                await loading
-        await load.ends()
-        assert not load.failed, load.failed
-        await all_is_well(own, before + len(load.placed))
 
 
 async def test_f04_the_broker_is_restarted_and_orders_are_taken_meanwhile(own: Own) -> None:
@@ -94,16 +57,6 @@ async def test_f11_connections_to_the_database_are_reset_and_refused(own: Own) -
             await own.reconnect()
 
 
-async def gone(own: Own, name: str) -> None:
-    """The service says that it is not ready now."""
-    url = own.works.processes.running[name].url
-
-    async def not_ready() -> bool:
-        return (await own.works.http.get(f"{url}/health/ready")).status_code == 503
-
-    await eventually(not_ready, 30)
-
-
 async def test_f11_a_black_hole_before_the_database_is_found_out(own: Own) -> None:
     """Nothing is said and nothing is refused: only a deadline tells. Half-open connections are given up."""
     async with under_load(own):
@@ -118,14 +71,14 @@ async def test_f11_a_black_hole_before_the_database_is_found_out(own: Own) -> No
 
 async def test_f21_the_answer_to_a_commit_is_lost_again_and_again(own: Own) -> None:
     async with under_load(own):
-        own.proxy.cuts = 8
+        own.proxy.cut_answers(COMMITTED, 8)
         await eventually(lambda: own.proxy.cuts == 0, 60)
         await own.reconnect()
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(3600)
-async def test_a_monkey_kills_one_part_after_the_other(own: Own) -> None:
+async def test_f01_a_monkey_kills_one_part_after_the_other(own: Own) -> None:
     """COMPTOIR_CHAOS_SECONDS (60) and COMPTOIR_CHAOS_ORDERS_PER_S (40) say how long and how hard."""
     seconds = float(os.environ.get("COMPTOIR_CHAOS_SECONDS", "60"))
     per_s = float(os.environ.get("COMPTOIR_CHAOS_ORDERS_PER_S", "40"))

@@ -88,7 +88,7 @@ async def teller(works: Works, ground: Plot) -> Teller:
 
 
 @pytest.mark.timeout(240)
-async def test_a_service_is_killed_at_a_point_and_the_story_ends_the_same(teller: Teller) -> None:
+async def test_f01_a_service_is_killed_at_a_point_and_the_story_ends_the_same(teller: Teller) -> None:
     assert await teller.tell() == 0
     assert dict(map(tuple, teller.expected["orders"])) == {"cancelled": 1, "completed": 11}
     assert teller.expected["credit notes"][0][0] == 1
@@ -99,7 +99,7 @@ async def test_a_service_is_killed_at_a_point_and_the_story_ends_the_same(teller
 
 @pytest.mark.chaos
 @pytest.mark.timeout(3600)
-async def test_every_point_is_where_a_service_may_die(teller: Teller) -> None:
+async def test_f01_every_point_is_where_a_service_may_die(teller: Teller) -> None:
     """First, middle and last hit of each point of each service, and twice where the second kill hits the recovery."""
     began = time.monotonic()
     await teller.tell()

@@ -45,7 +45,7 @@ async def completed(run: Run) -> int:
 @pytest.mark.rabbit
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-async def test_each_service_is_killed_under_load_and_all_orders_are_completed(
+async def test_f01_each_service_is_killed_under_load_and_all_orders_are_completed(
     plot: Plot, rabbit_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One process per service on RabbitMQ; 200 orders; every service dies once while orders are on their way."""

@@ -28,7 +28,7 @@ async def amounts(around: Neighbours) -> list[tuple[str, str, str]]:
     return [(kind, f"{Decimal(amount):.2f}", outcome) for kind, amount, outcome in await around.operations()]
 
 
-async def test_a_provider_that_is_silent_after_the_charge_is_asked_and_charges_once(neighbours: Neighbours) -> None:
+async def test_f28_a_provider_that_is_silent_after_the_charge_is_asked_and_charges_once(neighbours: Neighbours) -> None:
     town = neighbours.town
     await neighbours.provider.switch(timeout_after_charge=True, late_webhook=600)
     order = await town.place()
@@ -51,7 +51,7 @@ async def test_a_provider_that_is_silent_after_the_charge_is_asked_and_charges_o
     assert await town.money(order) == (Decimal("15.00"), NIL, Decimal("15.00"), NIL)
 
 
-async def test_cancelling_while_the_payment_is_unknown_ends_with_nothing_charged(neighbours: Neighbours) -> None:
+async def test_f28_cancelling_while_the_payment_is_unknown_ends_with_nothing_charged(neighbours: Neighbours) -> None:
     town = neighbours.town
     await neighbours.provider.switch(timeout_after_charge=True, late_webhook=600)
     order = await town.place()
@@ -79,7 +79,7 @@ async def test_a_provider_out_of_order_is_asked_until_it_answers(neighbours: Nei
 
 
 @pytest.mark.parametrize("switches", [{"timeout_after_charge": True}, {"late_webhook": 0.3}, {"slow": 0.2}])
-async def test_sc08_webhook_and_answer_in_either_order_and_twice_are_one_payment(
+async def test_f29_sc08_webhook_and_answer_in_either_order_and_twice_are_one_payment(
     neighbours: Neighbours, switches: dict[str, float]
 ) -> None:
     """The webhook alone moves the order on when the answer is lost; the town's clock stands still."""
@@ -107,7 +107,7 @@ async def test_sc08_webhook_and_answer_in_either_order_and_twice_are_one_payment
     assert await town.stock() == {"north": (9, 0)}
 
 
-async def test_sc27_a_lost_answer_of_the_carrier_is_asked_for_and_there_is_one_label(
+async def test_f30_sc27_a_lost_answer_of_the_carrier_is_asked_for_and_there_is_one_label(
     neighbours: Neighbours,
 ) -> None:
     town = neighbours.town
@@ -125,7 +125,7 @@ async def test_sc27_a_lost_answer_of_the_carrier_is_asked_for_and_there_is_one_l
     assert await town.status(order) == "completed"
 
 
-async def test_sc27_cancelling_while_the_label_is_unknown_voids_it_in_the_end(neighbours: Neighbours) -> None:
+async def test_f30_sc27_cancelling_while_the_label_is_unknown_voids_it_in_the_end(neighbours: Neighbours) -> None:
     town = neighbours.town
     order = await town.place()
     shipment = await town.shipment(order)

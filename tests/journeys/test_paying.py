@@ -31,7 +31,7 @@ async def test_sc07_a_declined_customer_who_does_nothing_loses_the_order_after_a
     assert await town.money(order) == (NIL, NIL, NIL, NIL)
 
 
-async def test_sc07_a_transfer_that_comes_after_the_order_expired_is_sent_back(town: Town) -> None:
+async def test_f38_sc07_a_transfer_that_comes_after_the_order_expired_is_sent_back(town: Town) -> None:
     await town.opens()
     order = await town.place({"mug": 2}, payment_method="bank_transfer")
     assert await town.status(order) == "awaiting_payment"

@@ -100,7 +100,7 @@ async def test_of_two_replicas_with_the_same_arrival_the_second_waits_and_sees_n
         assert one.answers[0][1].body == two.answers[0][1].body
 
 
-async def test_no_update_is_lost_between_replicas(on_postgres: OnPostgres) -> None:
+async def test_f23_no_update_is_lost_between_replicas(on_postgres: OnPostgres) -> None:
     shop = on_postgres
     await shop.put(Put(box="a", add=1))
     replicas = [unit_on(shop.store, shop.clock) for _ in range(3)]
@@ -130,7 +130,7 @@ async def test_two_replicas_that_make_the_same_row_at_once_both_count(on_postgre
     assert not seen.parked
 
 
-async def test_replicas_that_lock_in_opposite_order_end_one_another_never_for_good(on_postgres: OnPostgres) -> None:
+async def test_f23_replicas_that_lock_in_opposite_order_end_one_another_never_for_good(on_postgres: OnPostgres) -> None:
     """Claims of timers have no order: a deadlock ends one unit, and the whole unit is tried again."""
     shop = on_postgres
     await shop.put(Put(box="a"), Put(box="b"))

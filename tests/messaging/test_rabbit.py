@@ -13,8 +13,8 @@ import aio_pika
 import pytest
 
 from shared.messaging import topology
-from shared.messaging.bus import Reader, Unroutable
-from shared.messaging.envelope import CONTENT_TYPE, MAX_EVENT_BYTES
+from shared.messaging.bus import Reader, Unroutable, Unsendable
+from shared.messaging.envelope import CONTENT_TYPE, MAX_EVENT_BYTES, Packet
 from shared.messaging.rabbit import Prefix, RabbitBus, arguments, declare
 from shared.messaging.topology import SERVICES, Names, queues
 from shared.messaging.unit import Arrival
@@ -47,6 +47,24 @@ async def test_finding_1_every_message_is_persistent_and_says_what_it_is(rabbit_
     assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
     assert (message.message_id, message.type, message.content_type) == (str(packet.id), packet.key, CONTENT_TYPE)
     assert message.body.decode() == packet.body
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "why"),
+    [
+        ("k" * 256, "[]", "256 bytes where 255"),
+        ("depot.put.v1", "x" * (MAX_EVENT_BYTES + 3), "bytes where"),
+        ("depot.put.v1", "\ud800", "not a text"),
+    ],
+    ids=["key", "body", "half a character"],
+)
+async def test_what_no_message_can_hold_is_told_apart_from_what_may_go_out_later(
+    rabbit_town: RabbitTown, key: str, body: str, why: str
+) -> None:
+    good = packet_of(rabbit_town.clock, Moved(box="a", amount=1))
+    with pytest.raises(Unsendable, match=why):
+        await rabbit_town.bus.publish(Packet(good.id, key, 1, body))
+    await rabbit_town.bus.publish(good)  # the channel is as good as before
 
 
 async def test_finding_1_a_command_that_no_queue_takes_raises_and_an_event_does_not(rabbit_town: RabbitTown) -> None:
@@ -216,7 +234,7 @@ async def test_a_broker_that_is_away_for_a_while_is_found_again(rabbit_town: Rab
     town.relay.SWEEP_AFTER = timedelta(0)
     town.tasks.append(asyncio.create_task(town.relay.run()))
     await town.join()
-    await town.proxy.refuse()
+    town.proxy.refuse()
     await town.put(*(Put(box="a", add=1, tell=True) for _ in range(20)))
     await eventually(lambda: town.relay.unconfirmed >= 2)
     await town.proxy.heal()

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from shared.contracts.message import Internal
+from shared.messaging.bus import Unsendable
 from shared.messaging.desk import Desk
 from shared.messaging.envelope import Packet
 from shared.messaging.store import PostgresStore
@@ -187,6 +188,29 @@ async def test_a_backlog_larger_than_one_sweep_goes_out_whole(on_postgres: OnPos
         await eventually(lambda: relay.published >= total, within_s=20)
         await eventually(lambda: nothing_unsent(on_postgres))
     assert len({packet.id for packet in bus.given}) == total
+
+
+async def test_what_no_message_can_hold_is_parked_once_and_its_neighbours_go_out(on_postgres: OnPostgres) -> None:
+    async def refuse(packet: Packet) -> None:
+        if "depot" not in packet.key:
+            raise Unsendable(f"{packet.key[:9]}: too long")
+
+    for i in range(3):
+        await on_postgres.put(Put(box=f"{i}"))
+    await on_postgres.fetch(
+        "insert into outbox (id, key, count, body, created_at) "
+        "select gen_random_uuid(), repeat('k', 300), 1, '[]', created_at from outbox limit 1"
+    )
+    bus = Recorded(refuse)
+    relay = Relay(on_postgres.store, bus, on_postgres.clock.now)
+    async with running(relay):
+        await eventually(lambda: nothing_unsent(on_postgres))
+        on_postgres.clock.move(minutes=1)
+        await relay.sweep()
+    ((key, arrived_by, reason, body),) = await on_postgres.fetch("select key, arrived_by, reason, body from parked")
+    assert (key, arrived_by, reason, body) == ("k" * 200, "outbox", "Unsendable: kkkkkkkkk: too long", "[]")
+    assert sum("depot" not in packet.key for packet in bus.given) == 1
+    assert relay.published == len(bus.given) - 1 >= 3
 
 
 async def nothing_unsent(shop: OnPostgres) -> bool:
@@ -462,7 +486,7 @@ async def test_while_the_database_is_away_nothing_is_acked_lost_or_parked_and_th
         workers = [desk, relay, caller, Timekeeper(store, desk, shop.clock.now)]
         async with running(*workers):
             assert (await desk.ask(Put(box="a", add=1), id=UUID(int=1))).status == 201
-            await proxy.refuse()
+            proxy.refuse()
             asking = asyncio.create_task(desk.ask(Put(box="a", add=1, wake_s=0, call=True), id=UUID(int=2)))
             await eventually(lambda: desk.retries >= 3)
             assert not asking.done()

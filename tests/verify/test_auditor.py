@@ -343,7 +343,7 @@ async def test_a_database_that_is_away_stops_nothing_and_makes_no_alarm(shop: Sh
         http = httpx.AsyncClient(transport=transport, base_url="http://auditor")
         await rounds(auditor, 3)
         assert (await http.get("/health/ready")).status_code == 200
-        await proxy.refuse()
+        proxy.refuse()
         await eventually(lambda: auditor.failed >= 2)
         assert auditor.violations() == []
         assert (await http.get("/health/live")).status_code == 200
