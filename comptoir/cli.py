@@ -424,6 +424,70 @@ def parked_acts(
     print_acts(in_databases(lambda url, names: acts(url, names, limit), data, service), out, as_json)
 
 
+orders = typer.Typer(no_args_is_help=True, help="Orders that wait for a person: see them, resume or cancel them.")
+app.add_typer(orders, name="order")
+
+OrderId = Annotated[str, typer.Argument(help="its id or number, from `comptoir order waiting`")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what it would do, and the quote for exactly that")]
+Quote = Annotated[str, typer.Option("--quote", help="from --dry-run: nothing is done if the order changed since")]
+
+
+@orders.command("waiting")
+def order_waiting(data: Data = DATA, as_json: AsJson = False) -> None:
+    """Which orders wait for staff, and why: holds, parked operations, parked messages."""
+    from comptoir.ordering import print_waiting, waiting
+
+    print_waiting(in_databases(waiting, data, ""), out, as_json)
+
+
+def decide(wishes: Callable[[str], Coroutine[Any, Any, Any]], dry_run: bool, data: Path, as_json: bool) -> None:
+    from comptoir.ordering import done, previewed, print_results
+
+    async def work(url: str, names: tuple[str, ...]) -> Any:
+        return await (previewed if dry_run else done)(url, await wishes(url))
+
+    if not print_results(in_databases(work, data, ""), out, as_json):
+        raise typer.Exit(1)
+
+
+@orders.command("resume")
+def order_resume(
+    order: OrderId,
+    hold: Annotated[str, typer.Option("--hold", help="which hold to take away, if there are several")] = "",
+    service: Annotated[str, typer.Option("--service", help="billing or fulfilment: try again what it parked")] = "",
+    dry_run: DryRun = False,
+    quote: Quote = "",
+    reason: Why = "",
+    by: By = "",
+    data: Data = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Lets it go on: takes a hold away, or tries again what billing or fulfilment parked. Exit code 1 when refused."""
+    from comptoir.ordering import to_resume
+
+    if service not in ("", "order", "billing", "fulfilment"):
+        raise typer.BadParameter("billing or fulfilment", param_hint="--service")
+    who = by or me()
+    decide(lambda url: to_resume(url, order, who, reason, quote, hold=hold, service=service), dry_run, data, as_json)
+
+
+@orders.command("cancel")
+def order_cancel(
+    order: OrderId,
+    dry_run: DryRun = False,
+    quote: Quote = "",
+    reason: Why = "",
+    by: By = "",
+    data: Data = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Compensates: cancels all that is not out; stock, money and shipments are given back. Exit code 1 when refused."""
+    from comptoir.ordering import to_cancel
+
+    who = by or me()
+    decide(lambda url: to_cancel(url, order, who, reason, quote), dry_run, data, as_json)
+
+
 @app.command()
 def resend(
     since: Annotated[datetime, typer.Option(help="what was sent from this moment on, in UTC: 2026-01-31T12:00:00")],

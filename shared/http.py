@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.contracts.message import Message as Contract
 from shared.messaging.decision import Reply
 from shared.messaging.desk import Desk
+from shared.messaging.unit import Outcome
 
 PROBLEM = "application/problem+json"
 KEYS = UUID("5b2a0a3e-7f0e-5c0b-9f43-6b1c5a7d0f11")  # the namespace of request ids
@@ -115,6 +116,16 @@ def _teller(
     return Asker(_desk(request), key, x_actor, traceparent, "")
 
 
+class Rehearser:
+    """Says what a request would come to, without doing it."""
+
+    def __init__(self, request: Request, x_actor: Annotated[str, Header(max_length=200)] = "") -> None:
+        self.unit, self.actor = _desk(request).unit, x_actor
+
+    async def __call__(self, message: Contract) -> Outcome:
+        return await self.unit.rehearse(message, self.actor)
+
+
 async def _reader(request: Request) -> AsyncIterator[AsyncConnection]:
     async with request.app.state.running.reads.connect() as connection:
         yield connection
@@ -124,6 +135,8 @@ Ask = Annotated[Asker, Depends(_asker)]
 """Writes that create or move money or stock: the header Idempotency-Key is required."""
 Tell = Annotated[Asker, Depends(_teller)]
 """Writes that are idempotent by nature."""
+Rehearse = Annotated[Rehearser, Depends(Rehearser)]
+"""What changes nothing: previews. No Idempotency-Key is needed."""
 Reader = Annotated[AsyncConnection, Depends(_reader, scope="function")]
 """A read-only connection, given back before the answer leaves."""
 

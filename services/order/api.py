@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from services.order import queries
+from services.order.preview import preview
 from shared.contracts.order import (
     AcceptDate,
     CancelOrder,
@@ -29,7 +30,20 @@ from shared.contracts.order import (
     ReturnGoods,
 )
 from shared.contracts.values import MAX_LINES, Address, LineKind, LineQuantity, PaymentMethod
-from shared.http import Ask, NotFound, Paging, Reader, Tell, no_cursor, page_of
+from shared.http import (
+    Ask,
+    NotFound,
+    Paging,
+    Reader,
+    Rehearse,
+    Rehearser,
+    Tell,
+    answered,
+    jsonable,
+    no_cursor,
+    page_of,
+)
+from shared.messaging.effects import effects
 
 router = APIRouter()
 
@@ -158,6 +172,11 @@ class PiecesIn(Body):
 
 
 LinesIn = Annotated[tuple[PiecesIn, ...], Field(max_length=MAX_LINES)]
+Quote = Annotated[
+    str,
+    StringConstraints(max_length=64, pattern=NO_NUL),
+    Field(description="`quote` of the preview that was looked at: 409, and nothing done, when the order changed since"),
+]
 
 
 class CancelIn(Body):
@@ -167,6 +186,11 @@ class CancelIn(Body):
 
     lines: LinesIn = ()
     reason: Long = ""
+    quote: Quote = ""
+
+    def command(self, order_id: UUID, actor: str) -> CancelOrder:
+        lines = tuple(line.value() for line in self.lines)
+        return CancelOrder(order_id=order_id, lines=lines, reason=self.reason, actor=actor, quote=self.quote)
 
 
 class HoldIn(Body):
@@ -177,6 +201,10 @@ class HoldIn(Body):
 
 class ReleaseIn(HoldIn):
     note: Long = ""
+    quote: Quote = ""
+
+    def command(self, order_id: UUID, actor: str) -> ReleaseHold:
+        return ReleaseHold(order_id=order_id, reason=self.reason, note=self.note, actor=actor, quote=self.quote)
 
 
 class EditIn(Body):
@@ -341,8 +369,22 @@ async def get_history(order_id: OrderId, conn: Reader) -> dict[str, Any]:
 @router.post("/orders/{order_id}/cancel", tags=["wishes"])
 async def cancel(order_id: OrderId, body: CancelIn, ask: Ask) -> Response:
     """Cancels what is not out; 409 when everything asked for was handed over already."""
-    lines = tuple(line.value() for line in body.lines)
-    return await ask(CancelOrder(order_id=order_id, lines=lines, reason=body.reason, actor=ask.actor))
+    return await ask(body.command(order_id, ask.actor))
+
+
+@router.post("/orders/{order_id}/cancel/preview", tags=["wishes"])
+async def preview_cancel(order_id: OrderId, body: CancelIn, rehearse: Rehearse) -> Response:
+    """What cancelling would do: pieces, stock, money, shipments, messages. Really decided, and undone."""
+    return await _previewed(body.command(order_id, rehearse.actor), rehearse)
+
+
+async def _previewed(wish: CancelOrder | ReleaseHold, rehearse: Rehearser) -> Response:
+    outcome = await rehearse(wish)
+    ((_, reply),) = outcome.answers
+    if reply.status >= 400:
+        return answered(reply)
+    told = preview(outcome.rows, wish.order_id, [event.data for event, _ in outcome.sent])
+    return JSONResponse(jsonable({**told, "effects": effects(outcome)}))
 
 
 @router.post("/orders/{order_id}/hold", tags=["wishes"])
@@ -354,7 +396,13 @@ async def hold(order_id: OrderId, body: HoldIn, ask: Ask) -> Response:
 @router.post("/orders/{order_id}/release", tags=["wishes"])
 async def release(order_id: OrderId, body: ReleaseIn, ask: Ask) -> Response:
     """Takes one hold away."""
-    return await ask(ReleaseHold(order_id=order_id, reason=body.reason, note=body.note, actor=ask.actor))
+    return await ask(body.command(order_id, ask.actor))
+
+
+@router.post("/orders/{order_id}/release/preview", tags=["wishes"])
+async def preview_release(order_id: OrderId, body: ReleaseIn, rehearse: Rehearse) -> Response:
+    """What taking this hold away would do: pieces, stock, money, shipments, messages. Really decided, and undone."""
+    return await _previewed(body.command(order_id, rehearse.actor), rehearse)
 
 
 @router.post("/orders/{order_id}/edit", tags=["wishes"])

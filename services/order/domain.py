@@ -14,6 +14,7 @@ from typing import Any, Literal, get_type_hints
 from uuid import UUID
 
 from services.order.facts import Edited, Trigger, not_returnable, promised_on
+from services.order.preview import check_quote
 from services.order.quantities import Order, priced
 from services.order.rows import (
     Channel,
@@ -423,6 +424,7 @@ def grant(order: Order, wish: Trigger, ctx: Ctx) -> Iterator[Effect]:
 def cancel_order(m: CancelOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     """Cancels what is not out. What is out already is refused, with the way back: a return (R-37)."""
     order = load_order(rows, m.order_id)
+    check_quote(order, m.quote)
     _check_lines(order, m.lines, "lines")
     ordered = {line.line_no: line.quantity for line in order.lines}
     wanted = dict(order.progress.cancel_wanted)
@@ -475,6 +477,7 @@ def hold_order(m: HoldOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
 
 def release_hold(m: ReleaseHold, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     order = load_order(rows, m.order_id)
+    check_quote(order, m.quote)
     if m.reason not in order.progress.holds:
         holds = ", ".join(order.progress.holds) or "none"
         raise Refused(f"There is no hold '{m.reason}'; the holds are: {holds}.", field="reason", status=409)

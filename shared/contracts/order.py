@@ -78,12 +78,16 @@ class PlaceOrder(Command, key="order.place_order.v1"):
 
 
 class CancelOrder(Command, key="order.cancel_order.v1"):
-    """Cancels what is not out. No lines: everything; else so many more pieces of these lines."""
+    """Cancels what is not out. No lines: everything; else so many more pieces of these lines.
+
+    `quote`: from the preview that was looked at; refused when the order changed since.
+    """
 
     order_id: UUID
     lines: tuple[LineQuantity, ...] = ()
     reason: Text = ""
     actor: str = ""
+    quote: Annotated[str, Field(max_length=64)] = ""
 
 
 class HoldOrder(Command, key="order.hold_order.v1"):
@@ -101,6 +105,7 @@ class ReleaseHold(Command, key="order.release_hold.v1"):
     reason: Annotated[str, Field(min_length=1, max_length=200)]
     note: Text = ""
     actor: str = ""
+    quote: Annotated[str, Field(max_length=64)] = ""  # as of CancelOrder
 
 
 class EditOrder(Command, key="order.edit_order.v1"):

@@ -241,6 +241,17 @@ class Unit:
             failpoint("before_commit")
         return outcome
 
+    async def rehearse(self, message: Message, actor: str = "") -> Outcome:
+        """What a request would come to: really decided, on the real rows, and undone."""
+        event = envelope(message, id=self.new_id(), source=self.source, now=self.clock(), actor=actor)
+        asked = [Arrival("request", self.new_id(), [event])]
+        try:
+            return await self.attempt(asked, dry=True)
+        except Exception as error:
+            if not self.store.is_guilty(error):
+                raise
+            return await self.attempt(asked, {event.id: error}, dry=True)
+
     async def load(
         self,
         transaction: Transaction,

@@ -15,6 +15,7 @@ from shared.contracts.fulfilment import ShipmentDelivered
 from shared.contracts.inventory import StockReserved
 from shared.contracts.message import Message
 from shared.messaging.bus import LocalBus
+from shared.messaging.kept import Shelf
 from shared.service import Running, application
 from tests.conftest import Databases
 from tests.order.builders import money, shipment, stock
@@ -172,3 +173,97 @@ async def test_catalogue_and_customers(shop: Shop) -> None:
     order = await shop.place(lines=[{"sku": "lamp", "quantity": 1}], customer_id="carla")
     assert order["gross"] == "36.30"
     assert (await shop.get(f"/orders/{order['id']}"))["ship_to"]["city"] == "Gent"
+
+
+# Previews
+
+
+async def left_behind(shop: Shop, order_id: str) -> Any:
+    """All that a decision could leave."""
+    counts = [
+        await shop.running.store._fetch(f"select count(*) from {table}")
+        for table in ("outbox", "timers", "requests", "history", "calls")
+    ]
+    return await shop.get(f"/orders/{order_id}"), [rows[0][0] for rows in counts]
+
+
+async def test_a_preview_of_a_cancel_tells_stock_money_shipments_and_changes_nothing(shop: Shop) -> None:
+    order_id = await shop.in_fulfilment()
+    before = await left_behind(shop, order_id)
+    answer = await shop.http.post(f"/orders/{order_id}/cancel/preview", json={"reason": "changed her mind"})
+    assert answer.status_code == 200, answer.text
+    would = answer.json()
+    assert await left_behind(shop, order_id) == before
+    assert would["status"] == ["in_fulfilment", "cancelling"]
+    assert would["sentences"][0] == "The order would be cancelling instead of in_fulfilment."
+    assert (
+        "Fulfilment would be asked to pull back shipment 1 from north (2 pieces), if it is not out."
+        in (would["sentences"])
+    )
+    assert [message["type"] for message in would["effects"]["messages"]] == ["fulfilment.cancel_shipment.v1"]
+    tables = {(row["table"], row["change"]) for row in would["effects"]["rows"]}
+    assert tables == {("progress", "changed"), ("shipment", "changed"), ("history", "new")}
+
+
+async def test_a_preview_before_anything_was_shipped_tells_what_stock_and_money_are_asked_for(shop: Shop) -> None:
+    order_id = (await shop.place(payment_token="tok_visa"))["id"]
+    await shop.say(StockReserved(**stock(1, (1, "north", 2)).__dict__), order_id)
+    would = (await shop.http.post(f"/orders/{order_id}/cancel/preview", json={})).json()
+    assert would["lines"] == [{"line_no": 1, "sku": "mug", "cancelled": [0, 2], "reserved": [2, 0]}]
+    assert would["due"] == ["10.00", "0.00"]
+    assert "Inventory would be asked for 0 of mug (line 1) instead of 2." in would["sentences"]
+    assert "Billing would be asked to secure 0.00 EUR instead of 10.00; 0 EUR is secured now." in would["sentences"]
+    assert "tok_visa" not in str(would["effects"])
+
+
+async def test_what_was_previewed_is_exactly_what_is_done(shop: Shop) -> None:
+    order_id = await shop.in_fulfilment()
+    would = (await shop.http.post(f"/orders/{order_id}/cancel/preview", json={})).json()
+    sent = len(await shop.running.store._fetch("select id from outbox"))
+    answer = await shop.post(f"/orders/{order_id}/cancel", {"quote": would["quote"]})
+    assert (answer.status_code, answer.json()["status"]) == (200, would["status"][1])
+    rows = await shop.running.store._fetch("select key from outbox order by id offset $1", sent)
+    assert [row["key"] for row in rows] == [message["type"] for message in would["effects"]["messages"]]
+    found = await shop.get(f"/orders/{order_id}")
+    for row in would["effects"]["rows"]:
+        if row["table"] == "progress":
+            assert [found["version"], found["status"]] == [row["fields"][name][1] for name in ("version", "status")]
+
+
+async def test_a_quote_that_went_stale_does_nothing(shop: Shop) -> None:
+    """Also when the version of the order is still the same: billing said more, which shows in no status."""
+    order_id = await shop.in_fulfilment()
+    path = f"/orders/{order_id}/cancel"
+    would = (await shop.http.post(f"{path}/preview", json={})).json()
+    await shop.say(PaymentAuthorised(**money(1, "10.00", version=2).__dict__), order_id)
+    found = await shop.get(f"/orders/{order_id}")
+    assert found["version"] == would["version"]
+    late = await shop.post(path, {"quote": would["quote"]})
+    assert (late.status_code, late.headers["content-type"]) == (409, "application/problem+json")
+    assert "went stale" in late.json()["title"]
+    assert await shop.get(f"/orders/{order_id}") == found
+    again = (await shop.http.post(f"{path}/preview", json={})).json()
+    assert again["quote"] != would["quote"]
+    assert (await shop.post(path, {"quote": again["quote"]})).status_code == 200
+
+
+async def test_a_quote_is_the_same_from_memory_and_from_the_tables(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has kept the order's rows and one that reads them must not disagree."""
+    order_id = await shop.in_fulfilment()
+    path = f"/orders/{order_id}/cancel/preview"
+    kept = (await shop.http.post(path, json={})).json()["quote"]
+    monkeypatch.setattr(shop.running.store, "shelf", Shelf(100))
+    assert (await shop.http.post(path, json={})).json()["quote"] == kept
+
+
+async def test_a_preview_of_a_resumed_order_plans_its_shipment(shop: Shop) -> None:
+    order_id = (await shop.place(hold="check the address"))["id"]
+    await shop.say(StockReserved(**stock(1, (1, "north", 2)).__dict__), order_id)
+    await shop.say(PaymentAuthorised(**money(1, "10.00").__dict__), order_id)
+    path, body = f"/orders/{order_id}/release", {"reason": "check the address"}
+    would = (await shop.http.post(f"{path}/preview", json=body)).json()
+    assert (would["holds"], would["status"]) == ([["check the address"], []], ["held", "in_fulfilment"])
+    assert "Fulfilment would be asked to ship 2 pieces from north." in would["sentences"]
+    assert (await shop.post(path, {**body, "quote": would["quote"]})).json()["status"] == "in_fulfilment"
+    assert (await shop.http.post(f"{path}/preview", json=body)).status_code == 409
+    assert (await shop.http.post(f"/orders/{uuid4()}/release/preview", json=body)).status_code == 404

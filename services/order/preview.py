@@ -1,0 +1,152 @@
+"""What a wish would do, told before it is done, and whether the order is still the one that was looked at.
+
+A preview is the real decision on the order's real rows, undone. Its `quote` stands for all rows of the order; whoever
+sends it with the wish gets exactly what was shown, as a decision depends on nothing else, or hears that it went stale.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+from services.order.quantities import Order, released_by
+from services.order.rows import Header, Line, Money, Progress, Return, Shipment, Stock
+from services.order.saga import line_progress
+from services.order.waits import why_not_moving
+from shared.contracts.billing import AuthorisePayment
+from shared.contracts.fulfilment import CancelShipment, PlanShipment
+from shared.contracts.inventory import ReserveStock
+from shared.contracts.message import Message, Value
+from shared.contracts.order import OrderStatement
+from shared.messaging.decision import Refused, Row, Rows, key_of
+
+Item = dict[str, Any]
+COUNTED = ("ordered", "cancelled", "waiting", "backordered", "reserved", "released", "shipped")
+
+
+def quote_of(order: Order) -> str:
+    """A short text that is another one as soon as anything of the order changes."""
+    rows: list[Row] = [order.progress, order.header, *order.lines, order.stock, order.money]
+    rows += [*order.shipments, *order.returns]
+    return blake2b("\n".join(map(_canonical, rows)).encode(), digest_size=12).hexdigest()
+
+
+def _canonical(value: Any) -> str:
+    """The same for equal values, however the database or a message wrote them."""
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if is_dataclass(value) and not isinstance(value, type):
+        inside = ",".join(_canonical(getattr(value, field.name)) for field in fields(value))
+        return f"{type(value).__name__}({inside})"
+    if isinstance(value, Value | Message):
+        return f"{type(value).__name__}({','.join(_canonical(inner) for inner in value.__dict__.values())})"
+    if isinstance(value, tuple | list):
+        return f"[{','.join(map(_canonical, value))}]"
+    return repr(value) if isinstance(value, str | None | bool | int) else str(value)
+
+
+def check_quote(order: Order, quote: str) -> None:
+    """Refused when a preview was looked at and the order is another one now."""
+    if quote and quote != quote_of(order):
+        progress = order.progress
+        raise Refused(
+            f"The preview went stale: the order is {progress.status} at version {progress.version} now. Nothing was "
+            "done; look at a new one.",
+            field="quote",
+            status=409,
+        )
+
+
+def before_and_after(rows: Rows, order_id: UUID) -> tuple[Order, Order]:
+    """The order as a decision found it and as it left it."""
+    return _order(rows, order_id, before=True), _order(rows, order_id, before=False)
+
+
+def _order(rows: Rows, order_id: UUID, *, before: bool) -> Order:
+    def of(kind: type[Any]) -> tuple[Any, ...]:
+        found = rows.group(kind, order_id)
+        if not before:
+            return tuple(found)
+        was, new = rows.before.get(kind, {}), rows.new.get(kind, set())
+        return tuple(was.get(key_of(row), row) for row in found if key_of(row) not in new)
+
+    return Order(of(Header)[0], of(Line), of(Progress)[0], of(Stock)[0], of(Money)[0], of(Shipment), of(Return))
+
+
+def preview(rows: Rows, order_id: UUID, sent: Iterable[Message]) -> Item:
+    """What would change, in the words of the shop: status, pieces, what is asked of whom, and all that in sentences."""
+    before, after = before_and_after(rows, order_id)
+    messages = list(sent)
+    return {
+        "order_id": str(order_id),
+        "number": before.header.number,
+        "version": before.progress.version,
+        "quote": quote_of(before),
+        "status": [before.progress.status, after.progress.status],
+        "holds": [list(before.progress.holds), list(after.progress.holds)],
+        "due": [f"{before.due:f}", f"{after.due:f}"],
+        "currency": before.header.currency,
+        "why_not_moving": [why_not_moving(before), why_not_moving(after)],
+        "lines": list(_lines(before, after)),
+        "sentences": list(_sentences(before, after, messages)) or ["Nothing would change."],
+    }
+
+
+def _lines(before: Order, after: Order) -> Iterator[Item]:
+    """Lines of which pieces would change place: quantity -> [before, after]."""
+    was = {line.line_no: line for line in line_progress(before)}
+    for line in line_progress(after):
+        moved = {
+            name: [getattr(was[line.line_no], name), getattr(line, name)]
+            for name in COUNTED
+            if getattr(was[line.line_no], name) != getattr(line, name)
+        }
+        if moved:
+            yield {"line_no": line.line_no, "sku": line.sku, **moved}
+
+
+def _sentences(before: Order, after: Order, messages: list[Message]) -> Iterator[str]:
+    was, now = before.progress, after.progress
+    if was.status != now.status:
+        yield f"The order would be {now.status} instead of {was.status}."
+    for hold in was.holds:
+        if hold not in now.holds:
+            yield f"The hold '{hold}' would be taken away."
+    shipments = {shipment.shipment_id: shipment for shipment in after.shipments}
+    for message in messages:
+        if isinstance(message, ReserveStock):
+            yield from _stock(before, message)
+        elif isinstance(message, AuthorisePayment):
+            asked = "nothing" if before.money.due is None else f"{before.money.due:f}"
+            held = f"{before.money.secured:f} {message.currency} is secured now"
+            yield f"Billing would be asked to secure {message.due:f} {message.currency} instead of {asked}; {held}."
+        elif isinstance(message, CancelShipment):
+            shipment = shipments[message.shipment_id]
+            pieces = sum(quantity for _, quantity in released_by(shipment))
+            yield (
+                f"Fulfilment would be asked to pull back shipment {shipment.seq} from {shipment.warehouse} "
+                f"({_pieces(pieces)}), if it is not out."
+            )
+        elif isinstance(message, PlanShipment):
+            pieces = sum(line.quantity for line in message.lines)
+            yield f"Fulfilment would be asked to ship {_pieces(pieces)} from {message.warehouse}."
+        elif isinstance(message, OrderStatement):
+            yield f"Everybody would be told: {message.key}."
+        else:
+            yield f"{message.owner.title()} would be asked: {message.key}."
+
+
+def _stock(before: Order, message: ReserveStock) -> Iterator[str]:
+    asked = dict(before.stock.wanted)
+    for want in message.wanted:
+        if want.quantity != (was := asked.get(want.line_no, 0)):
+            yield f"Inventory would be asked for {want.quantity} of {want.sku} (line {want.line_no}) instead of {was}."
+
+
+def _pieces(number: int) -> str:
+    return "1 piece" if number == 1 else f"{number} pieces"
