@@ -27,7 +27,9 @@ from shared.messaging.desk import Desk
 from shared.messaging.store import PostgresStore
 from shared.messaging.unit import Outcome, Unit
 from shared.messaging.workers import Caller, Relay, Timekeeper
+from shared.metrics import Histograms, TimedRequests
 from shared.settings import ServiceSettings, database_of
+from shared.tracing import OpenTelemetry, TracedRequests, tracing
 
 T = TypeVar("T")
 
@@ -72,10 +74,20 @@ class Running:
         self.bus: Bus | None = None
         self.tasks: list[asyncio.Task[None]] = []
         self.workers: list[asyncio.Task[None]] = []
+        self.histograms = Histograms(service.name)
+        self.tracing = tracing(service.name, service.settings.otlp_endpoint, service.settings.trace_ratio)
+        self.trace(self.tracing)
         self.begins = self.sends = True  # until we stop: outside calls, and packets
+
+    def trace(self, tracing: OpenTelemetry | None) -> None:
+        """From now on what is decided and called becomes spans of this."""
+        self.tracing = self.unit.tracing = tracing
+        if self.caller is not None:
+            self.caller.tracing = tracing
 
     def committed(self, outcome: Outcome) -> None:
         """Right after a commit: what it sends, calls and arms goes on from memory; the sweeps are for crashes."""
+        self.histograms.committed(outcome, self.now())
         if self.relay is not None and outcome.packets and self.sends:
             self.relay.offer(outcome.packets)
         if self.caller is not None and outcome.calls and self.begins:
@@ -130,6 +142,8 @@ class Running:
             await self.service.closer()
         await self.reads.dispose()
         await self.store.close()
+        if self.tracing is not None:
+            await asyncio.to_thread(self.tracing.close)
 
     def idle(self) -> bool:
         """Nothing in memory is on its way; timers and parked messages may still wait in the tables."""
@@ -171,6 +185,9 @@ def application(running: Running) -> FastAPI:
     )
     app.state.running = running
     app.add_middleware(BodyLimit)
+    app.add_middleware(TimedRequests, histograms=running.histograms)
+    if running.tracing is not None:
+        app.add_middleware(TracedRequests, tracing=running.tracing)
     add_problems(app)
     app.include_router(service.router)
     app.include_router(parked_api.router)
@@ -196,7 +213,8 @@ def application(running: Running) -> FastAPI:
         """For Prometheus; also while the database is away."""
         registry = CollectorRegistry()
         registry.register(Measured(await measures(running)))
-        return PlainTextResponse(generate_latest(registry), media_type="text/plain; version=0.0.4")
+        text = generate_latest(registry) + generate_latest(running.histograms.registry)
+        return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
     document(app)
     return app

@@ -95,6 +95,10 @@ class ServiceSettings(FromFiles):
         100_000, ge=0, description="rows of orders under way that a process keeps in memory, about 1 KB each; 0: none"
     )
     rabbitmq_prefix: str = Field("comptoir", description="before every name on the broker; tells suites apart")
+    otlp_endpoint: str = Field(
+        "", description="where traces are sent, OTLP over HTTP: http://collector:4318/v1/traces; empty: none are made"
+    )
+    trace_ratio: float = Field(1.0, ge=0, le=1, description="of the traces that begin here, so many are kept")
     root_path: str = Field("", description="where a reverse proxy has this service, as /order; it takes that away")
     declare_topology: bool = Field(True, description="declare exchange and queues at start; off where a job does it")
     disturbed: bool = Field(False, description="publish every packet twice and shuffled, to prove that nothing changes")

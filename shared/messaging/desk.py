@@ -118,6 +118,8 @@ class Desk:
         self.units += 1
         self.events += sum(len(arrival.envelopes) for arrival in outcome.arrivals)
         self.failed += outcome.failed
+        for span in outcome.spans:
+            span.end()
         failpoint("after_commit_before_offer")
         self.committed(outcome)
         for arrival, reply in outcome.answers:

@@ -24,6 +24,13 @@ from shared.messaging.decision import (
 )
 from shared.messaging.envelope import MAX_EVENT_BYTES, Envelope, Packet, TooLarge, envelope, pack, size_of, write
 
+
+class Tracing(Protocol):
+    """Makes a span of each event that is decided; shared/tracing.py has the one that there is."""
+
+    def taken(self, event: Envelope[Any]) -> tuple[Envelope[Any], Any]: ...
+
+
 LADDER = (timedelta(seconds=1), timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
 """When a message that misses something is tried again, before it is parked."""
 
@@ -115,6 +122,7 @@ class Outcome:
     answers: list[tuple[Arrival, Reply]] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
     failed: int = 0
+    spans: list[Any] = field(default_factory=list)  # of traces; they end when this is committed
 
 
 class Transaction(Protocol):
@@ -155,6 +163,7 @@ class Unit:
         self.service, self.store, self.handlers, self.policy = service, store, handlers, policy
         self.clock, self.new_id = clock, new_id
         self.source = f"/comptoir/{service}"
+        self.tracing: Tracing | None = None
 
     async def work(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         """One transaction. If the data is at fault: again, then halves, then event by event, so only the guilty suffer.
@@ -298,6 +307,10 @@ class Unit:
         self, arrival: Arrival, event: Envelope[Any], outcome: Outcome, failed: Mapping[UUID, Exception]
     ) -> None:
         """One event. If it fails, its effects are dropped and nobody else notices."""
+        cause = event
+        if self.tracing is not None:
+            cause, span = self.tracing.taken(event)
+            outcome.spans.append(span)
         try:
             if event.id in failed:
                 raise failed[event.id]
@@ -317,14 +330,14 @@ class Unit:
                 elif isinstance(effect, Internal):
                     raise TypeError(f"{effect.key} never travels on the bus: yield it as a Timer or a Call")
                 elif isinstance(effect, Message):
-                    sent.append(self.wrap(effect, event, outcome.now))
+                    sent.append(self.wrap(effect, cause, outcome.now))
                 elif isinstance(effect, Timer):
                     if effect.due_at is not None and (effect.message is None or effect.due_at.tzinfo is None):
                         raise TypeError(f"timer {effect.key} has no message or no time zone")
-                    body = self.wrap(effect.message, event, outcome.now)[1] if effect.message else ""
+                    body = self.wrap(effect.message, cause, outcome.now)[1] if effect.message else ""
                     timers.append(StoredTimer(effect.key, effect.due_at, 0, body))
                 elif isinstance(effect, Call):
-                    calls.append(self.wrap(effect.message, event, outcome.now))
+                    calls.append(self.wrap(effect.message, cause, outcome.now))
                 elif isinstance(effect, Reply):
                     reply = effect
                 else:

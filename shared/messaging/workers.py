@@ -143,6 +143,7 @@ class Caller:
         self.in_flight: set[UUID] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.calls = 0
+        self.tracing: Any = None  # shared.tracing.OpenTelemetry, where calls become spans
 
     def offer(self, calls: Iterable[tuple[UUID, Envelope[Any]]]) -> None:
         for id, event in calls:
@@ -164,6 +165,7 @@ class Caller:
         self.launch()
 
     async def call(self, id: UUID, event: Envelope[Any]) -> None:
+        cause, span = (event, None) if self.tracing is None else self.tracing.called(event)
         try:
             failpoint("call_before")
             answer = await self.perform(event.data)
@@ -171,9 +173,12 @@ class Caller:
         except BaseException:
             self.in_flight.discard(id)
             raise
+        finally:
+            if span is not None:
+                span.end()
         self.calls += 1
         unit = self.desk.unit
-        answered = envelope(answer, id=unit.new_id(), source=unit.source, now=self.clock(), cause=event)
+        answered = envelope(answer, id=unit.new_id(), source=unit.source, now=self.clock(), cause=cause)
         self.desk.put(Arrival("call", id, [answered], done=lambda: self.in_flight.discard(id)))
 
     async def run(self) -> None:
