@@ -58,8 +58,8 @@ explore: setup ## every order of events of the saga, to the end (long); make tes
 	$(BIN)/comptoir explore $(ARGS)
 
 ##@ Measure and document
-bench: setup ## orders per second and latency of the whole saga: make bench ARGS="--bus rabbit --orders 20000"
-	$(BIN)/comptoir bench saga $(ARGS)
+bench: setup ## orders per second of the whole saga; or make bench ARGS="intake --orders 2000"
+	$(BIN)/comptoir bench $(or $(ARGS),saga)
 
 docs: setup ## generates docs/saga.md and the AsyncAPI, OpenAPI and golden messages
 	$(BIN)/comptoir docs $(ARGS)

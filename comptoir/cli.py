@@ -5,16 +5,16 @@ import sys
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 
 from comptoir.accessing import access
+from comptoir.bench.cli import bench
+from comptoir.options import DATA, Bus, Data, one_of_the_buses, run
 
 # Everything else is imported by the command that needs it, so that --help answers at once.
-
-DATA = Path(os.environ.get("COMPTOIR_DATA_DIR", ".comptoir"))
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The back office of a web shop."
@@ -22,24 +22,6 @@ app = typer.Typer(
 out = Console()
 err = Console(stderr=True)
 T = TypeVar("T")
-
-Bus = Annotated[str, typer.Option("--bus", help="local: all in one process; rabbit: a process per service on RabbitMQ")]
-Data = Annotated[Path, typer.Option("--data", help="folder of the embedded database")]
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """On uvloop where there is one."""
-    from shared.serve import run as on_a_loop
-
-    return on_a_loop(work)
-
-
-def one_of_the_buses(bus: str) -> Literal["local", "rabbit"]:
-    if bus == "local":
-        return "local"
-    if bus == "rabbit":
-        return "rabbit"
-    raise typer.BadParameter("local or rabbit", param_hint="--bus")
 
 
 @app.command()
@@ -252,36 +234,7 @@ def verify(
 
 
 app.add_typer(access, name="access")
-
-bench = typer.Typer(no_args_is_help=True, help="Measures; each prints one JSON line and verifies what it did.")
 app.add_typer(bench, name="bench")
-
-
-@bench.command("saga")
-def bench_saga(
-    orders: Annotated[int, typer.Option(min=1, max=1_000_000)] = 10_000,
-    bus: Bus = "local",
-    data: Data = DATA / "bench",
-) -> None:
-    """Complete two-line orders per second, placed up front, until invoiced, captured, delivered and completed."""
-    from comptoir.bench import bench_saga as measure
-    from comptoir.bench import line
-    from comptoir.places import databases, drop_databases
-    from comptoir.suite import BUILD
-    from shared import logging as logs
-
-    logs.configure("WARNING", as_json=False)
-    chosen = one_of_the_buses(bus)
-    with databases(data, "comptoir_bench_") as url:
-
-        async def work() -> dict[str, Any]:
-            await drop_databases(url, tuple(BUILD))
-            return await measure(url, chosen, data, orders)
-
-        result = run(work())
-    typer.echo(line(result))
-    if result["violations"]:
-        raise typer.Exit(1)
 
 
 parked = typer.Typer(

@@ -33,26 +33,31 @@ class Process:
 
 @dataclass
 class Processes:
-    """The services of the suite as processes on this machine."""
+    """The services of the suite as processes on this machine; a further copy of one is called `order-2`."""
 
     environment: dict[str, str]
     logs: Path
     running: dict[str, Process] = field(default_factory=dict)
 
+    def urls(self, service: str) -> list[str]:
+        """Where the copies of a service answer."""
+        return [process.url for process in self.running.values() if process.name == service]
+
     def start(self, name: str, port: int = 0) -> Process:
+        service = name.partition("-")[0]
         port = port or free_port()
         log = self.logs / f"{name}.log"
         environment = os.environ | self.environment | {"COMPTOIR_PORT": str(port), "COMPTOIR_HOST": "127.0.0.1"}
         with log.open("ab") as out:
             popen = subprocess.Popen(
-                [sys.executable, "-m", "comptoir", "serve", name],
+                [sys.executable, "-m", "comptoir", "serve", service],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
             )
-        process = Process(name, port, popen, log)
+        process = Process(service, port, popen, log)
         self.running[name] = process
         return process
 
@@ -90,14 +95,17 @@ class Processes:
 
 
 @contextmanager
-def processes(names: tuple[str, ...], environment: Mapping[str, str], logs: Path) -> Iterator[Processes]:
-    """Starts the services, waits until all are ready, stops them at the end."""
+def processes(
+    names: tuple[str, ...], environment: Mapping[str, str], logs: Path, replicas: int = 1
+) -> Iterator[Processes]:
+    """Starts so many copies of the services, waits until all are ready, stops them at the end."""
     logs.mkdir(parents=True, exist_ok=True)
     group = Processes(dict(environment), logs)
+    copies = [name if i == 1 else f"{name}-{i}" for i in range(1, replicas + 1) for name in names]
     try:
-        for name in names:
+        for name in copies:
             group.start(name)
-        for name in names:
+        for name in copies:
             group.wait_ready(name)
         yield group
     finally:

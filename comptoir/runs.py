@@ -40,6 +40,7 @@ class Run:
     suite: Suite | None = None
     processes: Processes | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    rabbitmq_url: str = ""
 
     async def breathe(self) -> None:
         """Waits while desks of this process are full; on RabbitMQ the queues hold what waits."""
@@ -57,8 +58,12 @@ async def running(
     disturbed: bool = False,
     prefix: str = "comptoir",
     settings: dict[str, Any] | None = None,
+    replicas: int = 1,
 ) -> AsyncIterator[Run]:
-    """Migrates, starts, connects; stops it all at the end. Names on the broker with another prefix are removed then."""
+    """Migrates, starts, connects; stops it all at the end. Names on the broker with another prefix are removed then.
+
+    `replicas`: copies of each service, on RabbitMQ.
+    """
     temporary = prefix != "comptoir"
     chosen = BY_ITSELF | (settings or {})
     know_topology()
@@ -83,14 +88,14 @@ async def running(
             "COMPTOIR_DISTURBED": str(disturbed),
             "COMPTOIR_LOG_LEVEL": "WARNING",
         }
-        group = stack.enter_context(processes(NAMES, environment, logs))
+        group = stack.enter_context(processes(NAMES, environment, logs, replicas))
         connections = await stack.enter_async_context(Databases(database_url, NAMES))
         port: Bus = RabbitBus(url, [], prefix=prefix)
         if disturbed:
             port = Disturbed(port)
         await port.start()
         stack.push_async_callback(port.stop)
-        yield Run(port, connections, None, group, chosen)
+        yield Run(port, connections, None, group, chosen, url)
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from comptoir.bench import prepare, two_lines
+from comptoir.bench.work import prepare, two_lines
 from comptoir.rest import at_rest
 from comptoir.retail.reader import sample_path
 from comptoir.runs import NAMES, Run, running

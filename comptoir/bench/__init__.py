@@ -1,0 +1,1 @@
+"""The benchmark suite: each command prints one JSON line and verifies what it did (docs/performance.md)."""
