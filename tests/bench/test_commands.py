@@ -1,4 +1,7 @@
-"""Each benchmark with tiny numbers: its line has its figures, and it verified what it did. No time is asserted."""
+"""Each benchmark with tiny numbers: its line has its figures, and it verified what it did. No time is asserted.
+
+Those that start processes for what others start too run with `make chaos`, as each takes ten seconds or more.
+"""
 
 import asyncio
 from pathlib import Path
@@ -65,7 +68,7 @@ async def test_orders_at_a_rate_are_heard_of_when_completed(url: str, tmp_path: 
 
 @pytest.mark.postgres
 @pytest.mark.rabbit
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.usefixtures("on_rabbit")
 @pytest.mark.parametrize("batch", [1, 4])
 async def test_intake_counts_what_is_answered_and_what_is_completed(batch: int, url: str, tmp_path: Path) -> None:
@@ -76,7 +79,7 @@ async def test_intake_counts_what_is_answered_and_what_is_completed(batch: int, 
 
 @pytest.mark.postgres
 @pytest.mark.rabbit
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.usefixtures("on_rabbit")
 async def test_queries_are_asked_over_http_at_stored_orders(url: str, tmp_path: Path) -> None:
     result = await bench_queries(url, tmp_path, 20, 2)
@@ -87,7 +90,7 @@ async def test_queries_are_asked_over_http_at_stored_orders(url: str, tmp_path: 
 
 @pytest.mark.postgres
 @pytest.mark.rabbit
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.usefixtures("on_rabbit")
 async def test_memory_is_told_for_every_process(url: str, tmp_path: Path) -> None:
     result = await bench_memory(url, tmp_path, 10)
@@ -104,7 +107,7 @@ async def test_growth_compares_with_empty_databases(url: str, tmp_path: Path) ->
 
 
 @pytest.mark.postgres
-@pytest.mark.slow
+@pytest.mark.chaos
 async def test_a_replay_reports_lines_a_second(url: str, tmp_path: Path, small: Path) -> None:  # noqa: F811
     result = await bench_replay(url, "local", tmp_path, small)
     good(result, "lines_per_s", "seconds", "differences")
@@ -149,7 +152,7 @@ def test_percentiles_are_ranks_of_what_was_measured() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.rabbit
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.usefixtures("on_rabbit")
 async def test_copies_of_each_service_share_the_work(url: str, tmp_path: Path) -> None:
     result = await bench_saga(url, "rabbit", tmp_path, 60, replicas=2)
