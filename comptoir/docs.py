@@ -217,8 +217,9 @@ def openapi(service: str) -> dict[str, Any]:
     from shared.service import Running, application
 
     router = import_module(f"services.{service}.api").router
-    described = SimpleNamespace(name=service, description="", router=router)
-    document: dict[str, Any] = application(cast(Running, SimpleNamespace(service=described))).openapi()
+    described = SimpleNamespace(name=service, description="", router=router, settings=SimpleNamespace(root_path=""))
+    running = SimpleNamespace(service=described, histograms=None, tracing=None)
+    document: dict[str, Any] = application(cast(Running, running)).openapi()
     return document
 
 

@@ -33,6 +33,15 @@ def as_id(text: str) -> UUID:
         raise NotHere(f"{text} is not an id: `comptoir parked list` shows them") from None
 
 
+def print_rows(out: Console, table: Table) -> None:
+    """One line per row however narrow the terminal is: an id that was cut could not be copied into the next command."""
+    for column in table.columns:
+        column.no_wrap = True
+    wide = out.options.update(max_width=100_000)
+    width = max(out.width, out.measure(table, options=wide).maximum)
+    Console(file=out.file, width=width, force_terminal=out.is_terminal).print(table)
+
+
 async def listed(url: str, names: tuple[str, ...], state: str, chosen: parked.Chosen, limit: int) -> list[Item]:
     found: list[Item] = []
     for name in names:
@@ -57,7 +66,7 @@ def print_list(found: list[Item], out: Console, as_json: bool) -> None:
         about = said if row["state"] == "parked" else f"{row['state']} by {row['resolved_by']}: {said}"
         cells = (row["service"], since, row["key"], row["subject"], about[:300], str(row["id"]))
         table.add_row(*(cell.replace("[", r"\[") for cell in cells))
-    out.print(table)
+    print_rows(out, table)
 
 
 async def owner(url: str, names: tuple[str, ...], id: UUID) -> tuple[str, Item]:
@@ -183,7 +192,7 @@ def print_acts(found: list[Item], out: Console, as_json: bool) -> None:
         outcome = f"{row['outcome']}: {row['detail']}" if row["detail"] else row["outcome"]
         cells = (row["service"], at, row["by"], row["what"], row["key"], row["subject"], row["why"], outcome[:200])
         table.add_row(*(str(cell).replace("[", r"\[") for cell in (*cells, row["parked_id"] or "")))
-    out.print(table)
+    print_rows(out, table)
 
 
 async def dropped(url: str, names: tuple[str, ...], id: UUID, by: str, reason: str) -> str:

@@ -11,7 +11,7 @@ from uuid import UUID
 from rich.console import Console
 from rich.table import Table
 
-from comptoir.operating import deciding, dsn, told
+from comptoir.operating import deciding, dsn, print_rows, told
 from services.order.preview import preview
 from shared import clock
 from shared.contracts.billing import ResumeOperation
@@ -82,7 +82,7 @@ def print_waiting(found: list[Item], out: Console, as_json: bool) -> None:
             why = f"{because['service']}: {because['why']}"
             cells = (item["order_id"], item["number"], item["status"], why[:300], because["id"])
             table.add_row(*(cell.replace("[", r"\[") for cell in cells))
-    out.print(table)
+    print_rows(out, table)
 
 
 async def wanted(url: str, order: str) -> UUID:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-NUMBERED = re.compile(r"^(?:async )?def test_((?:sc\d\d_)+)", re.MULTILINE)
+NUMBERED = re.compile(r"^(?:async )?def test_((?:[a-z]+\d\d_)+)", re.MULTILINE)
 
 IN_SCOPE = {
     1: "two orders want one unit at the same instant",
@@ -53,7 +53,7 @@ def carriers() -> dict[int, set[str]]:
     found: dict[int, set[str]] = defaultdict(set)
     for path in TESTS.rglob("test_*.py"):
         for numbers in NUMBERED.findall(path.read_text()):
-            for number in re.findall(r"\d\d", numbers):
+            for number in re.findall(r"sc(\d\d)", numbers):
                 found[int(number)].add(str(path.relative_to(TESTS)))
     return found
 
