@@ -34,7 +34,7 @@ class Desk:
     async def run(self, *words: str) -> Result:
         import asyncio
 
-        environment = {"COMPTOIR_DATABASE_URL": self.url, "COLUMNS": "300"}
+        environment = {"COMPTOIR_DATABASE_URL": self.url, "COLUMNS": "80"}  # ids stay whole even so
         return await asyncio.to_thread(CliRunner().invoke, app, ["parked", *words], env=environment)
 
     async def park(self, body: str, key: str = "inventory.register_items.v1") -> UUID:
