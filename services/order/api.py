@@ -208,12 +208,13 @@ class ReleaseIn(HoldIn):
 
 
 class EditIn(Body):
-    model_config = _example(more=[{"line_no": 1, "quantity": 1}], priority=10)
+    model_config = _example(more=[{"line_no": 1, "quantity": 1}], priority=10, reason="a birthday present")
 
     more: LinesIn = ()
     add: Annotated[tuple[LineIn, ...], Field(max_length=MAX_LINES)] = ()
     ship_to: AddressIn | None = None
     priority: Annotated[int, Field(ge=-1000, le=1000)] | None = None
+    reason: Long = ""
 
 
 class ReturnIn(Body):
@@ -416,6 +417,7 @@ async def edit(order_id: OrderId, body: EditIn, ask: Ask, if_match: IfMatch = No
             add=tuple(line.value() for line in body.add),
             ship_to=None if body.ship_to is None else body.ship_to.value(),
             priority=body.priority,
+            reason=body.reason,
             actor=ask.actor,
         )
     )

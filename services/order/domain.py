@@ -521,6 +521,7 @@ def edit_order(m: EditOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         ship_to=m.ship_to,
         priority=m.priority,
         actor=m.actor,
+        note=edit_in_words(order, m, lines),
     )
     after, asks = react(order, edited)
     if lines:
@@ -529,6 +530,24 @@ def edit_order(m: EditOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     after, effects = settle(order, after, asks, edited, ctx)
     yield from effects
     yield Reply(state_of(after))
+
+
+def edit_in_words(order: Order, m: EditOrder, lines: Sequence[Line]) -> str:
+    """What an edit changes, for the history: the order itself keeps only how it is now."""
+    header = order.header
+    said = [f"line {line.line_no}: {line.quantity} x {line.sku} more" for line in lines]
+    if m.ship_to is not None and m.ship_to != header.ship_to:
+        said.append(f"ship to {_place(m.ship_to)} instead of {_place(header.ship_to)}")
+    if m.priority is not None and m.priority != header.priority:
+        said.append(f"priority {m.priority} instead of {header.priority}")
+    changes = "; ".join(said) or "nothing changed"
+    return f"{m.reason}: {changes}" if m.reason else changes
+
+
+def _place(address: Address) -> str:
+    """Enough of an address to tell two apart, one line long."""
+    town = " ".join(part for part in (address.postcode, address.city, address.country) if part)
+    return ", ".join(part for part in (address.company or address.name, *address.street, town) if part) or "nowhere"
 
 
 def return_goods(m: ReturnGoods, rows: Rows, ctx: Ctx) -> Iterator[Effect]:

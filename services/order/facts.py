@@ -48,6 +48,7 @@ class Edited:
     ship_to: Address | None = None
     priority: int | None = None
     actor: str = ""
+    note: str = ""  # what changes and why, in words: the history keeps it
 
     @property
     def key(self) -> str:

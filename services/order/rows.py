@@ -146,6 +146,7 @@ class Stock(Row):
     wanted: Pieces = ()
     limits: Limits = ()
     heard: StockStatement | None = None
+    priority: int = 0  # of the last ask
 
     @property
     def answered(self) -> bool:

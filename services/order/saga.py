@@ -17,7 +17,7 @@ from uuid import UUID
 
 from services.order.facts import Trigger, fact_of
 from services.order.quantities import Order, accepted_of, pieces, released_by, shipped_by
-from services.order.rows import Pieces, Shipment
+from services.order.rows import Pieces, Shipment, Stock
 from shared.contracts.billing import AuthorisePayment, BillShipment, RefundReturn
 from shared.contracts.fulfilment import CancelShipment, ExpectLine, ExpectReturn, PlanLine, PlanShipment
 from shared.contracts.inventory import Kept, Limit, ReserveStock, Want
@@ -60,7 +60,8 @@ class Step:
 
 
 def ask_for_stock(order: Order) -> Iterator[ReserveStock]:
-    if (order.wanted, order.progress.limits) != (order.stock.wanted, order.stock.limits):
+    stock, priority = order.stock, order.header.priority
+    if (order.wanted, order.progress.limits, priority) != (stock.wanted, stock.limits, stock.priority):
         yield reserve_stock(order, order.stock.asked + 1)
 
 
@@ -366,7 +367,7 @@ STEPS: tuple[Step, ...] = (
         name="reserve",
         to="inventory",
         asks=("ReserveStock",),
-        when="wanted quantities, or limits for warehouses that rejected, differ from the last ask",
+        when="wanted quantities, limits for warehouses that rejected, or the priority differ from the last ask",
         due=ask_for_stock,
         open=stock_unanswered,
         done="stock.answers = ask",
@@ -523,8 +524,8 @@ def having_asked(order: Order, ask: Ask) -> Order:
     """What is remembered of an ask, so that it is made once."""
     match ask:
         case ReserveStock():
-            stock = replace(order.stock, asked=ask.version, wanted=order.wanted, limits=order.progress.limits)
-            return order.but(stock=stock)
+            wanted, limits = order.wanted, order.progress.limits
+            return order.but(stock=Stock(order.id, ask.version, wanted, limits, order.stock.heard, ask.priority))
         case AuthorisePayment():
             cancelled = order.progress.cancelled
             money = replace(order.money, asked=ask.version, due=ask.due, lines=len(order.lines), cancelled=cancelled)

@@ -116,6 +116,7 @@ stock = Table(
     Column("wanted", JSONB, nullable=False),
     Column("limits", JSONB, nullable=False),
     Column("heard", JSONB),
+    Column("priority", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("asked > 0", name="asked"),
     postgresql_with=MOVES,
 )

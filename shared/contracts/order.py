@@ -109,7 +109,7 @@ class ReleaseHold(Command, key="order.release_hold.v1"):
 
 
 class EditOrder(Command, key="order.edit_order.v1"):
-    """More of a line, new lines, or another address. Less of a line is a cancellation. `version`: If-Match."""
+    """More of a line, new lines, another address or priority. Less of a line is a cancellation. `version`: If-Match."""
 
     order_id: UUID
     version: int | None = None
@@ -117,6 +117,7 @@ class EditOrder(Command, key="order.edit_order.v1"):
     add: tuple[NewLine, ...] = ()
     ship_to: Address | None = None
     priority: int | None = None
+    reason: Text = ""
     actor: str = ""
 
 

@@ -135,6 +135,25 @@ async def test_sc28_a_backorder_is_shipped_when_its_receipt_comes_and_the_oldest
     assert await town.money(elder) == (Decimal("45.00"), NIL, Decimal("45.00"), NIL)
 
 
+async def test_a_raised_priority_moves_a_waiting_order_to_the_front_of_the_queue(town: Town) -> None:
+    await town.opens(mugs=0)
+    elder = await town.place({"mug": 1})
+    younger = await town.place({"mug": 1})
+    await town.edit(younger, priority=5, reason="a wedding")
+    queue = (await town.get("inventory", "/backorders?sku=mug"))["items"]
+    assert [str(each["order_id"]) for each in queue] == [younger, elder]
+    notes = [entry["note"] for entry in (await town.order(younger))["history"]]
+    assert "a wedding: priority 5 instead of 0" in notes
+
+    await town.receive_stock("north", {"mug": 1})
+    assert (await town.status(younger), await town.status(elder)) == ("in_fulfilment", "backordered")
+    await town.edit(elder, priority=9)
+    await town.receive_stock("north", {"mug": 1})
+    for order in (younger, elder):
+        await town.send_and_deliver(await town.shipment(order))
+        assert await town.status(order) == "completed"
+
+
 async def test_a_customer_who_wants_everything_in_one_go_waits_for_the_last_piece(town: Town) -> None:
     await town.opens(mugs=1)
     order = await town.place({"mug": 2}, ship_complete=True)

@@ -444,6 +444,40 @@ def test_more_of_a_line_is_a_new_line_at_the_old_price() -> None:
     assert book.only(Header).gross == book.only(AuthorisePayment).due
 
 
+def test_a_changed_priority_is_told_to_inventory_once() -> None:
+    """It holds the queue of those who wait: an order that it does not hear of keeps its old place."""
+    book = placed()
+    book.do(EditOrder(order_id=ORDER, priority=7))
+    asked = book.only(ReserveStock)
+    assert (asked.version, asked.priority) == (2, 7)
+    book.do(EditOrder(order_id=ORDER, priority=7))
+    assert book.all(ReserveStock) == []
+    book.do(StockReserved(**stock(2, (1, "north", 2)).__dict__))
+    assert book.all(ReserveStock) == []
+
+
+def test_the_history_says_what_an_edit_changed_by_whom_and_why() -> None:
+    book = placed(ship_to=Address(city="Utrecht", country="NL"))
+    changes = EditOrder(
+        order_id=ORDER,
+        more=(of(1, 1),),
+        add=(NewLine(sku="post", quantity=1),),
+        ship_to=Address(name="Anna", street=("Dam 1",), postcode="1012 JS", city="Amsterdam", country="NL"),
+        priority=7,
+        reason="she called",
+        actor="bob",
+    )
+    book.do(changes)
+    entry = book.only(History)
+    assert entry.actor == "bob"
+    assert entry.note == (
+        "she called: line 2: 1 x mug more; line 3: 1 x post more; "
+        "ship to Anna, Dam 1, 1012 JS Amsterdam NL instead of Utrecht NL; priority 7 instead of 0"
+    )
+    book.do(EditOrder(order_id=ORDER, priority=7))
+    assert book.only(History).note == "nothing changed"
+
+
 def test_an_edit_of_an_older_version_is_refused_with_what_changed() -> None:
     book = placed()
     book.do(hold("check"))

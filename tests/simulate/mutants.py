@@ -200,7 +200,7 @@ SEEN: dict[str, tuple[int, str]] = {
     "a count takes back no promise": (0, "inventory.count_stock.v1 was answered 409"),
     "a return is stock again each time it is stated": (0, "I1"),
     "tombstone missing": (148, "I21"),
-    "cancelled after hand-over": (42, "I22"),
+    "cancelled after hand-over": (92, "I22"),
     "the label of a cancelled shipment stays": (4, "I9"),
     "a return opened by fulfilment ends silently": (6, "I8"),
     "refund without intent": (0, "I12"),
