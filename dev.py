@@ -17,13 +17,18 @@ PYTHON = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/pytho
 COMMAND = PYTHON.with_name("comptoir.exe" if sys.platform == "win32" else "comptoir")
 STAMP = VENV / "installed"
 OLDEST = (3, 11)
+BASE = getattr(sys, "_base_executable", sys.executable)
+"""The interpreter itself, also when this runs by the python of the .venv that is to be made anew."""
 
 
 def wanted() -> str:
     """Changes when something else must be installed; names the interpreter and the place too, as a venv cannot move."""
+    import tomllib  # here, so that an older Python comes as far as being told that it is too old
+
     digest = hashlib.sha256(f"{sys.version} {ROOT}".encode())
-    for name in ("requirements.lock", "pyproject.toml"):
-        digest.update((ROOT / name).read_bytes())
+    digest.update((ROOT / "requirements.lock").read_bytes())
+    described = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    digest.update(repr([described[part] for part in ("build-system", "project")]).encode())
     return digest.hexdigest()
 
 
@@ -38,17 +43,17 @@ def run(*command: str | Path) -> None:
 
 
 def has(module: str) -> bool:
-    return subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True).returncode == 0
+    return subprocess.run([BASE, "-c", f"import {module}"], capture_output=True).returncode == 0
 
 
 def make_venv() -> list[str | Path]:
     """A fresh .venv and the pip that fills it. Debian's python3 has pip or ensurepip, but often only one of the two."""
     shutil.rmtree(VENV, ignore_errors=True)
     if has("pip"):
-        run(sys.executable, "-m", "venv", "--without-pip", VENV)
-        return [sys.executable, "-m", "pip", "--python", PYTHON]
+        run(BASE, "-m", "venv", "--without-pip", VENV)
+        return [BASE, "-m", "pip", "--python", PYTHON]
     if has("ensurepip"):
-        run(sys.executable, "-m", "venv", VENV)
+        run(BASE, "-m", "venv", VENV)
         return [PYTHON, "-m", "pip"]
     sys.exit("neither pip nor ensurepip is here: install pip first (Debian: apt install python3-pip)")
 

@@ -1,6 +1,5 @@
 """What every service's HTTP API does the same way: idempotent writes, problem+json, keyset pages, health, metrics."""
 
-import asyncio
 import base64
 import json
 import re
@@ -11,6 +10,7 @@ from uuid import UUID, uuid5
 from fastapi import Depends, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,6 +31,17 @@ MAX_ERRORS = 100
 """Errors that one answer lists; the first ones say enough."""
 
 Item = dict[str, Any]
+
+
+class Body(BaseModel):
+    """A request's body. Unknown fields are refused: a misspelt one must not be dropped silently."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def example(**fields: Any) -> ConfigDict:
+    """The example of a body, for its `model_config`."""
+    return ConfigDict(json_schema_extra={"examples": [fields]})
 
 
 class NotFound(Exception):
@@ -56,9 +67,10 @@ def wrong(field: str, message: str) -> dict[str, str]:
 
 
 def answered(reply: Reply) -> JSONResponse:
-    """A decision's reply as a response."""
+    """A decision's reply as a response; the `etag` that it may have is a header too."""
     if reply.status < 400:
-        return JSONResponse(jsonable(reply.body), reply.status)
+        etag = reply.body.get("etag")
+        return JSONResponse(jsonable(reply.body), reply.status, headers={"ETag": f'"{etag}"'} if etag else None)
     title = str(reply.body.get("title", "the request failed"))
     field = reply.body.get("field")
     return problem(reply.status, title, [wrong(field, title)] if field else ())
@@ -81,13 +93,12 @@ class Asker:
     async def reply(self, message: Contract) -> Reply:
         return await self.desk.ask(message, id=self.key_id, actor=self.actor, traceparent=self.traceparent)
 
-    async def each(self, messages: Sequence[Contract]) -> list[Item]:
-        """Many requests under one key; each has its own outcome, and a repeat answers each as before."""
-        asked = [
-            self.desk.ask(m, id=uuid5(self.key_id, str(i)), actor=self.actor, traceparent=self.traceparent)
-            for i, m in enumerate(messages)
-        ]
-        return [{"status": r.status, "body": jsonable(r.body)} for r in await asyncio.gather(*asked)]
+    async def each(self, messages: Sequence[Contract]) -> Response:
+        """Many requests under one key, each with its own outcome. The same again is answered as before."""
+        replies = await self.desk.ask_each(messages, id=self.key_id, actor=self.actor, traceparent=self.traceparent)
+        if isinstance(replies, Reply):
+            return answered(replies)
+        return JSONResponse({"outcomes": [{"status": r.status, "body": jsonable(r.body)} for r in replies]})
 
 
 def _desk(request: Request) -> Desk:
@@ -126,6 +137,34 @@ class Rehearser:
         return await self.unit.rehearse(message, self.actor)
 
 
+def _if_match(
+    if_match: Annotated[
+        str | None,
+        Header(
+            pattern=r'^(\*|(W/)?"[0-9a-f]{1,64}"|[0-9a-f]{1,64})$',
+            description="the ETag of what was looked at: 412, and nothing done, when it was changed since",
+        ),
+    ] = None,
+) -> str:
+    return (if_match or "").removeprefix("W/").strip('"')
+
+
+def known_query(request: Request) -> None:
+    """Refuses query parameters that the operation does not have: a misspelt filter must not give all there is."""
+    if not request.query_params:
+        return
+    described = request.app.openapi()["paths"][request.scope["route"].path_format][request.method.lower()]
+    known = {said["name"] for said in described.get("parameters", ()) if said["in"] == "query"}
+    if unknown := [name for name in request.query_params if name not in known]:
+        wanted = ", ".join(sorted(known)) or "none"
+        raise RequestValidationError(
+            [
+                {"type": "extra_forbidden", "loc": ("query", name), "msg": f"unknown; there are: {wanted}"}
+                for name in unknown
+            ]
+        )
+
+
 async def _reader(request: Request) -> AsyncIterator[AsyncConnection]:
     async with request.app.state.running.reads.connect() as connection:
         yield connection
@@ -135,6 +174,8 @@ Ask = Annotated[Asker, Depends(_asker)]
 """Writes that create or move money or stock: the header Idempotency-Key is required."""
 Tell = Annotated[Asker, Depends(_teller)]
 """Writes that are idempotent by nature."""
+IfMatch = Annotated[str, Depends(_if_match)]
+"""Edits: the entity tag of the header If-Match without its quotes, `*` for anything that exists, or empty."""
 Rehearse = Annotated[Rehearser, Depends(Rehearser)]
 """What changes nothing: previews. No Idempotency-Key is needed."""
 Reader = Annotated[AsyncConnection, Depends(_reader, scope="function")]
@@ -280,6 +321,7 @@ MEANINGS = {
     400: "The request cannot be read, or lacks its Idempotency-Key",
     404: "There is no such thing",
     409: "What is there does not allow it, or the same request is still in flight",
+    412: "It was changed since the version that If-Match names",
     413: "The body is too large",
     422: "The request is not valid; or its Idempotency-Key was used for another one",
     503: "The database does not answer now; try again",
@@ -313,7 +355,8 @@ def add_refusals(path: str, method: str, operation: Item) -> None:
     takes_body = method in ("post", "put", "patch")
     possible = [503]
     possible += [400, 404, 409, 413] if takes_body else [404] if "{" in path else []
-    possible += [422] if takes_body or operation.get("parameters") else []
+    possible += [412] if any(said["name"].lower() == "if-match" for said in operation.get("parameters", ())) else []
+    possible += [422] if not path.startswith("/metrics") else []
     for status in possible:
         answers.setdefault(str(status), {"description": MEANINGS[status]})
     for code, answer in answers.items():

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
-from shared.http import Ask, NotFound, Paging, no_cursor, page_of, problem, wrong
+from shared.http import Ask, Body, NotFound, Paging, example, no_cursor, page_of, problem, wrong
 from shared.parked import Chosen, Replayed, State, drop, list_acts, list_parked, rehearse, replay, replay_all, show
 
 NO_NUL = r"^[^\x00]*$"
@@ -17,28 +17,26 @@ Why = Annotated[str, Field(max_length=1000, pattern=NO_NUL, examples=["the carri
 Word = Annotated[str, Field(max_length=200, pattern=NO_NUL)]
 
 
-class Drop(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class Drop(Body):
     reason: Annotated[
         str,
         Field(min_length=1, max_length=1000, pattern=NO_NUL, examples=["test message of 12 March, agreed with sales"]),
     ]
 
 
-class Replay(BaseModel):
+class Replay(Body):
     """`dry_run` only says what would come of it."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"dry_run": True}]})
+    model_config = example(dry_run=True)
 
     dry_run: bool = False
     reason: Why = ""
 
 
-class ReplayMany(BaseModel):
+class ReplayMany(Body):
     """Which messages, as in the list. It is a dry run unless `dry_run` is false."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"key": "billing.", "dry_run": True}]})
+    model_config = example(key="billing.", dry_run=True)
 
     key: Annotated[Word, Field(description="the beginning of the message's key")] = ""
     cause: Annotated[Word, Field(description="a part of the reason")] = ""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared import clock, parked_api
 from shared.contracts.message import Internal
 from shared.database import normalised, reading_engine
-from shared.http import BodyLimit, add_problems, document
+from shared.http import BodyLimit, add_problems, document, known_query
 from shared.messaging.books import Books
 from shared.messaging.bus import Bus, Reader
 from shared.messaging.decision import Handlers
@@ -189,8 +189,8 @@ def application(running: Running) -> FastAPI:
     if running.tracing is not None:
         app.add_middleware(TracedRequests, tracing=running.tracing)
     add_problems(app)
-    app.include_router(service.router)
-    app.include_router(parked_api.router)
+    app.include_router(service.router, dependencies=[Depends(known_query)])
+    app.include_router(parked_api.router, dependencies=[Depends(known_query)])
 
     @app.get("/health/live", tags=["health"], responses={503: {"model": Live}})
     async def live(response: Response) -> Live:

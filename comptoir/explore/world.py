@@ -174,6 +174,7 @@ def _inventory_moves(machine: Machine, setup: SetUp, local: int) -> Iterator[Mov
             reference=call.reference,
             sku=call.sku,
             counted=call.counted,
+            reason=call.reason,
             orders=tuple(youngest),
             attempt=call.attempt,
         )

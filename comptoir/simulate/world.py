@@ -666,7 +666,7 @@ class World(Machine):
         youngest = sorted(dict.fromkeys(holders), key=lambda i: (orders[i].placed_at, i), reverse=True)
         found = HoldersFound(
             warehouse=call.warehouse, reference=call.reference, sku=call.sku, counted=call.counted,
-            orders=tuple(youngest), actor=call.actor, attempt=call.attempt,
+            reason=call.reason, orders=tuple(youngest), actor=call.actor, attempt=call.attempt,
         )  # fmt: skip
         return 10_000, found
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationError
 
 from services.billing import queries, tables
 from services.billing.settings import Settings
@@ -23,7 +23,7 @@ from shared.contracts.billing import (
     RecordCredit,
     ResumeOperation,
 )
-from shared.http import KEYS, Ask, NotFound, Paging, Reader, answered, no_cursor, page_of, problem
+from shared.http import KEYS, Ask, Body, NotFound, Paging, Reader, answered, example, no_cursor, page_of, problem
 
 router = APIRouter()
 Item = dict[str, Any]
@@ -43,14 +43,10 @@ def _within_reach(at: datetime) -> datetime:
 Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]
 
 
-def _example(**fields: Any) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"examples": [fields]})
-
-
-class BankEntryIn(BaseModel):
+class BankEntryIn(Body):
     """One credit entry of the bank statement. Without an order it is matched by its reference, the order's number."""
 
-    model_config = _example(
+    model_config = example(
         entry_id="2026-03-02/17", reference="O-100045", amount="59.90", currency="EUR", booked_on="2026-03-02"
     )
     entry_id: Code
@@ -61,10 +57,10 @@ class BankEntryIn(BaseModel):
     booked_on: date
 
 
-class RemittanceIn(BaseModel):
+class RemittanceIn(Body):
     """What the carrier paid out of what it collected at one door."""
 
-    model_config = _example(
+    model_config = example(
         order_id="0198a1b2-0000-7000-8000-000000000001",
         shipment_id="0198a1b2-0000-7000-8000-000000000002",
         amount="59.90",
@@ -76,17 +72,17 @@ class RemittanceIn(BaseModel):
     reference: Code
 
 
-class CreditLineIn(BaseModel):
+class CreditLineIn(Body):
     sku: Code
     text: Line = ""
     quantity: Annotated[int, Field(ge=-1_000_000_000, le=1_000_000_000)]
     unit_price: Annotated[Decimal, Field(max_digits=16, decimal_places=6)]
 
 
-class CreditIn(BaseModel):
+class CreditIn(Body):
     """A credit that belongs to no order we know. It waits for review and pays nothing out."""
 
-    model_config = _example(
+    model_config = example(
         reference="C536379",
         customer_id="14527",
         currency="GBP",
@@ -102,13 +98,13 @@ class CreditIn(BaseModel):
     lines: Annotated[list[CreditLineIn], Field(min_length=1, max_length=1000)]
 
 
-class PayAgainIn(BaseModel):
-    model_config = _example(token="tok_visa")
+class PayAgainIn(Body):
+    model_config = example(token="tok_visa")
     token: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")] = ""
 
 
 class HintIn(BaseModel):
-    """The provider's webhook."""
+    """The provider's webhook. Not a Body: the provider may say more tomorrow than we read today."""
 
     event_id: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]+$")]
     key: Annotated[str, Field(pattern=r"^[0-9a-f-]{36}:[0-9]{1,9}$")]

@@ -25,7 +25,7 @@ from shared.contracts.fulfilment import (
     ShipmentState,
     ShortLine,
 )
-from shared.http import Ask, Asker, NotFound, Paging, Reader, Tell, no_cursor, page_of
+from shared.http import Ask, Asker, Body, NotFound, Paging, Reader, Tell, no_cursor, page_of
 
 router = APIRouter()
 
@@ -37,10 +37,6 @@ NOT_THERE: dict[int | str, dict[str, Any]] = {404: {"description": "There is no 
 CONFLICT: dict[int | str, dict[str, Any]] = NOT_THERE | {409: {"description": "Its state does not allow it"}}
 
 
-class Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
 class ShortIn(Body):
     line_no: LineNo
     quantity: Pieces
@@ -50,7 +46,7 @@ class PickIn(Body):
     """What was not found, per line; nothing when all of it was."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"short": [{"line_no": 1, "quantity": 2}]}, {}]})
-    short: Annotated[list[ShortIn], Field(max_length=1000)] = []
+    short: Annotated[tuple[ShortIn, ...], Field(max_length=1000)] = ()
 
 
 class PackIn(Body):
@@ -73,7 +69,10 @@ class TrackingIn(Body):
 
 
 class CarrierSays(BaseModel):
-    """The body of the carrier's webhook: `reference` is the shipment id that its label was bought under."""
+    """The body of the carrier's webhook: `reference` is the shipment id that its label was bought under.
+
+    Not a Body: the carrier may say more tomorrow than we read today.
+    """
 
     reference: UUID
     status: Literal["in_transit", "delivered", "refused", "lost"]

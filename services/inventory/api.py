@@ -1,14 +1,16 @@
 """Inventory over HTTP. Writes become the same commands that arrive by bus; reads lock nothing."""
 
+from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import JSONResponse, Response
+from pydantic import Field
 
-from services.inventory import queries
+from services.inventory import domain, queries
 from shared import clock
 from shared.contracts.inventory import (
     AdjustStock,
@@ -20,7 +22,8 @@ from shared.contracts.inventory import (
     RegisterWarehouse,
     StockLine,
 )
-from shared.http import Ask, NotFound, Page, Paging, Reader, Tell, no_cursor, page_of
+from shared.etag import etag_of
+from shared.http import Ask, Body, IfMatch, NotFound, Page, Paging, Reader, Tell, example, no_cursor, page_of
 
 router = APIRouter()
 NO_ZERO_BYTE = r"^[^\x00]*$"
@@ -33,45 +36,42 @@ KeyPath = Annotated[str, Path(min_length=1, max_length=64, pattern=NO_ZERO_BYTE)
 Found = dict[str, Any]
 
 
-class ItemIn(BaseModel):
-    sku: Key
+class ItemFields(Body):
+    model_config = example(name="Mug", lead_days=7)
+
     name: Name = ""
     stocked: bool = True
     backorderable: bool = True
     lead_days: Annotated[int, Field(ge=0, le=3650)] = 14
 
 
-class ItemsIn(BaseModel):
-    model_config = ConfigDict(
-        json_schema_extra={"example": {"items": [{"sku": "MUG-01", "name": "Mug", "lead_days": 7}]}}
-    )
+class ItemIn(ItemFields):
+    sku: Key
+
+
+class ItemsIn(Body):
+    model_config = example(items=[{"sku": "MUG-01", "name": "Mug", "lead_days": 7}])
 
     items: Annotated[list[ItemIn], Field(min_length=1, max_length=1000)]
 
 
-class WarehouseIn(BaseModel):
-    model_config = ConfigDict(json_schema_extra={"example": {"name": "Northern depot", "country": "GB", "rank": 10}})
+class WarehouseIn(Body):
+    model_config = example(name="Northern depot", country="GB", rank=10)
 
     name: Name = ""
     country: Annotated[str, Field(pattern="^([A-Z]{2})?$")] = ""
     rank: Annotated[int, Field(ge=0, le=1_000_000)] = 100
 
 
-class ReceiptLineIn(BaseModel):
+class ReceiptLineIn(Body):
     sku: Key
     quantity: Pieces
     unit_cost: Cost | None = None
 
 
-class ReceiptIn(BaseModel):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "warehouse": "north",
-                "reference": "PO-7",
-                "lines": [{"sku": "MUG-01", "quantity": 12, "unit_cost": "2.35"}],
-            }
-        }
+class ReceiptIn(Body):
+    model_config = example(
+        warehouse="north", reference="PO-7", lines=[{"sku": "MUG-01", "quantity": 12, "unit_cost": "2.35"}]
     )
 
     warehouse: Key
@@ -79,22 +79,15 @@ class ReceiptIn(BaseModel):
     lines: Annotated[list[ReceiptLineIn], Field(min_length=1, max_length=1000)]
 
 
-class AdjustmentLineIn(BaseModel):
+class AdjustmentLineIn(Body):
     sku: Key
     quantity: Annotated[int, Field(ge=-1_000_000_000, le=1_000_000_000)]
     unit_cost: Cost | None = None
 
 
-class AdjustmentIn(BaseModel):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "warehouse": "north",
-                "reference": "ADJ-3",
-                "reason": "damaged",
-                "lines": [{"sku": "MUG-01", "quantity": -1}],
-            }
-        }
+class AdjustmentIn(Body):
+    model_config = example(
+        warehouse="north", reference="ADJ-3", reason="damaged", lines=[{"sku": "MUG-01", "quantity": -1}]
     )
 
     warehouse: Key
@@ -104,29 +97,18 @@ class AdjustmentIn(BaseModel):
     quarantined: bool = False
 
 
-class CountIn(BaseModel):
-    model_config = ConfigDict(
-        json_schema_extra={"example": {"warehouse": "north", "reference": "COUNT-1", "sku": "MUG-01", "counted": 11}}
-    )
+class CountIn(Body):
+    model_config = example(warehouse="north", reference="COUNT-1", reason="yearly count", sku="MUG-01", counted=11)
 
     warehouse: Key
     reference: Key
+    reason: Key
     sku: Key
     counted: Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
-class ExpectedReceiptIn(BaseModel):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "warehouse": "north",
-                "reference": "PO-8",
-                "sku": "MUG-01",
-                "quantity": 40,
-                "expected_on": "2027-03-01",
-            }
-        }
-    )
+class ExpectedReceiptIn(Body):
+    model_config = example(warehouse="north", reference="PO-8", sku="MUG-01", quantity=40, expected_on="2027-03-01")
 
     warehouse: Key
     reference: Key
@@ -158,8 +140,35 @@ def cursor(paging: Page, *kinds: type) -> list[Any] | None:
 
 @router.put("/items", tags=["items"])
 async def put_items(body: ItemsIn, tell: Tell) -> Response:
-    """Creates or changes up to 1,000 SKUs."""
+    """An import: creates or changes up to 1,000 SKUs; the last one wins."""
     return await tell(RegisterItems(items=tuple(Item(**item.model_dump()) for item in body.items)))
+
+
+@router.get("/items", tags=["items"])
+async def get_items(conn: Reader, paging: Paging) -> Found:
+    """SKUs and how they are kept."""
+    rows = await queries.list_items(conn, after=cursor(paging, str), limit=paging.limit + 1)
+    return page_of(rows, paging, key=lambda row: (row["sku"],))
+
+
+@router.get("/items/{sku:path}", tags=["items"])
+async def get_item(sku: KeyPath, conn: Reader) -> Response:
+    """One SKU and how it is kept; its quantities are at /stock."""
+    return tagged("SKU", sku, await queries.item(conn, sku))
+
+
+def tagged(what: str, key: str, row: domain.Item | domain.Warehouse | None) -> Response:
+    """The row with the entity tag that an edit names in If-Match."""
+    if row is None:
+        raise NotFound(what, key)
+    shown = {name: value for name, value in asdict(row).items() if name != "realm"}
+    return JSONResponse(shown, headers={"ETag": f'"{etag_of([row])}"'})
+
+
+@router.put("/items/{sku:path}", tags=["items"])
+async def put_item(sku: KeyPath, body: ItemFields, tell: Tell, if_match: IfMatch) -> Response:
+    """Creates or changes one SKU."""
+    return await tell(RegisterItems(items=(Item(sku=sku, **body.model_dump()),), if_match=if_match))
 
 
 @router.get("/warehouses", tags=["warehouses"])
@@ -169,10 +178,16 @@ async def get_warehouses(conn: Reader, paging: Paging) -> Found:
     return page_of(rows, paging, key=lambda row: (row["rank"], row["code"]))
 
 
+@router.get("/warehouses/{code}", tags=["warehouses"])
+async def get_warehouse(code: KeyPath, conn: Reader) -> Response:
+    """One warehouse."""
+    return tagged("warehouse", code, await queries.warehouse(conn, code))
+
+
 @router.put("/warehouses/{code}", tags=["warehouses"])
-async def put_warehouse(code: KeyPath, body: WarehouseIn, tell: Tell) -> Response:
+async def put_warehouse(code: KeyPath, body: WarehouseIn, tell: Tell, if_match: IfMatch) -> Response:
     """Creates or changes a warehouse."""
-    return await tell(RegisterWarehouse(code=code, name=body.name, country=body.country, rank=body.rank))
+    return await tell(RegisterWarehouse(code=code, **body.model_dump(), if_match=if_match))
 
 
 @router.post("/receipts", tags=["stock"], status_code=201)
@@ -204,7 +219,12 @@ async def post_count(body: CountIn, ask: Ask) -> Response:
     """What was really on the shelf. Too little takes back the youngest promises."""
     return await ask(
         CountStock(
-            warehouse=body.warehouse, reference=body.reference, sku=body.sku, counted=body.counted, actor=ask.actor
+            warehouse=body.warehouse,
+            reference=body.reference,
+            sku=body.sku,
+            counted=body.counted,
+            reason=body.reason,
+            actor=ask.actor,
         )
     )
 

@@ -30,6 +30,7 @@ class Finder:
             reference=m.reference,
             sku=m.sku,
             counted=m.counted,
+            reason=m.reason,
             orders=tuple(orders),
             actor=m.actor,
             attempt=m.attempt,

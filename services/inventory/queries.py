@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import case, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.inventory import domain
 from services.inventory.tables import (
     demands,
     expected,
@@ -49,6 +50,23 @@ async def list_warehouses(connection: AsyncConnection, *, after: Sequence[Any] |
     statement = select(w.code, w.name, w.country, w.rank).order_by(w.rank, w.code).limit(limit)
     if after is not None:
         statement = statement.where(tuple_(w.rank, w.code) > tuple_(*after))
+    return await _all(connection, statement)
+
+
+async def warehouse(connection: AsyncConnection, code: str) -> domain.Warehouse | None:
+    record = (await connection.execute(select(warehouses).where(warehouses.c.code == code))).mappings().first()
+    return None if record is None else domain.Warehouse(**record)
+
+
+async def item(connection: AsyncConnection, sku: str) -> domain.Item | None:
+    record = (await connection.execute(select(items).where(items.c.sku == sku))).mappings().first()
+    return None if record is None else domain.Item(**record)
+
+
+async def list_items(connection: AsyncConnection, *, after: Sequence[Any] | None, limit: int) -> list[Found]:
+    statement = select(items).order_by(items.c.sku).limit(limit)
+    if after is not None:
+        statement = statement.where(items.c.sku > after[0])
     return await _all(connection, statement)
 
 

@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Path, Query
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from services.order import queries
 from services.order.preview import preview
@@ -30,8 +30,11 @@ from shared.contracts.order import (
     ReturnGoods,
 )
 from shared.contracts.values import MAX_LINES, Address, LineKind, LineQuantity, PaymentMethod
+from shared.etag import ANY, etag_of
 from shared.http import (
     Ask,
+    Body,
+    IfMatch,
     NotFound,
     Paging,
     Reader,
@@ -39,10 +42,12 @@ from shared.http import (
     Rehearser,
     Tell,
     answered,
+    example,
     jsonable,
     no_cursor,
     page_of,
 )
+from shared.messaging.decision import Row
 from shared.messaging.effects import effects
 
 router = APIRouter()
@@ -55,16 +60,6 @@ Pieces = Annotated[int, Field(gt=0, le=1_000_000)]
 Amount = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=6)]
 Rate = Annotated[Decimal, Field(ge=0, le=100, decimal_places=6)]
 MAX_ORDERS = 1000
-
-
-class Body(BaseModel):
-    """A request. Unknown fields are refused: a misspelt one must not be dropped silently."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-def _example(**fields: Any) -> ConfigDict:
-    return ConfigDict(extra="forbid", json_schema_extra={"examples": [fields]})
 
 
 class AddressIn(Body):
@@ -101,23 +96,21 @@ class LineIn(Body):
 class OrderIn(Body):
     """A new order. Without an id of its own it gets one from the Idempotency-Key."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "channel": "web",
-                    "external_id": "2026-000123",
-                    "customer_id": "anna",
-                    "payment_method": "card",
-                    "payment_token": "tok_visa",
-                    "ship_to": {"name": "Anna de Vries", "street": ["Oudegracht 1"], "postcode": "3511 AB",
-                                "city": "Utrecht", "country": "NL"},
-                    "lines": [{"sku": "mug", "quantity": 2, "unit_price": "12.50", "vat_rate": "21"}],
-                }
-            ]
+    model_config = example(
+        channel="web",
+        external_id="2026-000123",
+        customer_id="anna",
+        payment_method="card",
+        payment_token="tok_visa",
+        ship_to={
+            "name": "Anna de Vries",
+            "street": ["Oudegracht 1"],
+            "postcode": "3511 AB",
+            "city": "Utrecht",
+            "country": "NL",
         },
-    )  # fmt: skip
+        lines=[{"sku": "mug", "quantity": 2, "unit_price": "12.50", "vat_rate": "21"}],
+    )
 
     order_id: UUID | None = None
     channel: Name = "web"
@@ -151,7 +144,7 @@ class OrderIn(Body):
 
 
 class OrdersIn(Body):
-    model_config = _example(
+    model_config = example(
         orders=[
             {
                 "order_id": "0198a1b2-0000-7000-8000-000000000001",
@@ -182,7 +175,7 @@ Quote = Annotated[
 class CancelIn(Body):
     """No lines: everything that is not out."""
 
-    model_config = _example(lines=[{"line_no": 1, "quantity": 1}], reason="the customer changed her mind")
+    model_config = example(lines=[{"line_no": 1, "quantity": 1}], reason="the customer changed her mind")
 
     lines: LinesIn = ()
     reason: Long = ""
@@ -194,7 +187,7 @@ class CancelIn(Body):
 
 
 class HoldIn(Body):
-    model_config = _example(reason="check the address")
+    model_config = example(reason="check the address")
 
     reason: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
 
@@ -208,7 +201,7 @@ class ReleaseIn(HoldIn):
 
 
 class EditIn(Body):
-    model_config = _example(more=[{"line_no": 1, "quantity": 1}], priority=10, reason="a birthday present")
+    model_config = example(more=[{"line_no": 1, "quantity": 1}], priority=10, reason="a birthday present")
 
     more: LinesIn = ()
     add: Annotated[tuple[LineIn, ...], Field(max_length=MAX_LINES)] = ()
@@ -218,7 +211,7 @@ class EditIn(Body):
 
 
 class ReturnIn(Body):
-    model_config = _example(
+    model_config = example(
         shipment_id="0198a1b2-0000-7000-8000-000000000002", lines=[{"line_no": 1, "quantity": 1}], reason="does not fit"
     )
 
@@ -228,8 +221,9 @@ class ReturnIn(Body):
     reason: Long = ""
 
 
-class ProductIn(Body):
-    sku: Name
+class ProductFields(Body):
+    model_config = example(name="Mug", category="Kitchen", price="12.50", vat_rate="21")
+
     name: Long = ""
     category: Short = ""
     brand: Short = ""
@@ -239,21 +233,34 @@ class ProductIn(Body):
     vat_rate: Rate = Decimal(0)
 
 
+class ProductIn(ProductFields):
+    sku: Name
+
+
 class ProductsIn(Body):
-    model_config = _example(products=[{"sku": "mug", "name": "Mug", "price": "12.50", "vat_rate": "21"}])
+    model_config = example(products=[{"sku": "mug", "name": "Mug", "price": "12.50", "vat_rate": "21"}])
 
     products: Annotated[tuple[ProductIn, ...], Field(min_length=1, max_length=MAX_LINES)]
 
 
-class CustomerIn(Body):
-    customer_id: Name
+class CustomerFields(Body):
+    model_config = example(name="Anna", email="anna@example.org", addresses=[{"city": "Utrecht", "country": "NL"}])
+
     name: Long = ""
     email: Short = ""
     addresses: Annotated[tuple[AddressIn, ...], Field(max_length=50)] = ()
 
+    def value(self, customer_id: str) -> Customer:
+        addresses = tuple(address.value() for address in self.addresses)
+        return Customer(customer_id=customer_id, name=self.name, email=self.email, addresses=addresses)
+
+
+class CustomerIn(CustomerFields):
+    customer_id: Name
+
 
 class CustomersIn(Body):
-    model_config = _example(
+    model_config = example(
         customers=[{"customer_id": "anna", "name": "Anna", "addresses": [{"city": "Utrecht", "country": "NL"}]}]
     )
 
@@ -261,13 +268,13 @@ class CustomersIn(Body):
 
 
 class ChannelIn(Body):
-    model_config = _example(name="Web shop")
+    model_config = example(name="Web shop")
 
     name: Short = ""
 
 
 OrderId = Annotated[UUID, Path()]
-IfMatch = Annotated[str | None, Header(alias="If-Match", pattern=r'^(W/)?"?\d{1,9}"?$')]
+Key = Annotated[str, Path(min_length=1, max_length=64, pattern=NO_NUL)]
 Word = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
 
 
@@ -278,13 +285,13 @@ async def place(body: OrderIn, ask: Ask) -> Response:
 
 
 @router.post("/orders/batch", tags=["orders"])
-async def place_many(body: OrdersIn, ask: Ask) -> dict[str, Any]:
+async def place_many(body: OrdersIn, ask: Ask) -> Response:
     """Up to 1,000 orders, each with its own outcome. Each needs its `order_id`, so that a repeat finds it."""
     for i, order in enumerate(body.orders):
         if order.order_id is None:
             missing = {"type": "missing", "loc": ("body", "orders", i, "order_id"), "msg": "Field required"}
             raise RequestValidationError([missing])
-    return {"outcomes": await ask.each([order.command(ask.key_id, ask.actor) for order in body.orders])}
+    return await ask.each([order.command(ask.key_id, ask.actor) for order in body.orders])
 
 
 @router.get("/orders", tags=["orders"])
@@ -407,12 +414,12 @@ async def preview_release(order_id: OrderId, body: ReleaseIn, rehearse: Rehearse
 
 
 @router.post("/orders/{order_id}/edit", tags=["wishes"])
-async def edit(order_id: OrderId, body: EditIn, ask: Ask, if_match: IfMatch = None) -> Response:
-    """More of a line, new lines, another address or priority. If-Match: the version that was looked at; else 412."""
+async def edit(order_id: OrderId, body: EditIn, ask: Ask, if_match: IfMatch) -> Response:
+    """More of a line, new lines, another address or priority."""
     return await ask(
         EditOrder(
             order_id=order_id,
-            version=None if if_match is None else int(if_match.removeprefix("W/").strip('"')),
+            version=_version(if_match),
             more=tuple(line.value() for line in body.more),
             add=tuple(line.value() for line in body.add),
             ship_to=None if body.ship_to is None else body.ship_to.value(),
@@ -421,6 +428,13 @@ async def edit(order_id: OrderId, body: EditIn, ask: Ask, if_match: IfMatch = No
             actor=ask.actor,
         )
     )
+
+
+def _version(if_match: str) -> int | None:
+    """The version of an order that its ETag names; one that no order has, if it is no tag of ours."""
+    if if_match in ("", ANY):
+        return None
+    return int(if_match) if if_match.isdecimal() and len(if_match) < 10 else 0
 
 
 @router.post("/orders/{order_id}/returns", status_code=201, tags=["wishes"])
@@ -446,7 +460,7 @@ async def accept_date(order_id: OrderId, ask: Ask) -> Response:
 
 @router.put("/products", tags=["catalogue"])
 async def put_products(body: ProductsIn, tell: Tell) -> Response:
-    """Creates or changes products; orders keep what they were placed with."""
+    """An import: creates or changes products; the last one wins. Orders keep what they were placed with."""
     return await tell(RegisterProducts(products=tuple(Product(**dict(product)) for product in body.products)))
 
 
@@ -457,13 +471,30 @@ async def list_products(conn: Reader, paging: Paging, search: Word = None) -> di
     return page_of(found, paging, key=lambda row: (row["sku"],))
 
 
+@router.get("/products/{sku:path}", tags=["catalogue"])
+async def get_product(sku: Key, conn: Reader) -> Response:
+    """One product."""
+    return _tagged("product", sku, await queries.product(conn, sku))
+
+
+def _tagged(what: str, key: str, found: tuple[Row, queries.Item] | None) -> Response:
+    """The thing with the entity tag that an edit names in If-Match."""
+    if found is None:
+        raise NotFound(what, key)
+    row, item = found
+    return JSONResponse(item, headers={"ETag": f'"{etag_of([row])}"'})
+
+
+@router.put("/products/{sku:path}", tags=["catalogue"])
+async def put_product(sku: Key, body: ProductFields, tell: Tell, if_match: IfMatch) -> Response:
+    """Creates or changes one product; orders keep what they were placed with."""
+    return await tell(RegisterProducts(products=(Product(sku=sku, **dict(body)),), if_match=if_match))
+
+
 @router.put("/customers", tags=["customers"])
 async def put_customers(body: CustomersIn, tell: Tell) -> Response:
-    """Creates or changes customers."""
-    customers = tuple(
-        Customer(**dict(customer) | {"addresses": tuple(address.value() for address in customer.addresses)})
-        for customer in body.customers
-    )
+    """An import: creates or changes customers; the last one wins."""
+    customers = tuple(customer.value(customer.customer_id) for customer in body.customers)
     return await tell(RegisterCustomers(customers=customers))
 
 
@@ -475,19 +506,31 @@ async def list_customers(conn: Reader, paging: Paging, search: Word = None) -> d
 
 
 @router.get("/customers/{customer_id}", tags=["customers"])
-async def get_customer(
-    customer_id: Annotated[str, Path(max_length=64, pattern=NO_NUL)], conn: Reader
-) -> dict[str, Any]:
+async def get_customer(customer_id: Key, conn: Reader) -> Response:
     """One customer with all addresses."""
-    found = await queries.customer(conn, customer_id)
-    if found is None:
-        raise NotFound("customer", customer_id)
-    return found
+    return _tagged("customer", customer_id, await queries.customer(conn, customer_id))
+
+
+@router.put("/customers/{customer_id}", tags=["customers"])
+async def put_customer(customer_id: Key, body: CustomerFields, tell: Tell, if_match: IfMatch) -> Response:
+    """Creates or changes one customer. Orders keep the addresses that they were placed with."""
+    return await tell(RegisterCustomers(customers=(body.value(customer_id),), if_match=if_match))
+
+
+@router.get("/channels", tags=["channels"])
+async def list_channels(conn: Reader, paging: Paging) -> dict[str, Any]:
+    """Sales channels by code."""
+    found = await queries.channels(conn, after=_word(paging.after), limit=paging.limit + 1)
+    return page_of(found, paging, key=lambda row: (row["code"],))
+
+
+@router.get("/channels/{code}", tags=["channels"])
+async def get_channel(code: Key, conn: Reader) -> Response:
+    """One sales channel."""
+    return _tagged("channel", code, await queries.channel(conn, code))
 
 
 @router.put("/channels/{code}", tags=["channels"])
-async def put_channel(
-    code: Annotated[str, Path(min_length=1, max_length=64, pattern=NO_NUL)], body: ChannelIn, tell: Tell
-) -> Response:
+async def put_channel(code: Key, body: ChannelIn, tell: Tell, if_match: IfMatch) -> Response:
     """Creates or changes a sales channel."""
-    return await tell(RegisterChannel(channel=Channel(code=code, name=body.name)))
+    return await tell(RegisterChannel(channel=Channel(code=code, name=body.name), if_match=if_match))

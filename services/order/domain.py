@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from hashlib import blake2b
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, TypeVar, get_type_hints
 from uuid import UUID
 
 from services.order.facts import Edited, Trigger, not_returnable, promised_on
@@ -53,6 +53,7 @@ from shared.contracts.order import (
     ReturnGoods,
 )
 from shared.contracts.values import Address, LineQuantity
+from shared.etag import check_match, etag_of
 from shared.messaging.decision import Context, Effect, Needs, Refused, Reply, Row, Rows, Timer
 
 
@@ -75,6 +76,7 @@ class Policy:
 
 
 Ctx = Context[Policy]
+R = TypeVar("R", bound=Row)
 
 OF_AN_ORDER: tuple[type[Row], ...] = (Progress, Header, Line, Stock, Money, Shipment, Return)
 
@@ -411,6 +413,7 @@ def state_of(order: Order) -> dict[str, Any]:
         "number": order.header.number,
         "status": progress.status,
         "version": progress.version,
+        "etag": str(progress.version),
         "holds": list(progress.holds),
     }
 
@@ -576,9 +579,7 @@ def to_register_products(m: RegisterProducts) -> Needs:
 
 
 def register_products(m: RegisterProducts, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
-    for product in m.products:
-        yield Product(**product.__dict__)
-    yield Reply({"registered": len(m.products)})
+    yield from _registered([Product(**product.__dict__) for product in m.products], Product, m.if_match, rows)
 
 
 def to_register_customers(m: RegisterCustomers) -> Needs:
@@ -586,9 +587,7 @@ def to_register_customers(m: RegisterCustomers) -> Needs:
 
 
 def register_customers(m: RegisterCustomers, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
-    for customer in m.customers:
-        yield Customer(**customer.__dict__)
-    yield Reply({"registered": len(m.customers)})
+    yield from _registered([Customer(**customer.__dict__) for customer in m.customers], Customer, m.if_match, rows)
 
 
 def to_register_channel(m: RegisterChannel) -> Needs:
@@ -596,5 +595,13 @@ def to_register_channel(m: RegisterChannel) -> Needs:
 
 
 def register_channel(m: RegisterChannel, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
-    yield Channel(m.channel.code, m.channel.name)
-    yield Reply({"code": m.channel.code, "name": m.channel.name})
+    yield from _registered([Channel(m.channel.code, m.channel.name)], Channel, m.if_match, rows)
+
+
+def _registered(wanted: Sequence[R], kind: type[R], if_match: str, rows: Rows) -> Iterator[Effect]:
+    """Master data as it should be from now on. Of a single thing the answer has its new entity tag."""
+    for row in wanted:
+        key = getattr(row, kind.GROUP)
+        check_match(rows.find(kind, key), row, if_match, f"{kind.__name__.lower()} {key}")
+    yield from wanted
+    yield Reply({"registered": len(wanted)} | ({"etag": etag_of(wanted)} if len(wanted) == 1 else {}))

@@ -5,10 +5,6 @@ sends it with the wish gets exactly what was shown, as a decision depends on not
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
-from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +15,9 @@ from services.order.waits import why_not_moving
 from shared.contracts.billing import AuthorisePayment
 from shared.contracts.fulfilment import CancelShipment, PlanShipment
 from shared.contracts.inventory import ReserveStock
-from shared.contracts.message import Message, Value
+from shared.contracts.message import Message
 from shared.contracts.order import OrderStatement
+from shared.etag import etag_of
 from shared.messaging.decision import Refused, Row, Rows, key_of
 
 Item = dict[str, Any]
@@ -30,24 +27,7 @@ COUNTED = ("ordered", "cancelled", "waiting", "backordered", "reserved", "releas
 def quote_of(order: Order) -> str:
     """A short text that is another one as soon as anything of the order changes."""
     rows: list[Row] = [order.progress, order.header, *order.lines, order.stock, order.money]
-    rows += [*order.shipments, *order.returns]
-    return blake2b("\n".join(map(_canonical, rows)).encode(), digest_size=12).hexdigest()
-
-
-def _canonical(value: Any) -> str:
-    """The same for equal values, however the database or a message wrote them."""
-    if isinstance(value, Decimal):
-        return format(value.normalize(), "f")
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    if is_dataclass(value) and not isinstance(value, type):
-        inside = ",".join(_canonical(getattr(value, field.name)) for field in fields(value))
-        return f"{type(value).__name__}({inside})"
-    if isinstance(value, Value | Message):
-        return f"{type(value).__name__}({','.join(_canonical(inner) for inner in value.__dict__.values())})"
-    if isinstance(value, tuple | list):
-        return f"[{','.join(map(_canonical, value))}]"
-    return repr(value) if isinstance(value, str | None | bool | int) else str(value)
+    return etag_of([*rows, *order.shipments, *order.returns])
 
 
 def check_quote(order: Order, quote: str) -> None:

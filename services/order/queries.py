@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import Table, exists, select, tuple_
+from sqlalchemy import RowMapping, Table, exists, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.order import tables
 from services.order.quantities import Order
-from services.order.rows import Header, Line, Money, Progress, Return, Shipment, Stock
+from services.order.rows import Channel, Customer, Header, Line, Money, Product, Progress, Return, Shipment, Stock
 from services.order.saga import line_progress
 from services.order.waits import waits, why_not_moving
 from shared.contracts.order import FINAL
@@ -20,7 +21,8 @@ from shared.messaging.decision import Row
 R = TypeVar("R", bound=Row)
 Item = dict[str, Any]
 _ADAPTERS: Mapping[type[Row], TypeAdapter[Any]] = {
-    kind: TypeAdapter(kind) for kind in (Progress, Header, Line, Stock, Money, Shipment, Return)
+    kind: TypeAdapter(kind)
+    for kind in (Progress, Header, Line, Stock, Money, Shipment, Return, Product, Customer, Channel)
 }
 
 
@@ -210,10 +212,35 @@ async def products(conn: AsyncConnection, *, search: str | None, after: str | No
         query = query.where(begins | table.c.name.icontains(search, autoescape=True))
     if after is not None:
         query = query.where(table.c.sku > after)
-    return [
-        {**record, "price": f"{record['price']:f}", "vat_rate": f"{record['vat_rate']:f}"}
-        for record in (await conn.execute(query)).mappings()
-    ]
+    return [_told(record) for record in (await conn.execute(query)).mappings()]
+
+
+def _told(record: RowMapping) -> Item:
+    """Amounts as text, as everywhere."""
+    return {str(name): f"{value:f}" if isinstance(value, Decimal) else value for name, value in record.items()}
+
+
+async def _one(conn: AsyncConnection, kind: type[R], table: Table, key: str) -> tuple[R, Item] | None:
+    """One thing of the master data, as the row that its entity tag is made of and as it is told."""
+    (column,) = table.primary_key.columns
+    record = (await conn.execute(select(table).where(column == key))).mappings().first()
+    return None if record is None else (_ADAPTERS[kind].validate_python(dict(record)), _told(record))
+
+
+async def product(conn: AsyncConnection, sku: str) -> tuple[Product, Item] | None:
+    return await _one(conn, Product, tables.products, sku)
+
+
+async def channel(conn: AsyncConnection, code: str) -> tuple[Channel, Item] | None:
+    return await _one(conn, Channel, tables.channels, code)
+
+
+async def channels(conn: AsyncConnection, *, after: str | None, limit: int) -> Sequence[Item]:
+    table = tables.channels
+    query = select(table).order_by(table.c.code).limit(limit)
+    if after is not None:
+        query = query.where(table.c.code > after)
+    return [dict(record) for record in (await conn.execute(query)).mappings()]
 
 
 async def customers(conn: AsyncConnection, *, search: str | None, after: str | None, limit: int) -> Sequence[Item]:
@@ -228,7 +255,5 @@ async def customers(conn: AsyncConnection, *, search: str | None, after: str | N
     return [dict(record) for record in (await conn.execute(query)).mappings()]
 
 
-async def customer(conn: AsyncConnection, customer_id: str) -> Item | None:
-    table = tables.customers
-    record = (await conn.execute(select(table).where(table.c.customer_id == customer_id))).mappings().first()
-    return None if record is None else dict(record)
+async def customer(conn: AsyncConnection, customer_id: str) -> tuple[Customer, Item] | None:
+    return await _one(conn, Customer, tables.customers, customer_id)

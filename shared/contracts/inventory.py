@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from shared.contracts.message import Command, Event, Internal, Statement, Value
-from shared.contracts.values import MAX_LINES, Code, Count, Money, Sku, Text
+from shared.contracts.values import MAX_LINES, Code, Count, ETag, Money, Sku, Text
 
 
 class Want(Value):
@@ -104,6 +104,7 @@ class RegisterItems(Command, key="inventory.register_items.v1"):
     """Creates or changes SKUs. An item that is not stocked (postage, services) can always be promised."""
 
     items: Annotated[tuple["Item", ...], Field(min_length=1, max_length=MAX_LINES)]
+    if_match: ETag = ""
 
     @property
     def subject(self) -> str:
@@ -127,6 +128,7 @@ class RegisterWarehouse(Command, key="inventory.register_warehouse.v1"):
     name: Text = ""
     country: str = ""
     rank: int = 100
+    if_match: ETag = ""
 
     @property
     def subject(self) -> str:
@@ -170,12 +172,16 @@ class AdjustStock(Command, key="inventory.adjust_stock.v1"):
 
 
 class CountStock(Command, key="inventory.count_stock.v1"):
-    """What was really on the shelf. A shortfall takes back the youngest promises that are not in a shipment (R-31)."""
+    """What was really on the shelf, and why somebody counted (R-27).
+
+    A shortfall takes back the youngest promises that are not in a shipment (R-31).
+    """
 
     warehouse: Code
     reference: Code
     sku: Sku
     counted: Count
+    reason: Code = "count"
     orders: Annotated[tuple[UUID, ...], Field(max_length=MAX_LINES)] = ()
     """Orders that may lose a promise if too little was found. Without them inventory looks up the youngest holders."""
     actor: str = ""
@@ -192,6 +198,7 @@ class FindHolders(Internal, key="inventory.find_holders.v1"):
     reference: Code
     sku: Sku
     counted: Count
+    reason: Code = "count"
     actor: str = ""
     attempt: int = 1
 
@@ -207,6 +214,7 @@ class HoldersFound(Internal, key="inventory.holders_found.v1"):
     reference: Code
     sku: Sku
     counted: Count
+    reason: Code = "count"
     orders: tuple[UUID, ...] = ()
     actor: str = ""
     attempt: int = 1

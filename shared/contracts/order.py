@@ -13,6 +13,7 @@ from shared.contracts.values import (
     Address,
     Code,
     Count,
+    ETag,
     LineKind,
     LineQuantity,
     Money,
@@ -234,9 +235,10 @@ class Product(Value):
 
 
 class RegisterProducts(Command, key="order.register_products.v1"):
-    """Creates or changes products. Orders keep what they were placed with."""
+    """Creates or changes products. Orders keep what they were placed with. `if_match`: see shared/etag.py."""
 
     products: Annotated[tuple[Product, ...], Field(min_length=1, max_length=MAX_LINES)]
+    if_match: ETag = ""
 
     @property
     def subject(self) -> str:
@@ -254,6 +256,7 @@ class RegisterCustomers(Command, key="order.register_customers.v1"):
     """Creates or changes customers."""
 
     customers: Annotated[tuple[Customer, ...], Field(min_length=1, max_length=MAX_LINES)]
+    if_match: ETag = ""
 
     @property
     def subject(self) -> str:
@@ -269,6 +272,7 @@ class RegisterChannel(Command, key="order.register_channel.v1"):
     """Creates or changes a sales channel."""
 
     channel: Channel
+    if_match: ETag = ""
 
     @property
     def subject(self) -> str:

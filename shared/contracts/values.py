@@ -19,6 +19,8 @@ Count = Annotated[int, Field(ge=0)]
 Sku = Annotated[str, Field(min_length=1, max_length=64)]
 Code = Annotated[str, Field(min_length=1, max_length=64)]
 Text = Annotated[str, Field(max_length=2000)]
+ETag = Annotated[str, Field(max_length=64)]
+"""Of an edit: the entity tag of what its author looked at; `*`: anything that exists; empty: no condition."""
 
 PaymentMethod = Literal["card", "bank_transfer", "cash_on_delivery", "terms"]
 LineKind = Literal["goods", "shipping", "service"]

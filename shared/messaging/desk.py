@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import sha256
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import structlog
 
@@ -19,6 +19,12 @@ log = structlog.get_logger("comptoir.desk")
 
 MAX_BATCH = 512
 """Events of one unit of work; whole arrivals are taken, so a unit may exceed it by one packet."""
+
+
+def fingerprint(*messages: Message) -> str:
+    """Of the content of requests. Who sends them is no part of it: a colleague may repeat what was not answered."""
+    text = "\n".join(f"{message.key}:{message.model_dump_json(exclude={'actor'})}" for message in messages)
+    return sha256(text.encode()).hexdigest()
 
 
 class Desk:
@@ -58,11 +64,38 @@ class Desk:
             correlation=message.subject,
             traceparent=traceparent,
         )
-        fingerprint = sha256(f"{message.key}:{message.model_dump_json()}".encode()).hexdigest()
         self.asked.add(id)  # until it is decided, even if its caller has gone: a repeat must not join the same batch
         done = partial(self.asked.discard, id)
-        self.put(Arrival("request", id, [event], done, answer=answer, fingerprint=fingerprint))
+        self.put(Arrival("request", id, [event], done, answer=answer, fingerprint=fingerprint(message)))
         return await answered
+
+    async def ask_each(
+        self, messages: Sequence[Message], *, id: UUID, actor: str = "", traceparent: str = ""
+    ) -> list[Reply] | Reply:
+        """Many requests under one id, each decided by itself. One reply for all when the id is not free for them.
+
+        The id is claimed first, with the content of all: the same again gets the same answers, other content 422.
+        """
+        if id in self.asked:
+            return Reply({"title": "the same request is still in flight", "status": 409}, 409)
+        claimed: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+        def answer(reply: Reply) -> None:
+            if not claimed.done():
+                claimed.set_result(reply)
+
+        self.asked.add(id)
+        try:
+            self.put(Arrival("request", id, [], answer=answer, fingerprint=fingerprint(*messages)))
+            if (reply := await claimed).status >= 400:
+                return reply
+            asked = [
+                self.ask(message, id=uuid5(id, str(i)), actor=actor, traceparent=traceparent)
+                for i, message in enumerate(messages)
+            ]
+            return await asyncio.gather(*asked)
+        finally:
+            self.asked.discard(id)
 
     def take(self) -> list[Arrival]:
         """What is there, up to the bound; never waits for more."""

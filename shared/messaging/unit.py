@@ -243,6 +243,8 @@ class Unit:
                 self.decide(arrival, event, outcome, failed)
             for arrival in claimed.new:
                 outcome.parked.extend(arrival.unreadable)
+                if arrival.kind == "request" and not arrival.envelopes:
+                    self.reply(arrival, Reply({}), outcome)  # it only claims its id, for the requests that follow
                 if arrival.kind == "parked":
                     outcome.acts.append(self.replayed(arrival, outcome))
             outcome.packets = list(pack([(event.type, text) for event, text in outcome.sent], self.new_id))

@@ -180,6 +180,167 @@ async def test_every_request_body_has_an_example_that_is_valid(api: Api) -> None
             assert not wrong, f"{method} {path}: {answer.text}"
 
 
+def bodies(api: Api) -> list[tuple[str, str, dict[str, Any]]]:
+    """(path, method, schema) of what each operation takes, with the schemas inside it in place."""
+    schemas = api.described["components"]["schemas"]
+
+    def inside(schema: Any) -> Any:
+        if isinstance(schema, list):
+            return [inside(part) for part in schema]
+        if not isinstance(schema, dict):
+            return schema
+        if "$ref" in schema:
+            return inside(schemas[schema["$ref"].rsplit("/", 1)[1]])
+        return {name: inside(part) for name, part in schema.items()}
+
+    taking = [(path, method, said) for path, method, said in api.operations() if "requestBody" in said]
+    return [
+        (path, method, inside(said["requestBody"]["content"]["application/json"]["schema"]))
+        for path, method, said in taking
+    ]
+
+
+async def test_unknown_fields_are_refused_at_every_depth(api: Api) -> None:
+    def open_objects(schema: Any, at: str) -> list[str]:
+        if isinstance(schema, list):
+            return [found for part in schema for found in open_objects(part, at)]
+        if not isinstance(schema, dict):
+            return []
+        named = [at] if "properties" in schema and schema.get("additionalProperties") is not False else []
+        return named + [found for name, part in schema.items() for found in open_objects(part, f"{at}/{name}")]
+
+    taking = bodies(api)
+    assert taking
+    assert [found for path, method, schema in taking for found in open_objects(schema, f"{method} {path}")] == []
+    path, method, _ = taking[0]
+    headers = {"Idempotency-Key": uuid4().hex}
+    answer = await api.http.request(method, filled(path), json={"no_such_field": 1}, headers=headers)
+    assert "no_such_field" in [each["field"] for each in a_problem(answer, 422)["errors"]]
+
+
+async def test_unknown_query_parameters_are_refused(api: Api) -> None:
+    """A misspelt filter must not give all there is."""
+    gets = [path for path, method, said in api.operations() if method == "get" and "health" not in said["tags"]]
+    assert len(gets) > 5
+    for path in gets:
+        said = a_problem(await api.http.get(filled(path), params={"limits": "1"}), 422)
+        assert "query.limits" in [each["field"] for each in said["errors"]], path
+    assert (await api.http.get("/parked", params={"limit": 1})).status_code == 200
+
+
+EDITS: dict[tuple[str, str], tuple[str, dict[str, Any], dict[str, Any]]] = {
+    ("order", "/products/{sku}"): ("/products/a/b", {"name": "A", "price": "1.00"}, {"name": "B", "price": "1.00"}),
+    ("order", "/customers/{customer_id}"): ("/customers/c", {"name": "A"}, {"addresses": [{"city": "Utrecht"}]}),
+    ("order", "/channels/{code}"): ("/channels/c", {"name": "A"}, {"name": "B"}),
+    ("inventory", "/items/{sku}"): ("/items/a/b", {"name": "A"}, {"name": "A", "lead_days": 3}),
+    ("inventory", "/warehouses/{code}"): ("/warehouses/w", {"name": "A"}, {"name": "A", "rank": 1}),
+}
+"""Every PUT of one thing: where, how it is made, and how it is changed."""
+
+
+async def test_an_edit_of_what_was_changed_meanwhile_is_refused(api: Api) -> None:
+    puts = {
+        (api.name, path.replace(":path", "")) for path, method, _ in api.operations() if method == "put" and "{" in path
+    }
+    assert puts == {edit for edit in EDITS if edit[0] == api.name}
+    for edit in puts:
+        path, first, second = EDITS[edit]
+        a_problem(await api.http.put(path, json=first, headers={"If-Match": "*"}), 412)
+        made = await api.http.put(path, json=first)
+        seen = await api.http.get(path)
+        old = seen.headers["etag"]
+        assert made.headers["etag"] == old
+        changed = await api.http.put(path, json=second, headers={"If-Match": old})
+        assert changed.status_code == 200, changed.text
+        assert changed.headers["etag"] != old
+        assert (await api.http.get(path)).headers["etag"] == changed.headers["etag"]
+        refused = a_problem(await api.http.put(path, json=first, headers={"If-Match": old}), 412)
+        assert "changed meanwhile" in refused["title"]
+        again = await api.http.put(path, json=second, headers={"If-Match": old})
+        assert again.status_code == 200, "the answer to this very request may have been lost"
+        assert (await api.http.get(path)).json().items() >= {**second}.items() or "addresses" in second
+        assert (await api.http.put(path, json=first, headers={"If-Match": "*"})).status_code == 200
+
+
+async def test_an_order_is_edited_by_the_tag_that_it_was_read_with(apis: Mapping[str, Api]) -> None:
+    order = apis["order"]
+    await apis["inventory"].http.put("/warehouses/north", json={"name": "North"})
+    await apis["inventory"].http.put("/items/jug", json={})
+    wish = {"lines": [{"sku": "jug", "quantity": 1, "unit_price": "5.00"}], "payment_method": "bank_transfer"}
+    placed = (await order.post("/orders", wish)).json()
+    path = f"/orders/{placed['id']}"
+
+    async def waits_for_its_transfer() -> bool:
+        said = (await order.http.get(path)).json()
+        return bool(said["lines"][0]["backordered"] and said["money"])
+
+    await eventually(waits_for_its_transfer)
+    tag = (await order.http.get(path)).headers["etag"]
+    headers = {"Idempotency-Key": uuid4().hex, "If-Match": tag}
+    edited = await order.http.post(f"{path}/edit", json={"priority": 3}, headers=headers)
+    assert edited.status_code == 200, edited.text
+    assert edited.headers["etag"] != tag
+    headers["Idempotency-Key"] = uuid4().hex
+    a_problem(await order.http.post(f"{path}/edit", json={"priority": 4}, headers=headers), 412)
+    headers |= {"Idempotency-Key": uuid4().hex, "If-Match": '"abc"'}
+    a_problem(await order.http.post(f"{path}/edit", json={"priority": 4}, headers=headers), 412)
+
+
+async def test_a_batch_of_orders_is_answered_again_and_another_under_its_key_is_refused(
+    apis: Mapping[str, Api],
+) -> None:
+    order = apis["order"]
+    one, two = ({"order_id": str(uuid4()), **MUG} for _ in range(2))
+    first = await order.post("/orders/batch", {"orders": [one]}, "many")
+    assert [each["status"] for each in first.json()["outcomes"]] == [201]
+    assert (await order.post("/orders/batch", {"orders": [one]}, "many")).json() == first.json()
+    for other in ([one, two], [two], [{**one, "priority": 3}]):
+        said = a_problem(await order.post("/orders/batch", {"orders": other}, "many"), 422)
+        assert "Idempotency-Key" in said["title"]
+    a_problem(await order.http.get(f"/orders/{two['order_id']}"), 404)
+
+
+async def test_a_batch_that_is_still_in_flight_is_409(apis: Mapping[str, Api]) -> None:
+    order = apis["order"]
+    body = {"orders": [{"order_id": str(uuid4()), **MUG}]}
+    connection = await asyncpg.connect(order.running.dsn)
+    try:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("lock table progress in access exclusive mode")
+        first = asyncio.create_task(order.post("/orders/batch", body, "slow batch"))
+        await eventually(lambda: len(order.running.desk.asked) == 2)  # its own key, and that of its order
+        a_problem(await order.post("/orders/batch", body, "slow batch"), 409)
+        await transaction.rollback()
+        assert [each["status"] for each in (await first).json()["outcomes"]] == [201]
+        assert (await order.post("/orders/batch", body, "slow batch")).json() == (await first).json()
+    finally:
+        await connection.close()
+
+
+async def test_a_colleague_may_repeat_a_request(apis: Mapping[str, Api]) -> None:
+    """Who asks is no part of the content: the first one's session may have ended before the answer came."""
+    order, body = apis["order"].http, {"order_id": str(uuid4()), **MUG}
+    answers = [
+        await order.post("/orders", json=body, headers={"Idempotency-Key": "shared", "X-Actor": who})
+        for who in ("anna", "ben")
+    ]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json() == answers[1].json()
+
+
+async def test_a_count_says_why(apis: Mapping[str, Api]) -> None:
+    inventory = apis["inventory"]
+    await inventory.http.put("/warehouses/north", json={"name": "North"})
+    await inventory.http.put("/items/cup", json={})
+    count = {"warehouse": "north", "reference": "C-1", "sku": "cup", "counted": 3}
+    missing = a_problem(await inventory.post("/counts", count), 422)
+    assert missing["errors"][0]["field"] == "reason"
+    assert (await inventory.post("/counts", {**count, "reason": "yearly count"})).status_code == 201
+    (movement,) = (await inventory.http.get("/movements", params={"sku": "cup"})).json()["items"]
+    assert (movement["kind"], movement["on_hand"], movement["reason"]) == ("count", 3, "yearly count")
+
+
 MUG = {"lines": [{"sku": "mug", "quantity": 1, "unit_price": "5.00"}]}
 
 

@@ -163,7 +163,7 @@ def pure_decisions(file: File) -> Iterator[tuple[int, str]]:
 
 @rule
 def pure_imports(file: File) -> Iterator[tuple[int, str]]:
-    """Decisions know the standard library, the contracts, the vocabulary of decisions and each other."""
+    """Decisions know the standard library, the contracts, the vocabulary of decisions, entity tags, each other."""
     if not file.pure:
         return
     own = ".".join(file.parts[:2])
@@ -171,7 +171,7 @@ def pure_imports(file: File) -> Iterator[tuple[int, str]]:
         top = name.partition(".")[0]
         if name.startswith("."):
             yield node.lineno, "imports relatively; name the module in full"
-        elif name.startswith((f"{own}.", "shared.contracts.", "shared.messaging.decision.")):
+        elif name.startswith((f"{own}.", "shared.contracts.", "shared.etag.", "shared.messaging.decision.")):
             if name.startswith(f"{own}.") and name.split(".")[2] in SHELL:
                 yield node.lineno, f"imports {name}, which knows frameworks"
             if name.startswith(f"{own}.dev"):

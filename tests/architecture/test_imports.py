@@ -35,7 +35,7 @@ PLANTED = [
     ("What is shared knows no service and no composition", "shared/http.py", "import services.order.saga"),
     ("What is shared knows no service and no composition", "shared/service.py", "import comptoir.postgres"),
     ("Services do not know how they are composed", "services/order/app.py", "import comptoir.postgres"),
-    ("The vocabulary of decisions stands on the contracts alone", "shared/messaging/decision.py", "import asyncpg"),
+    ("Decisions stand on a vocabulary, entity tags and contracts", "shared/messaging/decision.py", "import asyncpg"),
 ]
 
 

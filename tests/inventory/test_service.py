@@ -140,7 +140,7 @@ async def test_a_count_takes_back_the_youngest_promises(depot: Depot) -> None:
     await depot.receive(sku, 3)
     orders = [uuid4() for _ in range(3)]
     await depot.say(*(wish(sku, 1, o, minute=n) for n, o in enumerate(orders)))
-    body = {"warehouse": "north", "reference": "C-1", "sku": sku, "counted": 1}
+    body = {"warehouse": "north", "reference": "C-1", "reason": "shelf looked empty", "sku": sku, "counted": 1}
     answer = await depot.post("/counts", body, key=f"count-{sku}")
     assert answer.status_code == 202
 
@@ -266,7 +266,8 @@ async def test_mixed_batches_keep_the_books_true(depot: Depot) -> None:
                 case 3:
                     await depot.receive(home[o], chance.randint(1, 3), where)
                 case _:
-                    body = {"warehouse": where, "reference": "C", "sku": home[o], "counted": chance.randint(0, 6)}
+                    body = {"warehouse": where, "reference": "C", "reason": "spot check", "sku": home[o]}
+                    body["counted"] = chance.randint(0, 6)
                     assert (await depot.post("/counts", body)).status_code in (201, 202)
         assert max(await depot.say(*batch), default=200) < 400
 

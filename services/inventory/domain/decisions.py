@@ -41,6 +41,7 @@ from shared.contracts.inventory import (
     StockChanged,
     StockIssued,
 )
+from shared.etag import check_match, etag_of
 from shared.messaging.decision import Call, Context, Effect, Missing, Needs, Refused, Reply, Rows
 
 Ctx = Context[Policy]
@@ -475,10 +476,12 @@ def register_items(m: RegisterItems, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         )
         if not item.stocked and in_use:
             raise Refused("has stock or is waited for, so it stays stocked", field=f"items/{n}/stocked", status=409)
-        yield Item(item.sku, item.name, item.stocked, item.backorderable, item.lead_days)
+        row = Item(item.sku, item.name, item.stocked, item.backorderable, item.lead_days)
+        check_match(rows.find(Item, item.sku), row, m.if_match, f"SKU {item.sku}")
+        yield row
         if item.stocked and queue is None:
             yield Queue(item.sku)
-    yield Reply({"registered": len(m.items)})
+    yield Reply({"registered": len(m.items)} | ({"etag": etag_of([row])} if len(m.items) == 1 else {}))
 
 
 def to_register_warehouse(m: RegisterWarehouse) -> Needs:
@@ -486,8 +489,11 @@ def to_register_warehouse(m: RegisterWarehouse) -> Needs:
 
 
 def register_warehouse(m: RegisterWarehouse, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
-    yield Warehouse(m.code, m.name, m.country, m.rank)
-    yield Reply({"code": m.code, "name": m.name, "country": m.country, "rank": m.rank})
+    row = Warehouse(m.code, m.name, m.country, m.rank)
+    known = next((w for w in rows.group(Warehouse, REALM) if w.code == m.code), None)
+    check_match(known, row, m.if_match, f"warehouse {m.code}")
+    yield row
+    yield Reply({"code": m.code, "name": m.name, "country": m.country, "rank": m.rank, "etag": etag_of([row])})
 
 
 def check_place(warehouse: str, rows: Rows) -> None:
@@ -658,6 +664,7 @@ def count_stock(m: Counted, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
                 reference=m.reference,
                 sku=m.sku,
                 counted=m.counted,
+                reason=m.reason,
                 actor=m.actor or ctx.actor,
                 attempt=attempt,
             )
@@ -672,7 +679,7 @@ def count_stock(m: Counted, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
                 m.sku,
                 m.warehouse,
                 on_hand=difference,
-                reason="count",
+                reason=m.reason,
                 reference=m.reference,
                 actor=m.actor,
             ),
