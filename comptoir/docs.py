@@ -15,6 +15,7 @@ from typing import Any, cast, get_args
 
 from comptoir.explore.search import Matrix, explore, merged
 from comptoir.explore.setups import CUT, SETUPS
+from comptoir.explore.wishes import REFUSED
 from services.order.facts import FACTS, Edited
 from services.order.saga import STEPS, Step
 from shared.contracts.message import Internal, Message
@@ -74,7 +75,8 @@ def saga_page(matrix: Matrix) -> str:
         _status_graph(matrix),
         "## The status matrix",
         "What each trigger did to an order in each status in which it can meet one. `=` means that the status stays; "
-        "an empty cell was never met. It is taken from these set-ups, explored to the end: "
+        "an empty cell was never met. Every wish was tried at every order that was met; `refused` tells its author why "
+        "it cannot be. All is taken from these set-ups, explored to the end: "
         + "; ".join(CUT)
         + ". The same as data: [status-matrix.csv](status-matrix.csv).",
         *_matrix_tables(matrix),
@@ -148,7 +150,7 @@ def _flow() -> str:
 def edges(matrix: Matrix) -> list[tuple[str, str]]:
     """Changes of status that were seen, in the order of the statuses."""
     order = {name: n for n, name in enumerate((NEW, *STATUSES))}
-    seen = {(before, to) for (_, before), after in matrix.items() for to in after if to != before}
+    seen = {(before, to) for (_, before), after in matrix.items() for to in after if to not in (before, REFUSED)}
     return sorted(seen, key=lambda edge: (order[edge[0]], order[edge[1]]))
 
 
@@ -161,7 +163,7 @@ def _status_graph(matrix: Matrix) -> str:
 
 def kind_of(trigger: str) -> str:
     """Which part of the matrix a trigger belongs to."""
-    kind = next(of for of in Message.registry.values() if of.__name__ == trigger)
+    kind = next(of for of in Message.registry.values() if of.__name__ == trigger.partition(":")[0])
     if issubclass(kind, Internal):
         return "Timers"
     owner = kind.key.partition(".")[0]
@@ -186,13 +188,14 @@ def _matrix_tables(matrix: Matrix) -> list[str]:
 
 def _cell(matrix: Matrix, trigger: str, status: str) -> str:
     after = matrix.get((trigger, status), set())
-    words = ["=" if status in after else "", *(name.replace("_", " ") for name in STATUSES if name in after - {status})]
+    others = [name.replace("_", " ") for name in (*STATUSES, REFUSED) if name in after - {status}]
+    words = ["=" if status in after else "", *others]
     return ", ".join(word for word in words if word)
 
 
 def matrix_csv(matrix: Matrix) -> str:
     """docs/status-matrix.csv: trigger, before, after; one line per change that was seen."""
-    order = {name: n for n, name in enumerate((NEW, *STATUSES))}
+    order = {name: n for n, name in enumerate((NEW, *STATUSES, REFUSED))}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("trigger", "before", "after"))

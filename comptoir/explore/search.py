@@ -10,6 +10,7 @@ from typing import Any
 from comptoir.explore import laws
 from comptoir.explore.machine import ORDER_, SERVICES, Action, Machine, Outcome
 from comptoir.explore.setups import SetUp
+from comptoir.explore.wishes import KINDS, wished
 from comptoir.explore.world import Move, moves
 from services.order.rows import Progress
 from shared.contracts.message import Message
@@ -202,9 +203,13 @@ class Explorer:
         return [p.status for p in self.machine.all(state[0][ORDER_], Progress)]
 
     def matrix(self) -> Matrix:
-        """What every trigger did in every status it met."""
-        matrix: Matrix = {}
-        for number, message, before, after in self.machine.decisions:
+        """What every trigger did in every status it met, and what every wish would come to at every order there was."""
+        met = [local for service, local in self._summaries if service == ORDER_]
+        decided = list(self.machine.decisions)
+        matrix: Matrix = wished(self.machine, self.setup, met)
+        for number, message, before, after in decided:
+            if type(message).__name__ in KINDS:
+                continue
             was = {p.order_id: p.status for p in self.machine.all(before, Progress)}
             now = {p.order_id: p.status for p in self.machine.all(after, Progress)}
             order_id = getattr(message, "order_id", None)

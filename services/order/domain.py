@@ -511,6 +511,10 @@ def edit_order(m: EditOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
             field="ship_to",
             status=409,
         )
+    if m.ship_to is not None and not order.open and not m.more and not m.add:
+        raise Refused(
+            "Everything was handed over already: the address can change no more.", field="ship_to", status=409
+        )
     next_no = 1 + max(line.line_no for line in order.lines)
     more = [
         replace(order.line(of.line_no), line_no=next_no + i, quantity=of.quantity, discount=Decimal(0))

@@ -500,6 +500,15 @@ def test_an_address_changes_only_while_nothing_is_with_the_warehouse() -> None:
     assert book.only(PlanShipment).address.city == "Delft"
 
 
+def test_the_address_of_what_is_out_changes_no_more() -> None:
+    book = book_of(sent(1))
+    with pytest.raises(Refused, match="handed over already") as refused:
+        book.do(EditOrder(order_id=ORDER, ship_to=Address(city="Delft")))
+    assert (refused.value.field, refused.value.status) == ("ship_to", 409)
+    book.do(EditOrder(order_id=ORDER, ship_to=Address(city="Delft"), more=(of(1, 1),)))
+    assert book.order.header.ship_to.city == "Delft"
+
+
 def test_a_free_item_that_is_added_is_told_to_billing_too() -> None:
     """The amount stays, but an invoice needs the line."""
     book = placed()
