@@ -85,15 +85,20 @@ def answers(url: str, within_s: float = 3.0) -> bool:
 class OwnRabbit:
     """One node with ports, folders, cookie, password and epmd of its own; it meets no other node on the machine."""
 
-    def __init__(self, *, plugins: tuple[str, ...] = (), config: str = "") -> None:
-        """`config`: more lines for rabbitmq.conf, for example lower limits for a test."""
-        self.plugins, self.config = plugins, config
+    def __init__(self, *, plugins: tuple[str, ...] = (), config: str = "", beside: "OwnRabbit | None" = None) -> None:
+        """`config`: more lines for rabbitmq.conf, for example lower limits for a test.
+
+        `beside`: a node that runs; the new one joins its cluster. It was given the same `config`, and stops last.
+        """
+        self.plugins, self.config, self.beside = plugins, config, beside
         self.user = _account()
-        self.password = secrets.token_urlsafe(18)
+        self.password: str = beside.password if beside else secrets.token_urlsafe(18)
+        self.cookie: str = beside.cookie if beside else secrets.token_hex(20)
         self.port = self.management_port = 0
         self.folder = Path()
         self._environment: dict[str, str] = {}
-        self._processes: list[subprocess.Popen[bytes]] = []  # epmd first, then the node
+        self._epmd: subprocess.Popen[bytes] | None = None
+        self._node: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -114,8 +119,12 @@ class OwnRabbit:
 
     @property
     def pid(self) -> int | None:
-        node = self._processes[-1] if len(self._processes) > 1 else None
-        return node.pid if node and node.poll() is None else None
+        return self._node.pid if self._node and self._node.poll() is None else None
+
+    @property
+    def name(self) -> str:
+        """The node's, in its cluster."""
+        return f"comptoir{self.port}@localhost"
 
     def start(self) -> Self:
         """Returns when the node lets us in. After `kill` or `stop_node` it starts again on the same ports and data."""
@@ -125,12 +134,12 @@ class OwnRabbit:
         try:
             if not self._environment:
                 self._prepare()
-            if not self._processes:
-                self._spawn(shutil.which("epmd") or "epmd", "-address", "127.0.0.1")
-            self._spawn(str(command))
+            if self._epmd is None and self.beside is None:
+                self._epmd = self._spawn(shutil.which("epmd") or "epmd", "-address", "127.0.0.1")
+            self._node = self._spawn(str(command))
             deadline = time.monotonic() + START_WITHIN_S
             while not answers(self.url):
-                if self._processes[-1].poll() is not None or time.monotonic() > deadline:
+                if self.pid is None or time.monotonic() > deadline:
                     raise RabbitFailed(f"RabbitMQ did not start:\n{self.output()[-3000:]}")
                 time.sleep(0.1)
         except BaseException:
@@ -149,10 +158,10 @@ class OwnRabbit:
     def stop(self) -> None:
         """Stops what we started, and nothing else, and removes its folder."""
         self.stop_node()
-        for epmd in self._processes:
-            epmd.terminate()
-            epmd.wait(STOP_WITHIN_S)
-        self._processes.clear()
+        if self._epmd is not None:
+            self._epmd.terminate()
+            self._epmd.wait(STOP_WITHIN_S)
+            self._epmd = None
         self._environment.clear()
         if self.folder != Path():
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -168,7 +177,7 @@ class OwnRabbit:
         command = server_command()
         assert command is not None
         done: subprocess.CompletedProcess[str] = subprocess.run(
-            [str(command.with_name("rabbitmqctl")), "-q", "-n", self._environment["RABBITMQ_NODENAME"], *arguments],
+            [str(command.with_name("rabbitmqctl")), "-q", "-n", self.name, *arguments],
             env=self._environment,
             capture_output=True,
             text=True,
@@ -182,21 +191,25 @@ class OwnRabbit:
     def _prepare(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="comptoir-rabbit-"))
         self.port, self.management_port, distribution, epmd = (free_port() for _ in range(4))
+        if self.beside is not None:
+            epmd = int(self.beside._environment["ERL_EPMD_PORT"])
         management = f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {self.management_port}\n"
         (self.folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.local = 127.0.0.1:{self.port}\n"
             f"default_user = comptoir\ndefault_pass = {self.password}\n"
             "log.file = false\nlog.console = true\nlog.console.level = warning\n"
-            f"{management if 'rabbitmq_management' in self.plugins else ''}{self.config}\n"
+            f"{management if 'rabbitmq_management' in self.plugins else ''}{self._peers()}{self.config}\n"
         )
+        (self.folder / ".erlang.cookie").write_text(self.cookie)
+        (self.folder / ".erlang.cookie").chmod(0o400)
         (self.folder / "enabled_plugins").write_text(f"[{','.join(self.plugins)}].\n")
         self._environment = {
             "PATH": f"/usr/sbin:/usr/bin:/sbin:/bin:{os.environ.get('PATH', '')}",
-            "HOME": str(self.folder),  # where the cookie is made
+            "HOME": str(self.folder),  # where the cookie is
             "LANG": "C.UTF-8",
             "ERL_EPMD_PORT": str(epmd),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": f"comptoir{self.port}@localhost",
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(distribution),
             "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
@@ -212,9 +225,19 @@ class OwnRabbit:
             for path in (self.folder, *self.folder.iterdir()):
                 os.chown(path, account.pw_uid, account.pw_gid)
 
-    def _spawn(self, *command: str) -> None:
+    def _peers(self) -> str:
+        """At its first start the node looks for these, and joins whom it finds."""
+        if self.beside is None:
+            return ""
+        found = "".join(
+            f"cluster_formation.classic_config.nodes.{i} = {name}\n"
+            for i, name in enumerate((self.beside.name, self.name), 1)
+        )
+        return f"cluster_formation.peer_discovery_backend = classic_config\n{found}"
+
+    def _spawn(self, *command: str) -> "subprocess.Popen[bytes]":
         with (self.folder / "output").open("ab") as output:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -223,12 +246,11 @@ class OwnRabbit:
                 start_new_session=True,
                 **_as(self.user),
             )
-        self._processes.append(process)
 
     def _end_node(self, number: signal.Signals) -> None:
-        if len(self._processes) < 2:
+        if self._node is None:
             return
-        node = self._processes.pop()
+        node, self._node = self._node, None
         for attempt in (number, signal.SIGKILL):
             with suppress(ProcessLookupError):
                 node.send_signal(attempt)

@@ -70,7 +70,12 @@ async def serve(
         await unless(told, until_there("PostgreSQL", lambda: migrated(name, running.dsn), within_s))
         if prepare is not None:
             await unless(told, until_there("RabbitMQ", prepare, within_s))
-        bus = RabbitBus(settings.rabbitmq_url, [running.reader], prefix=settings.rabbitmq_prefix)
+        bus = RabbitBus(
+            settings.rabbitmq_url,
+            [running.reader],
+            prefix=settings.rabbitmq_prefix,
+            url_now=lambda: type(settings)().rabbitmq_url,
+        )
         try:
             await running.start(around(bus))
             await unless(told, until_there("RabbitMQ", bus.start, within_s))

@@ -50,6 +50,7 @@ class Proxy:
 
     def __init__(self, host: str, port: int, *, seed: int = 1) -> None:
         self.host, self.port = host, port
+        self.others: tuple[int, ...] = ()  # taken, in this order, where `port` refuses: as a door before a cluster does
         self.server: asyncio.Server | None = None
         self.address = 0
         self.links: set[Link] = set()
@@ -167,7 +168,7 @@ class Proxy:
             link.open[way].clear()
         try:
             await link.open["there"].wait()
-            far_reader, link.far = await asyncio.open_connection(self.host, self.port)
+            far_reader, link.far = await self.reach()
             await asyncio.gather(
                 self.copy(link, "there", reader, link.far), self.copy(link, "back", far_reader, link.near)
             )
@@ -179,6 +180,12 @@ class Proxy:
             for each in (link.near, link.far):
                 if each is not None:
                     each.close()
+
+    async def reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        for port in (self.port, *self.others):
+            with suppress(ConnectionRefusedError):
+                return await asyncio.open_connection(self.host, port)
+        raise ConnectionRefusedError
 
     async def copy(self, link: Link, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):

@@ -48,6 +48,11 @@ class Works:
         assert self.run.processes is not None
         return self.run.processes
 
+    @property
+    def prefix(self) -> str:
+        """Of our names on the broker."""
+        return self.processes.environment["COMPTOIR_RABBITMQ_PREFIX"]
+
     # Dying, and being started again
 
     def arm(self, name: str, plan: str) -> None:

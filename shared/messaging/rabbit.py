@@ -12,6 +12,7 @@ from typing import Any
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractRobustConnection
+from aio_pika.connection import make_url
 from aio_pika.exceptions import PublishError
 from faststream import AckPolicy
 from faststream.rabbit import Channel, ExchangeType, RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
@@ -28,6 +29,7 @@ PREFETCH = 64
 """Packets that may wait un-acked in one process; it bounds memory and what a restart has delivered again."""
 HEARTBEAT_S = 10
 WATCH_EVERY_S = 15
+WATCH_LOST_EVERY_S = 2
 LONGEST_KEY_BYTES = 255
 """AMQP 0-9-1 writes the length of a routing key in one byte."""
 CONNECT_TIMEOUT_S = 5.0  # without it a half-open peer stops a service silently and for ever
@@ -151,8 +153,11 @@ class RabbitBus:
         prefetch: int = PREFETCH,
         prefix: str = "comptoir",
         heartbeat_s: int = HEARTBEAT_S,
+        url_now: Callable[[], str] | None = None,
     ) -> None:
+        """`url_now` reads the URL again: the password may be changed while we run."""
         self.url, self.readers, self.prefetch, self.heartbeat_s = url, readers, prefetch, heartbeat_s
+        self.url_now = url_now
         names = Names(prefix)
         self.exchange = RabbitExchange(names.exchange, type=ExchangeType.TOPIC, durable=True, declare=False)
         self.publishing = self._broker(Channel(publisher_confirms=True, on_return_raises=True))
@@ -239,14 +244,28 @@ class RabbitBus:
 
     async def watch(self) -> None:
         while True:
-            await asyncio.sleep(WATCH_EVERY_S)
+            await asyncio.sleep(WATCH_EVERY_S if self.connected() else WATCH_LOST_EVERY_S)
             try:
+                if not self.connected():
+                    self.renew()
+                    continue
                 async with asyncio.timeout(10):
                     await self.look()
             except (Exception, asyncio.CancelledError) as error:
                 if (task := asyncio.current_task()) and task.cancelling():
                     raise
                 log.warning("the broker did not say who reads", error=repr(error))
+
+    def renew(self) -> None:
+        """The next try to connect is made with the URL as it is now."""
+        if self.url_now is None or (url := self.url_now()) == self.url:
+            return
+        log.info("the broker's URL has changed, connecting with the new one")
+        self.url = url
+        for broker in (self.publishing, self.reading):
+            connection: Any = broker._connection
+            if connection is not None:
+                connection.url = make_url(url, **dict(connection.url.query))
 
     async def look(self) -> None:
         """Asks the broker whether our queues have consumers: the only defence that trusts no client library."""

@@ -14,44 +14,40 @@ import pytest
 from comptoir.chaos.monkey import Kill, rampage, until_an_order_walks_through
 from comptoir.chaos.works import told
 from tests.eventually import eventually
-from tests.faults.load import SOME, all_is_well, gone, under_load
+from tests.faults.load import all_is_well, all_live, goes_on, gone, under_load
 from tests.faults.own import COMMITTED, Own
 
 pytestmark = [pytest.mark.rabbit, pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 async def test_f04_the_broker_is_restarted_and_orders_are_taken_meanwhile(own: Own) -> None:
-    async with under_load(own) as load:
+    async with under_load(own.works) as load:
         await asyncio.to_thread(own.rabbit.stop_node)
-        until = len(load.placed) + SOME
-        await eventually(lambda: len(load.placed) >= until, 30)  # the outbox takes them
-        for process in own.works.processes.running.values():
-            answer = await own.works.http.get(f"{process.url}/health/live")
-            assert answer.status_code == 200, f"{process.name}: {answer.text}"
+        await goes_on(load)  # the outbox takes them
+        await all_live(own.works)
         await asyncio.to_thread(own.rabbit.start)
     assert not own.works.deaths, "a service that waits for its broker is not to be restarted"
 
 
 async def test_f05_the_broker_is_killed(own: Own) -> None:
-    async with under_load(own):
+    async with under_load(own.works):
         await own.kill_rabbit()
 
 
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGKILL], ids=["immediate", "kill -9"])
 async def test_f20_the_database_is_ended_without_a_word(own: Own, number: signal.Signals) -> None:
-    async with under_load(own):
+    async with under_load(own.works):
         await own.end_postgres(number)
 
 
 async def test_f11_connections_to_the_database_are_reset_and_refused(own: Own) -> None:
-    async with under_load(own) as load:
+    async with under_load(own.works) as load:
         for _ in range(3):
             await own.network(own.proxy.reset)
-            until = len(load.placed) + 3
-            await eventually(lambda until=until: len(load.placed) >= until, 30)  # type: ignore[misc]
+            await goes_on(load, 3)
         await own.network(own.proxy.refuse)
         try:
-            await asyncio.gather(*(gone(own, name) for name in own.works.processes.running))
+            await asyncio.gather(*(gone(own.works, name) for name in own.works.processes.running))
         finally:
             await own.network(own.proxy.heal)
             await own.reconnect()
@@ -59,10 +55,10 @@ async def test_f11_connections_to_the_database_are_reset_and_refused(own: Own) -
 
 async def test_f11_a_black_hole_before_the_database_is_found_out(own: Own) -> None:
     """Nothing is said and nothing is refused: only a deadline tells. Half-open connections are given up."""
-    async with under_load(own):
+    async with under_load(own.works):
         await own.network(own.proxy.black_hole)
         try:
-            await asyncio.gather(*(gone(own, name) for name in own.works.processes.running))
+            await asyncio.gather(*(gone(own.works, name) for name in own.works.processes.running))
         finally:
             await own.network(own.proxy.reset)
             await own.network(own.proxy.heal)
@@ -70,7 +66,7 @@ async def test_f11_a_black_hole_before_the_database_is_found_out(own: Own) -> No
 
 
 async def test_f21_the_answer_to_a_commit_is_lost_again_and_again(own: Own) -> None:
-    async with under_load(own):
+    async with under_load(own.works):
         own.proxy.cut_answers(COMMITTED, 8)
         await eventually(lambda: own.proxy.cuts == 0, 60)
         await own.reconnect()
@@ -98,7 +94,7 @@ async def test_f01_a_monkey_kills_one_part_after_the_other(own: Own) -> None:
         assert not load.failed, load.failed
         placed = len(load.placed) + result.probes
         await works.rests(300)
-        await all_is_well(own, before + placed)
+        await all_is_well(works, before + placed)
     print(
         f"\nmonkey: {seconds:.0f} s, {placed} orders placed = {placed} at rest ({placed / seconds:.0f}/s), "
         f"{result.kills.total()} kills {dict(result.kills)}, 0 violations, {works.repeated} requests repeated, "
