@@ -41,8 +41,9 @@ async def test_confirmed_messages_survive_a_kill_of_the_node_and_nothing_is_left
         assert not rabbit.answers(own.url)
         await asyncio.to_thread(own.start)
         assert [await get(own.url, "kept"), await get(own.url, "kept")] == [b"one", b"two"]
-        folder, epmd = own.folder, own._processes[0]
+        folder, epmd = own.folder, own._epmd
     assert not folder.exists()
+    assert epmd is not None
     assert epmd.poll() is not None
 
 
