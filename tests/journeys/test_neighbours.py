@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from comptoir.suite import BusName
 from services.billing import providers
 from tests.eventually import eventually
 from tests.journeys.conftest import Founder
@@ -16,9 +17,17 @@ ONCE = [("authorise", "15.00", "ok"), ("capture", "15.00", "ok")]
 
 
 @pytest.fixture
-async def neighbours(founder: Founder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Neighbours]:
+def bus() -> BusName:
+    """Who sits beside the town does not know its bus; one story is told on both."""
+    return "local"
+
+
+@pytest.fixture
+async def neighbours(
+    founder: Founder, bus: BusName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Neighbours]:
     monkeypatch.setattr(providers, "DEADLINE_S", 0.4)  # the provider hangs for longer than that
-    async with town_with_neighbours(founder, tmp_path) as around:
+    async with town_with_neighbours(founder, tmp_path, bus=bus) as around:
         await around.town.opens()
         yield around
         await around.town.all_is_well()
@@ -28,6 +37,7 @@ async def amounts(around: Neighbours) -> list[tuple[str, str, str]]:
     return [(kind, f"{Decimal(amount):.2f}", outcome) for kind, amount, outcome in await around.operations()]
 
 
+@pytest.mark.parametrize("bus", ["local", pytest.param("rabbit", marks=pytest.mark.rabbit)])
 async def test_f28_a_provider_that_is_silent_after_the_charge_is_asked_and_charges_once(neighbours: Neighbours) -> None:
     town = neighbours.town
     await neighbours.provider.switch(timeout_after_charge=True, late_webhook=600)
