@@ -24,6 +24,12 @@ def test_the_shape_is_as_agreed(key: str) -> None:
     assert golden.broken(golden.load(key), KINDS[key]) == []
 
 
+def test_what_was_added_is_agreed_too() -> None:
+    """A field that is in no golden file could be taken away again without anybody noticing."""
+    stale = [key for key, kind in KINDS.items() if golden.load(key) != golden.golden(kind)]
+    assert stale == [], "python -m tests.contracts.golden"
+
+
 @pytest.mark.parametrize("key", KINDS)
 def test_the_agreed_example_is_read_and_written_as_it_was(key: str) -> None:
     kept = golden.load(key)["example"]
