@@ -73,6 +73,7 @@ class Policy:
     answer_again: timedelta = timedelta(hours=1)
     consent: timedelta = timedelta(days=7)
     no_consent: Literal["wait", "cancel"] = "wait"
+    postage_vat: Literal["own", "goods"] = "own"  # of postage whose rate the channel left open (R-07)
 
 
 Ctx = Context[Policy]
@@ -309,7 +310,10 @@ def place_order(m: PlaceOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     ship_to = m.ship_to
     if customer is not None and ship_to == Address() and customer.addresses:
         ship_to = customer.addresses[0]
-    lines = discounted(frozen(m.order_id, m.lines, rows, 1, m.currency), m.discount, m.currency)
+    lines = frozen(m.order_id, m.lines, rows, 1, m.currency)
+    if ctx.policy.postage_vat == "goods":
+        lines = with_vat_of_goods(m.lines, lines, m.currency)
+    lines = discounted(lines, m.discount, m.currency)
     whole = totals(priced(lines), inclusive=m.prices_include_vat, unit=unit_of(m.currency))
     counter = rows.find(Counter, "order") or Counter("order", 0)
     counter = replace(counter, last=counter.last + 1)
@@ -388,6 +392,40 @@ def frozen(order_id: UUID, lines: Sequence[NewLine], rows: Rows, first_no: int, 
 
 UNKNOWN = Product("", "", "", "", "goods", Decimal(0), "S", Decimal(0))
 """What is taken for a line whose SKU is not in the catalogue."""
+
+
+def with_vat_of_goods(asked: Sequence[NewLine], lines: list[Line], currency: str) -> list[Line]:
+    """Splits postage over the VAT rates of the goods by their amounts: where law takes it for part of the sale (R-07).
+
+    Only postage whose rate the channel left open. Its parts are lines of their own, the first in its place and the
+    others at the end; they sum to it exactly, and are refunded like any line.
+    """
+    unit = unit_of(currency)
+    amounts = [line_amount(price, unit) for price in priced(lines)]
+    worth: dict[tuple[str, Decimal], Decimal] = {}
+    for line, amount in zip(lines, amounts, strict=True):
+        if line.kind == "goods":
+            key = (line.vat_category, line.vat_rate)
+            worth[key] = worth.get(key, Decimal(0)) + amount
+    if not any(worth.values()):
+        return lines
+    kept: list[Line] = []
+    further: list[Line] = []
+    for new, line, amount in zip(asked, lines, amounts, strict=True):
+        if line.kind != "shipping" or new.vat_rate is not None:
+            kept.append(line)
+            continue
+        if line.discount or line.unit_price % unit:  # only whole units can be spread so that parts sum to the whole
+            line = replace(line, quantity=1, unit_price=amount, discount=Decimal(0))
+        shares = zip(worth, allocate(line.unit_price, list(worth.values()), unit), strict=True)
+        parts = [
+            replace(line, unit_price=share, vat_category=category, vat_rate=rate)
+            for (category, rate), share in shares
+            if share or len(worth) == 1
+        ]
+        kept.append(parts[0] if parts else line)
+        further += parts[1:]
+    return kept + [replace(line, line_no=len(kept) + i) for i, line in enumerate(further, 1)]
 
 
 def discounted(lines: list[Line], discount: Decimal, currency: str) -> list[Line]:

@@ -18,6 +18,10 @@ class Settings(ServiceSettings):
     answer_min: float = Field(15, gt=0, description="minutes until an unanswered service is asked again")
     consent_d: float = Field(7, gt=0, description="days a customer has to agree to a later date")
     no_consent: Literal["wait", "cancel"] = Field("wait", description="what silence about a later date means")
+    postage_vat: Literal["own", "goods"] = Field(
+        "own",
+        description="VAT of postage whose rate the channel leaves open: its own, or split over the rates of the goods",
+    )
 
     def policy(self) -> Policy:
         return Policy(
@@ -29,4 +33,5 @@ class Settings(ServiceSettings):
             answer=timedelta(minutes=self.answer_min),
             consent=timedelta(days=self.consent_d),
             no_consent=self.no_consent,
+            postage_vat=self.postage_vat,
         )

@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from itertools import count, pairwise
 from typing import Any, get_args
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.order import rows as kinds_of_rows
 from services.order import tables
@@ -28,6 +30,7 @@ from shared.contracts.fulfilment import (
 )
 from shared.contracts.inventory import ReserveStock, StockBackordered, StockReserved
 from shared.contracts.message import Command, Message, Statement
+from shared.contracts.money import line_amount
 from shared.contracts.order import (
     AcceptDate,
     AnswerDue,
@@ -224,6 +227,64 @@ def test_sc20_cancelling_a_line_takes_back_its_share_of_the_discount_and_others_
     assert book.only(AuthorisePayment).due == Decimal("13.34"), "20.00 less 10.00 - 3.34"
     history = book.only(History)
     assert (history.version, history.before, history.after) == (2, "awaiting_payment", "awaiting_payment")
+
+
+BOOK = NewLine(sku="book", quantity=1, unit_price=Decimal("30.00"), vat_rate=Decimal(9), kind="goods")
+TOY = NewLine(sku="toy", quantity=2, unit_price=Decimal("7.50"), vat_rate=Decimal(21), kind="goods")
+
+
+def test_postage_of_a_mixed_basket_is_split_over_the_rates_of_the_goods_r07() -> None:
+    """4.95 over 30.00 at 9 % and 15.00 at 21 %: 3.30 and 1.65, each with the VAT of what it goes with."""
+    book = Book(MUG, POST, postage_vat="goods")
+    book.do(place(BOOK, NewLine(sku="post", quantity=1), TOY))
+    found = [(line.line_no, line.sku, line.unit_price, line.vat_rate) for line in book.all(Line)]
+    assert found == [
+        (1, "book", Decimal("30.00"), 9),
+        (2, "post", Decimal("3.30"), 9),
+        (3, "toy", Decimal("7.50"), 21),
+        (4, "post", Decimal("1.65"), 21),
+    ]
+    assert book.only(Header).vat == Decimal("3.00") + Decimal("3.50")  # 33.30 x 9 % and 16.65 x 21 %
+
+
+def test_postage_keeps_its_own_rate_where_the_channel_or_the_shop_says_so() -> None:
+    for policy, post in (
+        ("own", NewLine(sku="post", quantity=1)),
+        ("goods", NewLine(sku="post", quantity=1, vat_rate=Decimal(21))),
+    ):
+        book = Book(MUG, POST, postage_vat=policy)
+        book.do(place(BOOK, TOY, post))
+        assert [(line.unit_price, line.vat_rate) for line in book.all(Line) if line.sku == "post"] == [
+            (Decimal("4.95"), 21)
+        ]
+    book = Book(MUG, POST, postage_vat="goods")
+    book.do(place(NewLine(sku="post", quantity=1)))
+    assert [line.vat_rate for line in book.all(Line)] == [21], "without goods there is nothing to follow"
+
+
+@given(
+    goods=st.lists(st.tuples(st.decimals(0, 500, places=2), st.sampled_from([0, 9, 21])), min_size=1, max_size=6),
+    price=st.decimals(0, 50, places=4),
+    pieces=st.integers(1, 3),
+    discount=st.decimals(0, 1, places=2),
+)
+def test_the_parts_of_postage_sum_to_it_and_none_is_below_zero(
+    goods: list[tuple[Decimal, int]], price: Decimal, pieces: int, discount: Decimal
+) -> None:
+    discount = min(discount, (price * pieces).quantize(Decimal("0.01"), ROUND_DOWN))
+    lines = [
+        NewLine(sku="thing", quantity=1, unit_price=each, vat_rate=Decimal(rate), kind="goods") for each, rate in goods
+    ]
+    post = NewLine(sku="post", quantity=pieces, unit_price=price, discount=discount)
+    whole: dict[str, Decimal] = {}
+    for policy in ("own", "goods"):
+        book = Book(MUG, POST, postage_vat=policy)
+        book.do(place(*lines, post))
+        amounts = [line_amount(line.price) for line in book.all(Line) if line.sku == "post"]
+        assert min(amounts) >= 0
+        whole[policy] = sum(amounts, Decimal(0))
+        assert [line.line_no for line in book.all(Line)] == list(range(1, len(book.all(Line)) + 1))
+    assert whole["own"] == whole["goods"]
 
 
 def test_a_discount_above_the_price_is_refused() -> None:
