@@ -217,10 +217,12 @@ def asyncapi(service: str) -> dict[str, Any]:
 
 def openapi(service: str) -> dict[str, Any]:
     """What a service answers over HTTP; nothing is started for it."""
+    from shared.http import answers_beside
     from shared.service import Running, application
 
-    router = import_module(f"services.{service}.api").router
-    described = SimpleNamespace(name=service, description="", router=router, settings=SimpleNamespace(root_path=""))
+    api = import_module(f"services.{service}.api")
+    settings, answers = SimpleNamespace(root_path=""), answers_beside(str(api.__file__))
+    described = SimpleNamespace(name=service, description="", router=api.router, settings=settings, answers=answers)
     running = SimpleNamespace(service=described, histograms=None, tracing=None)
     document: dict[str, Any] = application(cast(Running, running)).openapi()
     return document

@@ -3,7 +3,8 @@
 import base64
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID, uuid5
 
@@ -328,8 +329,14 @@ MEANINGS = {
 }
 
 
-def document(app: FastAPI) -> None:
-    """Every operation's OpenAPI says how it refuses: always with a problem."""
+def answers_beside(module_file: str) -> dict[str, dict[str, Any]]:
+    """The recorded answers of a service, which are in the folder of its modules: by "GET /path" and status."""
+    found: dict[str, dict[str, Any]] = json.loads(Path(module_file).with_name("answers.json").read_text("utf-8"))
+    return found
+
+
+def document(app: FastAPI, answers: Mapping[str, Mapping[str, Any]]) -> None:
+    """Every operation's OpenAPI shows what it answers, and says how it refuses: always with a problem."""
     made = app.openapi
 
     def openapi() -> Item:
@@ -342,6 +349,9 @@ def document(app: FastAPI) -> None:
             for path, methods in described["paths"].items():
                 for method, operation in methods.items():
                     add_refusals(path, method, operation)
+                    for status, body in answers.get(f"{method.upper()} {path}", {}).items():
+                        answer = operation["responses"].setdefault(status, {"description": "Successful Response"})
+                        answer.setdefault("content", {}).setdefault("application/json", {})["example"] = body
         return app.openapi_schema or made()
 
     app.openapi = openapi  # type: ignore[method-assign]

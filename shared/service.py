@@ -1,8 +1,8 @@
 """A service, assembled: what it is, how it is started and stopped, its HTTP application."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -48,6 +48,7 @@ class Service:
     caller: Callable[[Any], Awaitable[Internal]] | None = None  # makes the outside calls
     closer: Callable[[], Awaitable[None]] | None = None  # lets go of what the caller holds
     description: str = ""
+    answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # examples for its OpenAPI
 
 
 class Running:
@@ -216,7 +217,7 @@ def application(running: Running) -> FastAPI:
         text = generate_latest(registry) + generate_latest(running.histograms.registry)
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
-    document(app)
+    document(app, service.answers)
     return app
 
 

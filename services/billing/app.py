@@ -4,6 +4,7 @@ from services.billing import api, providers, tables
 from services.billing.handlers import HANDLERS
 from services.billing.settings import Settings
 from services.billing.store import BOOKS
+from shared.http import answers_beside
 from shared.service import Service
 
 
@@ -19,5 +20,6 @@ def build(settings: Settings) -> Service:
         settings=settings,
         caller=provider.perform,
         closer=provider.close,
+        answers=answers_beside(__file__),
         description="Payments, invoices, credit notes and the ledger.",
     )

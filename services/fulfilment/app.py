@@ -5,6 +5,7 @@ from services.fulfilment.carriers import carrier_at
 from services.fulfilment.handlers import HANDLERS
 from services.fulfilment.settings import Settings
 from services.fulfilment.store import BOOKS
+from shared.http import answers_beside
 from shared.service import Service
 
 
@@ -20,5 +21,6 @@ def build(settings: Settings) -> Service:
         settings=settings,
         caller=carrier.perform,
         closer=carrier.close,
+        answers=answers_beside(__file__),
         description="Shipments from the pick list to the customer's door, and what comes back.",
     )

@@ -9,6 +9,7 @@ from services.inventory.store import BOOKS
 from shared.contracts.inventory import FindHolders, HoldersFound
 from shared.contracts.message import Internal
 from shared.database import normalised, reading_engine
+from shared.http import answers_beside
 from shared.service import Service
 from shared.settings import database_of
 
@@ -53,5 +54,6 @@ def build(settings: Settings) -> Service:
         settings=settings,
         caller=finder,
         closer=finder.close,
+        answers=answers_beside(__file__),
         description="Stock per SKU and warehouse, promises to orders, backorders, receipts and counts",
     )

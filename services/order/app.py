@@ -4,6 +4,7 @@ from services.order import api, tables
 from services.order.handlers import HANDLERS
 from services.order.settings import Settings
 from services.order.store import BOOKS
+from shared.http import answers_beside
 from shared.service import Service
 
 
@@ -17,5 +18,6 @@ def build(settings: Settings) -> Service:
         policy=settings.policy(),
         router=api.router,
         settings=settings,
+        answers=answers_beside(__file__),
         description="Orders and their saga, customers, channels, catalogue",
     )

@@ -1,0 +1,160 @@
+"""What services really answer: recorded in one story, kept beside each service, shown in its OpenAPI as examples."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.journeys.town import ANNA, Town
+
+ROOT = Path(__file__).resolve().parents[2]
+MOST = 2
+"""Entries of a list that an example shows."""
+
+Answers = dict[str, dict[str, Any]]
+"""By operation ("GET /orders") and status."""
+
+
+def file_of(service: str) -> Path:
+    return ROOT / "services" / service / "answers.json"
+
+
+class Recorder:
+    """Listens to the answers of one service, and keeps for each operation the one that says most."""
+
+    def __init__(self, service: str, described: dict[str, Any]) -> None:
+        self.service = service
+        self.patterns = sorted(
+            (
+                (re.compile(re.sub(r"\\{sku\\}", ".+", re.sub(r"\\{(?!sku)\w+\\}", "[^/]+", re.escape(path)))), path)
+                for path in described["paths"]
+            ),
+            key=lambda each: (each[1].count("{"), each[1]),
+        )
+        self.answers: Answers = {}
+
+    async def __call__(self, response: httpx.Response) -> None:
+        await response.aread()
+        if response.status_code >= 300 or not response.headers.get("content-type", "").startswith("application/json"):
+            return
+        path = next((path for pattern, path in self.patterns if pattern.fullmatch(response.request.url.path)), None)
+        if path is None:
+            return
+        body = shortened(response.json())
+        known = self.answers.setdefault(f"{response.request.method} {path}", {})
+        status = str(response.status_code)
+        if status not in known or len(list(paths(body))) > len(list(paths(known[status]))):
+            known[status] = body
+
+
+def shortened(value: Any) -> Any:
+    if isinstance(value, list):
+        return [shortened(each) for each in value[:MOST]]
+    if isinstance(value, dict):
+        return {name: shortened(each) for name, each in value.items()}
+    return value
+
+
+def paths(value: Any, at: str = "") -> Iterator[str]:
+    """Every field of an answer by its path, the entries of a list as one."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield f"{at}.{name}"
+            yield from paths(each, f"{at}.{name}")
+    elif isinstance(value, list):
+        yield from dict.fromkeys(path for each in value for path in paths(each, f"{at}[]"))
+
+
+async def story(town: Town) -> None:
+    """Everything that can be asked of the suite: sold, sent, returned, refunded, waited for, cancelled, edited."""
+    await town.opens(products=("mug", "pot"), south=3)
+    await town.ask("order", "PUT", "/channels/web", {"name": "Web shop"})
+    await town.ask("order", "PUT", "/customers", {"customers": [{"customer_id": "ben", "name": "Ben"}]})
+    await town.ask(
+        "order", "PUT", "/customers/anna", {"name": "Anna", "email": "anna@example.org", "addresses": [ANNA]}
+    )
+    await town.ask("order", "PUT", "/products/mug", {"name": "Blue mug", "price": "12.50", "vat_rate": "20"})
+    await town.ask("inventory", "PUT", "/items/mug", {"name": "Blue mug", "lead_days": 7})
+    expected = {"warehouse": "north", "reference": "PO-77", "sku": "pot", "quantity": 40}
+    await town.do("inventory", "/expected-receipts", {**expected, "expected_on": "2027-03-01"})
+
+    count = {"warehouse": "south", "reference": "C-1", "reason": "yearly count", "sku": "mug", "counted": 4}
+    await town.do("inventory", "/counts", count)
+
+    order = await town.place({"mug": 2, "pot": 1, "post": 1}, customer_id="anna", external_id="2026-000123")
+    batch = [{"order_id": "0198a1b2-0000-7000-8000-000000000001", "lines": [{"sku": "mug", "quantity": 1}]}]
+    await town.do("order", "/orders/batch", {"orders": batch})
+    for path in ("cancel/preview", "cancel"):
+        await town.do("order", f"/orders/{batch[0]['order_id']}/{path}", {"reason": "changed my mind"})
+    shipment = await town.shipment(order)
+    await town.get("fulfilment", "/pick-list?warehouse=north")
+    await town.send_and_deliver(shipment)
+    parcel = await town.return_goods(order, shipment, {1: 1})
+    await town.takes_back(parcel, {1: 1})
+
+    second = await town.place({"pot": 40}, ship_complete=True)
+    await town.edit(second, priority=5, reason="a wedding")
+    await town.do("order", f"/orders/{second}/accept-date")
+    await town.hold(second)
+    await town.do("order", f"/orders/{second}/release/preview", {"reason": "fraud check"})
+    await town.release(second)
+
+    third = await town.place({"mug": 1}, payment_token="tok_decline")
+    await town.pay_again(third)
+    await town.reject(await town.shipment(third), "closed")
+    fourth = await town.place({"mug": 1}, payment_method="cash_on_delivery")
+    cash = await town.shipment(fourth)
+    await town.send_and_deliver(cash)
+    await town.remit(fourth, cash, "15.00")
+    fifth = await town.place({"mug": 1}, payment_method="bank_transfer")
+    await town.transfer(fifth, "15.00")
+    await town.do("billing", "/bank-entries", {"entry_id": "e-9", "amount": "7.00", "booked_on": "2026-03-02"})
+    sixth = await town.place({"mug": 1}, payment_method="terms")
+    await town.send_and_deliver(await town.shipment(sixth))
+    lost = await town.place({"mug": 1})
+    gone = await town.shipment(lost)
+    await town.send(gone)
+    await town.track(gone, "lost")
+    missing = str((await town.order(lost))["returns"][0]["return_id"])
+    await town.do("fulfilment", f"/returns/{missing}/close", {"claimed": True})
+    credit = {"reference": "C536379", "customer_id": "anna", "amount": "27.50", "reason": "discount"}
+    credit |= {"lines": [{"sku": "D", "quantity": 1, "unit_price": "27.50"}]}  # type: ignore[dict-item]
+    for _ in range(2):
+        await town.do("billing", "/credits", credit)
+
+    place = {"warehouse": "south", "reference": "ADJ-3"}
+    lines = [{"sku": "mug", "quantity": 1}]
+    await town.do("inventory", "/adjustments", {**place, "reason": "found behind the shelf", "lines": lines})
+    await town.do("inventory", "/counts", {**place, "reason": "spot check", "sku": "pot", "counted": 0})
+
+    number = (await town.order(order))["number"]
+    looks: dict[str, tuple[str, ...]] = {
+        "order": (
+            "/orders", f"/orders/by-number/{number}", "/products", "/products/mug", "/customers", "/customers/anna",
+            "/channels", "/channels/web", f"/orders/{order}/history", f"/orders/{order}", f"/orders/{second}",
+        ),
+        "inventory": (
+            "/items", "/items/mug", "/warehouses", "/warehouses/north", "/stock", "/stock/pot", "/movements",
+            "/availability?sku=mug&sku=pot", f"/orders/{order}", f"/orders/{second}", "/backorders",
+        ),
+        "fulfilment": (
+            "/shipments", f"/shipments/{shipment}", "/returns", f"/returns/{parcel}",
+        ),
+        "billing": (
+            f"/accounts/{order}", "/invoices", "/credit-notes", "/payments", "/bank-entries", "/credits", "/ledger",
+            "/trial-balance", "/open-items",
+        ),
+    }  # fmt: skip
+    for service, asked in looks.items():
+        for path in asked:
+            await town.get(service, path)
+    for kind in ("invoices", "credit-notes"):
+        found = (await town.get("billing", f"/{kind}?order_id={order}"))["items"]
+        await town.get("billing", f"/{kind}/{found[0]['number']}")
+
+
+def text_of(answers: Answers) -> str:
+    return json.dumps(dict(sorted(answers.items())), indent=1, ensure_ascii=False) + "\n"
