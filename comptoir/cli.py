@@ -55,7 +55,9 @@ def up(
 
 
 @app.command()
-def serve(service: Annotated[str, typer.Argument(help="order, inventory, fulfilment, billing or auditor")]) -> None:
+def serve(
+    service: Annotated[str, typer.Argument(help="order, inventory, fulfilment, billing, backoffice or auditor")],
+) -> None:
     """One service on RabbitMQ and PostgreSQL; settings from the environment, prefix COMPTOIR_.
 
     Waits for both at start. SIGTERM finishes what is in hand and publishes it, then ends with exit code 0. The auditor
@@ -67,10 +69,10 @@ def serve(service: Annotated[str, typer.Argument(help="order, inventory, fulfilm
 
 
 def known(service: str) -> str:
-    from comptoir.suite import BUILD
+    from comptoir.suite import MEMBERS
 
-    if service not in BUILD:
-        raise typer.BadParameter(f"one of {', '.join(BUILD)}", param_hint="service")
+    if service not in MEMBERS:
+        raise typer.BadParameter(f"one of {', '.join(MEMBERS)}", param_hint="service")
     return service
 
 
@@ -462,6 +464,24 @@ def resend(
         out.print(f"{name:<12} {of:<44} {count:>8,} packets")
     will = "would be sent again" if dry_run else "are unsent again; the relays send them within seconds"
     out.print(f"{sum(counts.values()):,} packets {will}")
+
+
+@app.command()
+def rebuild(
+    service: Annotated[str, typer.Argument(help="backoffice, whose tables are others' words")], data: Data = DATA
+) -> None:
+    """Empties the read tables of the back office and fills them again from the owners' databases, equal to before.
+
+    The services may run meanwhile.
+    """
+    from comptoir.commands import reached
+    from comptoir.rebuilding import rebuild as make_anew
+
+    if service != "backoffice":
+        raise typer.BadParameter("only backoffice can be rebuilt", param_hint="service")
+    with reached(data) as url:
+        done = run(make_anew(url))
+    out.print(f"{done.packets:,} packets with {done.events:,} events read, {done.orders:,} looks at orders")
 
 
 @app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -16,8 +16,9 @@ from comptoir.auditor import Auditor, AuditorSettings
 from comptoir.disturbance import Disturbed
 from comptoir.places import databases
 from comptoir.postgres import EmbeddedPostgres, PostgresFailed
+from comptoir.rebuilding import is_new, rebuild
 from comptoir.rest import plain
-from comptoir.suite import BUILD, know_topology, make, migrate, started
+from comptoir.suite import BUILD, MEMBERS, know_topology, make, migrate, started
 from comptoir.web import one_door
 from services.billing.development_provider import create_app as payment_provider
 from services.fulfilment.development_carrier import development_carrier
@@ -62,16 +63,22 @@ async def serve_suite(
     with told_to_stop() as told, suppress(ToldToStop):
         door = listening(host, port)
         here = address_of(door)
-        await unless(told, migrate(database_url))
+        everybody = tuple(MEMBERS)
+        await unless(told, migrate(database_url, everybody))
+        if await is_new(database_url):
+            out.print("The pages are new here: reading what happened before ...")
+            await unless(told, rebuild(database_url))
+        ways = {**(BY_ITSELF if automatic else BY_HAND), **owners_at(here)}
         async with (
             developments(data, here) as outside,
-            started(database_url=database_url, **outside, **(BY_ITSELF if automatic else BY_HAND)) as suite,
+            started(everybody, database_url=database_url, **outside, **ways) as suite,
             auditing(AuditorSettings(database_url=database_url), suite.bus) as auditor,
             serving(one_door(suite, auditor), door),
         ):
             quiet_collector()
             out.print(f"[bold]Comptoir[/bold] at {here} (Ctrl-C ends it; its data stays in {data})")
-            for name in suite.running:
+            out.print(f"  {'the pages':<17} {here}/")
+            for name in BUILD:
                 out.print(f"  {name:<17} {here}/{name}/docs")
             if auditor is not None:
                 out.print(f"  {'auditor':<17} {here}/auditor/docs")
@@ -85,6 +92,11 @@ async def serve_suite(
             out.print(TRY_IT.format(here=here), highlight=False, markup=False, soft_wrap=True)
             await told.wait()
             out.print("ending ...")
+
+
+def owners_at(here: str) -> dict[str, Any]:
+    """Where the back office finds the owners of the facts behind one door."""
+    return {f"{name}_url": f"{here}/{name}" for name in BUILD}
 
 
 @asynccontextmanager
@@ -114,7 +126,7 @@ async def developments(data: Path, here: str) -> AsyncIterator[dict[str, Any]]:
 
 async def serve_one(name: str) -> None:
     """One service as a process of its own, which declares the queues of the whole suite if it is to."""
-    know_topology()
+    know_topology(name)
     service = make(name)
     settings = service.settings
     await serve(

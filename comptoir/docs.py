@@ -222,7 +222,9 @@ def openapi(service: str) -> dict[str, Any]:
 
     api = import_module(f"services.{service}.api")
     settings, answers = SimpleNamespace(root_path=""), answers_beside(str(api.__file__))
-    described = SimpleNamespace(name=service, description="", router=api.router, settings=settings, answers=answers)
+    described = SimpleNamespace(
+        name=service, description="", router=api.router, settings=settings, answers=answers, extend=None
+    )
     running = SimpleNamespace(service=described, histograms=None, tracing=None)
     document: dict[str, Any] = application(cast(Running, running)).openapi()
     return document

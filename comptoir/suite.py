@@ -23,17 +23,20 @@ BusName = Literal["local", "rabbit"]
 BUILD: Mapping[str, tuple[type[ServiceSettings], Callable[[Any], Service]]] = {
     name: load(name) for name in topology.SERVICES
 }
+MEMBERS = {**BUILD, **{name: load(name) for name in topology.OPTIONAL}}
+"""All that may run: the suite itself, and services that only listen to it."""
 
 
 def make(name: str, **settings: Any) -> Service:
     """One service with settings from the environment; arguments win."""
-    kind, build = BUILD[name]
+    kind, build = MEMBERS[name]
     return build(kind(**{key: value for key, value in settings.items() if key in kind.model_fields}))
 
 
-def know_topology() -> None:
-    """Tells the topology what each service of the suite handles."""
-    topology.register({name: build(kind()).handlers for name, (kind, build) in BUILD.items()})
+def know_topology(*more: str) -> None:
+    """Tells the topology what each service of the suite handles, and each of those that are named besides."""
+    members = {name: MEMBERS[name] for name in dict.fromkeys((*BUILD, *more))}
+    topology.register({name: build(kind()).handlers for name, (kind, build) in members.items()})
 
 
 async def migrate(database_url: str, names: tuple[str, ...] = tuple(BUILD)) -> None:
@@ -83,7 +86,7 @@ async def started(
     **settings: Any,
 ) -> AsyncIterator[Suite]:
     """Starts services of the suite in this process and stops them at the end. Databases must be migrated."""
-    know_topology()
+    know_topology(*names)
     clock = {"now": now} if now else {}
     running = {name: Running(make(name, **settings), **clock) for name in names}
     first = next(iter(running.values()))

@@ -47,6 +47,8 @@ class Service:
     settings: ServiceSettings
     caller: Callable[[Any], Awaitable[Internal]] | None = None  # makes the outside calls
     closer: Callable[[], Awaitable[None]] | None = None  # lets go of what the caller holds
+    calls_at_once: int = 32
+    extend: "Callable[[FastAPI, Running], None] | None" = None  # what its HTTP application has besides its router
     description: str = ""
     answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # examples for its OpenAPI
 
@@ -70,7 +72,10 @@ class Running:
         self.desk = Desk(self.unit, self.committed, max_batch=service.settings.max_batch)
         self.reader = Reader(service.name, self.desk.put, now, new_id)
         self.timekeeper = Timekeeper(self.store, self.desk, now)
-        self.caller = Caller(self.store, self.desk, service.caller, now) if service.caller else None
+        self.caller: Caller | None = None
+        if service.caller is not None:
+            self.caller = Caller(self.store, self.desk, service.caller, now, service.calls_at_once)
+        self.listeners: list[Callable[[Outcome], None]] = []  # hear of every commit
         self.relay: Relay | None = None
         self.bus: Bus | None = None
         self.tasks: list[asyncio.Task[None]] = []
@@ -95,6 +100,8 @@ class Running:
             self.caller.offer((event.id, event) for event, _ in outcome.calls)
         if outcome.timers:
             self.timekeeper.hint(outcome.timers.values())
+        for listener in self.listeners:
+            listener(outcome)
 
     async def start(self, bus: Bus) -> None:
         await self.store.open()
@@ -218,6 +225,8 @@ def application(running: Running) -> FastAPI:
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
     document(app, service.answers)
+    if service.extend is not None:
+        service.extend(app, running)
     return app
 
 

@@ -322,6 +322,17 @@ async def list_orders(
     return page_of(found, paging, key=lambda row: (row["placed_at"], row["id"]))
 
 
+@router.get("/orders/summaries", tags=["orders"])
+async def get_summaries(
+    conn: Reader, id: Annotated[list[UUID], Query(min_length=1, max_length=queries.MOST_SUMMARIES)]
+) -> dict[str, Any]:
+    """What a list shows of each of these orders, why it does not move, and which statements it knows.
+
+    Orders that are not there are left out.
+    """
+    return {"items": await queries.summaries(conn, id)}
+
+
 def _utc(moment: datetime | None) -> datetime | None:
     """PostgreSQL knows fewer moments than a query may name; near the ends of time nothing was ordered."""
     if moment is None:

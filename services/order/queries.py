@@ -20,10 +20,20 @@ from shared.messaging.decision import Row
 
 R = TypeVar("R", bound=Row)
 Item = dict[str, Any]
-_ADAPTERS: Mapping[type[Row], TypeAdapter[Any]] = {
-    kind: TypeAdapter(kind)
-    for kind in (Progress, Header, Line, Stock, Money, Shipment, Return, Product, Customer, Channel)
+_TABLES: Mapping[type[Row], Table] = {
+    Progress: tables.progress,
+    Header: tables.orders,
+    Line: tables.lines,
+    Stock: tables.stock,
+    Money: tables.money,
+    Shipment: tables.shipments,
+    Return: tables.returns,
 }
+_ADAPTERS: Mapping[type[Row], TypeAdapter[Any]] = {
+    kind: TypeAdapter(kind) for kind in (*_TABLES, Product, Customer, Channel)
+}
+COUNTED = ("ordered", "cancelled", "waiting", "backordered", "reserved", "released", "shipped", "returned")
+MOST_SUMMARIES = 200
 
 
 async def _rows(conn: AsyncConnection, kind: type[R], table: Table, order_id: UUID) -> tuple[R, ...]:
@@ -112,6 +122,89 @@ def describe(found: Order) -> Item:
             }
             for row in found.returns
         ],
+    }
+
+
+async def summaries(conn: AsyncConnection, ids: Sequence[UUID]) -> list[Item]:
+    """Of each of these orders that is there what a list shows, in no order.
+
+    `revision` rises with every change of anything of the order; `heard` says which statements it knows, the version of
+    each `thing`: `order` (its own), `stock`, `money`, and each shipment and return by its id.
+    """
+    return [summary(order, revision) for order, revision in await load_many(conn, ids)]
+
+
+async def load_many(conn: AsyncConnection, ids: Sequence[UUID]) -> list[tuple[Order, int]]:
+    """Orders as the saga sees them, each with the revision of its root; one read per table, all of one moment."""
+    await conn.execution_options(isolation_level="REPEATABLE READ")
+    found: dict[type[Row], dict[UUID, list[Any]]] = {}
+    revisions: dict[UUID, int] = {}
+    for kind, table in _TABLES.items():
+        adapter, of_kind = _ADAPTERS[kind], found.setdefault(kind, {})
+        query = select(table).where(table.c.order_id.in_(ids)).order_by(*table.primary_key.columns)
+        for record in (await conn.execute(query)).mappings():
+            order_id = record["order_id"]
+            if kind is Progress:
+                revisions[order_id] = record["revision"]
+            of_kind.setdefault(order_id, []).append(adapter.validate_python(dict(record)))
+
+    def rows(kind: type[R], order_id: UUID) -> tuple[R, ...]:
+        return tuple(found[kind].get(order_id, ()))
+
+    return [
+        (
+            Order(
+                header=rows(Header, order_id)[0],
+                lines=rows(Line, order_id),
+                progress=rows(Progress, order_id)[0],
+                stock=rows(Stock, order_id)[0],
+                money=rows(Money, order_id)[0],
+                shipments=rows(Shipment, order_id),
+                returns=rows(Return, order_id),
+            ),
+            revision,
+        )
+        for order_id, revision in revisions.items()
+    ]
+
+
+def summary(found: Order, revision: int) -> Item:
+    """What a list shows of one order."""
+    header, progress, stock, money = found.header, found.progress, found.stock.heard, found.money.heard
+    lines = line_progress(found)
+    first = header.ship_to if header.ship_to.name or header.ship_to.company else header.bill_to
+    heard = {"order": progress.version}
+    heard |= {} if stock is None else {"stock": stock.version}
+    heard |= {} if money is None else {"money": money.version}
+    heard |= {str(row.shipment_id): row.heard.version for row in found.shipments if row.heard is not None}
+    heard |= {str(row.return_id): row.heard.version for row in found.returns if row.heard is not None}
+    return {
+        "order_id": str(found.id),
+        "revision": revision,
+        "heard": [{"thing": thing, "version": version} for thing, version in heard.items()],
+        "number": header.number,
+        "channel": header.channel,
+        "external_id": header.external_id,
+        "customer_id": header.customer_id,
+        "name": first.name or first.company,
+        "email": header.bill_to.email or header.ship_to.email,
+        "city": header.ship_to.city,
+        "country": header.ship_to.country,
+        "placed_at": header.placed_at.isoformat(),
+        "status": progress.status,
+        "holds": list(progress.holds),
+        "currency": header.currency,
+        "method": header.method,
+        "gross": f"{header.gross:f}",
+        "due": f"{found.due:f}",
+        "why": why_not_moving(found),
+        "waits": [
+            {"who": wait.who, "why": wait.why, "until": wait.until and wait.until.isoformat()} for wait in waits(found)
+        ],
+        "skus": sorted({line.sku for line in lines}),
+        "tracking": [row.heard.tracking for row in found.shipments if row.heard is not None and row.heard.tracking],
+        **{name: sum(getattr(line, name) for line in lines) for name in COUNTED},
+        "promised_on": max((line.promised_on.isoformat() for line in lines if line.promised_on), default=None),
     }
 
 

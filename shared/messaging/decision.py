@@ -83,6 +83,8 @@ class Context(Generic[P]):
     policy: P
     cause: UUID  # the id of the event that is being decided
     actor: str = ""  # the person or system behind it
+    told_at: datetime | None = None  # when its sender decided it
+    led_by: UUID | None = None  # the message that led its sender to it
 
 
 class Rows:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from shared.contracts.message import Command, Internal, Message
 
 SERVICES = ("order", "inventory", "fulfilment", "billing")
+OPTIONAL = ("backoffice",)
+"""Services that only listen: the suite is complete without them, and a broker has a queue for them once they ran."""
 
 _reads: dict[str, tuple[str, ...]] = {}
 

@@ -319,7 +319,9 @@ class Unit:
             handler = self.handlers.get(type(event.data))
             if handler is None:
                 raise LookupError(f"{self.service} does not handle {event.type}")
-            context = Context(outcome.now, self.new_id, self.policy, event.id, event.actor)
+            context = Context(
+                outcome.now, self.new_id, self.policy, event.id, event.actor, event.time, event.causationid
+            )
             effects = list(handler.decide(event.data, outcome.rows, context))
             changed: list[Row] = []
             sent: list[Written] = []

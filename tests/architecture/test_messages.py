@@ -31,7 +31,7 @@ def handlers_of(service: str) -> Handlers:
 
 @pytest.fixture(scope="module")
 def handled() -> dict[str, Handlers]:
-    every = {service: handlers_of(service) for service in topology.SERVICES}
+    every = {service: handlers_of(service) for service in (*topology.SERVICES, *topology.OPTIONAL)}
     topology.register(every)
     return every
 
@@ -62,7 +62,7 @@ def test_a_word_to_oneself_is_handled_at_home_and_never_bound_to_a_queue(
     assert not [queue.name for queue in topology.queues() if word.key in queue.keys]
 
 
-@named("service", topology.SERVICES)
+@named("service", (*topology.SERVICES, *topology.OPTIONAL))
 def test_a_service_hears_only_events_of_others_that_exist(handled: dict[str, Handlers], service: str) -> None:
     for kind in handled[service]:
         assert kind in KINDS
@@ -70,7 +70,7 @@ def test_a_service_hears_only_events_of_others_that_exist(handled: dict[str, Han
             assert kind.key.partition(".")[0] in set(topology.SERVICES) - {service}, kind.key
 
 
-@named("service", topology.SERVICES)
+@named("service", (*topology.SERVICES, *topology.OPTIONAL))
 def test_every_row_has_a_table_of_its_own_form(service: str) -> None:
     """Field names are column names, KEY is the primary key, and what rows are loaded by is indexed."""
     books: dict[type[Row], Any] = importlib.import_module(f"services.{service}.store").BOOKS

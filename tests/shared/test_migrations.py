@@ -9,12 +9,12 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from comptoir.suite import BUILD, make
+from comptoir.suite import MEMBERS, make
 from shared.database import normalised
 from shared.migrate import head, upgrade
 from tests.conftest import Databases
 
-SERVICES = tuple(BUILD)
+SERVICES = tuple(MEMBERS)
 CHECKS = """select conname, pg_get_constraintdef(oid) from pg_constraint where contype = 'c' and connamespace =
             'public'::regnamespace order by 1"""
 TRIGGERS = "select tgname, tgrelid::regclass::text from pg_trigger where not tgisinternal order by 1"

@@ -1,0 +1,37 @@
+"""Composition root of the back office."""
+
+from fastapi import APIRouter, FastAPI
+
+from services.backoffice import api, tables
+from services.backoffice.handlers import HANDLERS
+from services.backoffice.live import Live
+from services.backoffice.owners import Looker, Owners, clients
+from services.backoffice.pages import Pages
+from services.backoffice.settings import Settings
+from services.backoffice.store import BOOKS
+from shared.service import Running, Service
+
+
+def build(settings: Settings, owners: Owners | None = None) -> Service:
+    """The service, assembled; nothing is started. `owners`: another way to the owners than over the network."""
+    reached = owners or Owners(clients(settings.owners(), settings.owner_timeout_s))
+    looker = Looker(reached, settings.gather_ms / 1000)
+    pages = Pages(settings.time_zone, settings.shop_name)
+
+    def extend(app: FastAPI, running: Running) -> None:
+        api.extend(app, api.Office(running, pages, reached, Live(running)))
+
+    return Service(
+        name="backoffice",
+        handlers=HANDLERS,
+        books=BOOKS,
+        metadata=tables.metadata,
+        policy=settings.policy(),
+        router=APIRouter(),  # pages take what an address says, and refuse nothing that is misspelt
+        settings=settings,
+        caller=looker.perform,
+        closer=looker.close,
+        calls_at_once=256,
+        extend=extend,
+        description="Pages for the people of the shop, on read tables that the events of all services fill",
+    )

@@ -1,0 +1,235 @@
+"""Decisions of the back office: keep the newest statement, remember that it was said, and look at the order again.
+
+A statement of any service says that an order moved; how it stands then is asked of the order service, because only it
+knows. Nothing here depends on the order in which things come in, or on how often.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from services.backoffice.rows import Entry, Money, Order, Return, Shipment
+from shared.contracts.backoffice import LookAgain, LookAtOrder, OrderSeen, OrderSummary
+from shared.contracts.billing import MoneyStatement
+from shared.contracts.fulfilment import ReturnStatement, ShipmentStatement
+from shared.contracts.inventory import StockStatement
+from shared.contracts.message import Statement
+from shared.contracts.order import FINAL, OrderStatement
+from shared.messaging.decision import Call, Context, Effect, Needs, Row, Rows, Timer
+
+PAUSES = tuple(timedelta(seconds=s) for s in (1, 1, 2, 5, 15, 60, 300, 900))
+"""How long to wait before an order is looked at again that was not as new as what others said of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """There is nothing to choose yet."""
+
+
+Ctx = Context[Policy]
+
+
+def to_order(m: Any) -> Needs:
+    """The order that a statement touches."""
+    return [(Order, m.order_id)]
+
+
+def to_money(m: Any) -> Needs:
+    return [(Order, m.order_id), (Money, m.order_id)]
+
+
+def to_shipment(m: Any) -> Needs:
+    return [(Order, m.order_id), (Shipment, m.order_id)]
+
+
+def to_return(m: Any) -> Needs:
+    return [(Order, m.order_id), (Return, m.order_id)]
+
+
+def order_said(m: OrderStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    pieces = sum(line.ordered for line in m.lines)
+    facts = {"number": m.number, "status": m.status, "reason": m.reason, "pieces": pieces, "lines": len(m.lines)}
+    yield from _told(m, "order", facts, rows, ctx)
+
+
+def stock_said(m: StockStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    late = [line.promised_on for line in m.lines if line.backordered and line.promised_on]
+    facts = {
+        "reserved": sum(promise.reserved for promise in m.promises),
+        "issued": sum(promise.issued for promise in m.promises),
+        "backordered": sum(line.backordered for line in m.lines),
+        "rejected": sum(line.rejected for line in m.lines),
+        "promised_on": max(late).isoformat() if late else "",
+        "warehouses": sorted({promise.warehouse for promise in m.promises if promise.promised}),
+        "reason": next((line.reason for line in m.lines if line.reason), ""),
+    }
+    yield from _told(m, "stock", facts, rows, ctx)
+
+
+def money_said(m: MoneyStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    credited = sum((of.gross for of in m.credited), Decimal(0))
+    facts = {
+        "state": m.state,
+        "secured": f"{m.secured:f}",
+        "captured": f"{m.captured:f}",
+        "refunded": f"{m.refunded:f}",
+        "owed": f"{m.owed:f}",
+        "credited": f"{credited:f}",
+        "invoices": [of.number for of in m.invoiced],
+        "parked": m.parked,
+    }
+    known = rows.find(Money, m.order_id)
+    if known is None or m.version > known.version:
+        yield Money(
+            order_id=m.order_id,
+            version=m.version,
+            state=m.state,
+            secured=m.secured,
+            captured=m.captured,
+            refunded=m.refunded,
+            invoiced=sum((of.gross for of in m.invoiced), Decimal(0)),
+            credited=credited,
+            owed=m.owed,
+            settled=m.settled,
+            parked=m.parked,
+        )
+    yield from _told(m, "money", facts, rows, ctx)
+
+
+def shipment_said(m: ShipmentStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    pieces, short = sum(line.planned for line in m.lines), sum(line.short for line in m.lines)
+    facts = {
+        "state": m.state,
+        "warehouse": m.warehouse,
+        "pieces": pieces,
+        "short": short,
+        "carrier": m.carrier,
+        "tracking": m.tracking,
+        "reason": m.reason,
+        "parked": m.parked,
+    }
+    known = {row.shipment_id: row.version for row in rows.group(Shipment, m.order_id)}
+    if m.version > known.get(m.shipment_id, 0):
+        yield Shipment(
+            order_id=m.order_id,
+            shipment_id=m.shipment_id,
+            version=m.version,
+            at=ctx.told_at or ctx.now,
+            state=m.state,
+            warehouse=m.warehouse,
+            pieces=pieces,
+            short=short,
+            carrier=m.carrier,
+            tracking=m.tracking,
+            reason=m.reason,
+            parked=m.parked,
+            dispatched_at=m.dispatched_at,
+            delivered_at=m.delivered_at,
+        )
+    yield from _told(m, str(m.shipment_id), facts, rows, ctx)
+
+
+def return_said(m: ReturnStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    counts = {name: sum(getattr(line, name) for line in m.lines) for name in ("expected", "received", "accepted")}
+    facts = {"state": m.state, "warehouse": m.warehouse, "reason": m.reason, **counts}
+    known = {row.return_id: row.version for row in rows.group(Return, m.order_id)}
+    if m.version > known.get(m.return_id, 0):
+        yield Return(
+            order_id=m.order_id,
+            return_id=m.return_id,
+            shipment_id=m.shipment_id,
+            version=m.version,
+            at=ctx.told_at or ctx.now,
+            state=m.state,
+            warehouse=m.warehouse,
+            reason=m.reason,
+            **counts,
+        )
+    yield from _told(m, str(m.return_id), facts, rows, ctx)
+
+
+def _told(m: Statement, thing: str, facts: dict[str, Any], rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """What every statement leaves: an entry of the timeline, and a look at the order if it says something new."""
+    yield Entry(
+        order_id=m.order_id,
+        event_id=ctx.cause,
+        at=ctx.told_at or ctx.now,
+        key=m.key,
+        thing=thing,
+        version=m.version,
+        actor=ctx.actor,
+        cause=ctx.led_by,
+        facts=facts,
+    )
+    order = rows.find(Order, m.order_id) or Order(m.order_id)
+    heard = dict(order.heard)
+    if m.version <= heard.get(thing, 0):
+        return
+    heard[thing] = m.version
+    order = replace(order, heard=tuple(sorted(heard.items())))
+    yield from [order] if order.looking else _look(order)
+
+
+def _look(order: Order) -> Iterator[Effect]:
+    yield replace(order, looking=True)
+    yield Call(LookAtOrder(order_id=order.order_id))
+
+
+def look_again(m: LookAgain, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """The pause is over, or somebody knows that the order changed."""
+    yield from _look(rows.find(Order, m.order_id) or Order(m.order_id))
+
+
+def order_seen(m: OrderSeen, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """The order as it stands, if that is newer. Older than what others said already: look again a little later."""
+    order = rows.find(Order, m.order_id) or Order(m.order_id)
+    if m.order is not None and m.order.revision > order.seen:
+        order = taken(order, m.order)
+    known = {} if m.order is None else {of.thing: of.version for of in m.order.heard}
+    if m.order is not None and all(version <= known.get(thing, 0) for thing, version in order.heard):
+        yield replace(order, looking=False, tries=0)
+        return
+    yield replace(order, looking=True, tries=order.tries + 1)
+    due = ctx.now + PAUSES[min(order.tries, len(PAUSES) - 1)]
+    yield Timer(f"look:{m.order_id}", due, LookAgain(order_id=m.order_id))
+
+
+SAME = tuple(field.name for field in fields(Order) if field.name in OrderSummary.model_fields and field.name != "heard")
+
+
+def taken(order: Order, seen: OrderSummary) -> Order:
+    """The row with what the order service says."""
+    first = seen.waits[0] if seen.waits else None
+    return replace(
+        order,
+        **{name: getattr(seen, name) for name in SAME},
+        seen=seen.revision,
+        final=seen.status in FINAL,
+        who="" if first is None else first.who,
+        until=None if first is None else moment(first.until),
+    )
+
+
+def moment(until: datetime | date | None) -> datetime | None:
+    """A day lasts until its end."""
+    if until is None or isinstance(until, datetime):
+        return until
+    return datetime.combine(until, time(23, 59, 59), UTC)
+
+
+SAID: dict[type[Statement], tuple[Callable[[Any], Needs], Callable[[Any, Rows, Ctx], Iterator[Effect]]]] = {
+    OrderStatement: (to_order, order_said),
+    StockStatement: (to_order, stock_said),
+    MoneyStatement: (to_money, money_said),
+    ShipmentStatement: (to_shipment, shipment_said),
+    ReturnStatement: (to_return, return_said),
+}
+"""What is done with the statements of each kind."""
+
+
+def touched(changed: dict[type[Row], Any]) -> set[UUID]:
+    """The orders of which anything changed."""
+    return {row.order_id for rows in changed.values() for row in rows.values() if hasattr(row, "order_id")}

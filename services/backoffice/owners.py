@@ -1,0 +1,126 @@
+"""The services that own the facts, over HTTP: looks at many orders in one request, and what people ask for."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import httpx
+import structlog
+from pydantic import ValidationError
+
+from shared.contracts.backoffice import LookAtOrder, OrderSeen, OrderSummary
+
+log = structlog.get_logger("comptoir.backoffice")
+MOST = 200
+"""Orders that one request looks at, as the order service allows."""
+
+Clients = Mapping[str, httpx.AsyncClient]
+Item = dict[str, Any]
+
+
+class Away(Exception):
+    """An owner does not answer now, or its answer makes no sense. What was asked of it may or may not have happened."""
+
+    def __init__(self, owner: str, why: str) -> None:
+        super().__init__(f"{owner}: {why}")
+        self.owner = owner
+
+
+class Said(Exception):
+    """An owner refused: its status and its one sentence for people."""
+
+    def __init__(self, owner: str, status: int, title: str) -> None:
+        super().__init__(title)
+        self.owner, self.status, self.title = owner, status, title
+
+
+def clients(addresses: Mapping[str, str], timeout_s: float) -> dict[str, httpx.AsyncClient]:
+    """One client per owner. Proxies of the environment are not for what runs beside us."""
+    return {
+        name: httpx.AsyncClient(base_url=url, timeout=timeout_s, trust_env=False, follow_redirects=False)
+        for name, url in addresses.items()
+    }
+
+
+class Owners:
+    """What pages ask of the owners. Every method raises Away or Said."""
+
+    def __init__(self, over: Clients) -> None:
+        self.over = over
+
+    async def get(self, owner: str, path: str, **query: Any) -> Any:
+        """The JSON answer; what is None or empty is not asked for."""
+        asked = {name: value for name, value in query.items() if value not in (None, "")}
+        return await self._answer(owner, "GET", path, params=asked)
+
+    async def post(self, owner: str, path: str, body: Item, *, actor: str, key: str = "") -> Any:
+        """Asks for something in a person's name; the key makes asking twice safe."""
+        headers = {"X-Actor": actor.encode()} | ({"Idempotency-Key": key.encode()} if key else {})
+        return await self._answer(owner, "POST", path, json=body, headers=headers)
+
+    async def _answer(self, owner: str, method: str, path: str, **asked: Any) -> Any:
+        try:
+            response = await self.over[owner].request(method, path, **asked)
+            said = response.json() if response.content else {}
+        except (httpx.HTTPError, ValueError) as error:
+            raise Away(owner, repr(error)) from error
+        if response.status_code >= 500:
+            raise Away(owner, f"{response.status_code}")
+        if response.status_code >= 400:
+            title = said.get("title") if isinstance(said, dict) else None
+            raise Said(owner, response.status_code, str(title or response.status_code))
+        return said
+
+    async def close(self) -> None:
+        for client in self.over.values():
+            await client.aclose()
+
+
+class Looker:
+    """Makes the outside call of LookAtOrder: looks that are wanted at about the same time go in one request."""
+
+    def __init__(self, owners: Owners, gather_s: float) -> None:
+        self.owners, self.gather_s = owners, gather_s
+        self.wanted: dict[UUID, asyncio.Future[OrderSummary | None]] = {}
+        self.task: asyncio.Task[None] | None = None
+        self.asked = self.seen = 0  # requests, and orders in their answers
+
+    async def perform(self, message: LookAtOrder) -> OrderSeen:
+        """Never raises for a failed look: it answers that nothing was seen."""
+        waits = self.wanted.get(message.order_id)
+        if waits is None:
+            waits = self.wanted[message.order_id] = asyncio.get_running_loop().create_future()
+        if self.task is None or self.task.done():
+            self.task = asyncio.create_task(self._gather())
+        return OrderSeen(order_id=message.order_id, order=await asyncio.shield(waits))
+
+    async def _gather(self) -> None:
+        await asyncio.sleep(self.gather_s)
+        while self.wanted:
+            batch = {order_id: self.wanted.pop(order_id) for order_id in list(self.wanted)[:MOST]}
+            found: dict[UUID, OrderSummary] = {}
+            try:
+                found = await self.look(list(batch))
+            except Exception as error:
+                log.warning("orders were not seen, they are looked at again", orders=len(batch), error=repr(error))
+            for order_id, waits in batch.items():
+                if not waits.done():
+                    waits.set_result(found.get(order_id))
+
+    async def look(self, ids: list[UUID]) -> dict[UUID, OrderSummary]:
+        """These orders as they stand now; those that nobody knows are left out."""
+        said = await self.owners.get("order", "/orders/summaries", id=[str(order_id) for order_id in ids])
+        self.asked += 1
+        try:
+            found = [OrderSummary.model_validate(item) for item in said["items"]]
+        except (KeyError, TypeError, ValidationError) as error:
+            raise Away("order", repr(error)) from error
+        self.seen += len(found)
+        return {order.order_id: order for order in found}
+
+    async def close(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
+        await self.owners.close()

@@ -1,0 +1,232 @@
+"""How pages are made: templates, words and figures in the reader's language, static files.
+
+A template gets values and asks nothing; all text is escaped unless a template of ours says otherwise.
+"""
+
+import gzip
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from gettext import NullTranslations
+from importlib.resources import files
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime, format_time
+from babel.numbers import format_currency, format_decimal
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from services.backoffice.words import Words
+
+NBSP = "\u00a0"
+Item = Mapping[str, Any]
+STATUSES: Mapping[str, tuple[str, str]] = {
+    "awaiting_stock": ("Stock", "wait"),
+    "backordered": ("Backorder", "wait"),
+    "awaiting_payment": ("Payment", "wait"),
+    "in_fulfilment": ("In the warehouse", "info"),
+    "held": ("On hold", "hold"),
+    "cancelling": ("Being cancelled", "hold"),
+    "cancelled": ("Cancelled", ""),
+    "shipped": ("On its way", "info"),
+    "delivered": ("Delivered", "good"),
+    "completed": ("Done", "good"),
+}
+"""What people call a status, and its colour."""
+
+SHIPMENTS: Mapping[str, tuple[str, str]] = {
+    "asked": ("Asked for", ""),
+    "planned": ("To pick", "info"),
+    "picked": ("To pack", "info"),
+    "packed": ("To hand over", "info"),
+    "dispatched": ("On its way", "info"),
+    "delivered": ("Delivered", "good"),
+    "refused": ("Comes back", "bad"),
+    "cancelled": ("Pulled back", ""),
+    "rejected": ("Cannot ship", "bad"),
+}
+METHODS: Mapping[str, str] = {
+    "card": "Card",
+    "bank_transfer": "Bank transfer",
+    "cash_on_delivery": "Cash on delivery",
+    "terms": "On account",
+}
+SEGMENTS = (
+    ("reserved", "reserved", "%(n)s reserved"),
+    ("released", "released", "%(n)s in the warehouse"),
+    ("shipped", "shipped", "%(n)s shipped"),
+    ("backordered", "back", "%(n)s on backorder"),
+    ("waiting", "back", "%(n)s waiting for stock"),
+    ("cancelled", "cancelled", "%(n)s cancelled"),
+)
+"""Where pieces are: the count, the colour, and the words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a bar: where it begins and how wide it is, in per cent."""
+
+    css: str
+    x: str
+    width: str
+    text: str
+    fill: str
+
+
+class English(Words):
+    """The words of the source. Another language is another `translations` and locale."""
+
+    def __init__(
+        self, zone: ZoneInfo, locale: str = "en", translations: NullTranslations | None = None, currency: str = ""
+    ) -> None:
+        self.zone, self.locale, self.currency = zone, locale, currency
+        self.translations = translations or NullTranslations()
+
+    def within(self, currency: str) -> "English":
+        """The same for amounts in a currency."""
+        return English(self.zone, self.locale, self.translations, currency)
+
+    def say(self, sentence: str, /, **values: object) -> str:
+        said = self.translations.gettext(sentence)
+        return said % values if values else said
+
+    def many(self, one: str, more: str, n: int, /, **values: object) -> str:
+        return self.translations.ngettext(one, more, n) % {"n": n, **values}
+
+    def money(self, amount: Decimal, currency: str = "") -> str:
+        if not (currency or self.currency):
+            return self.number(amount)
+        said = format_currency(amount, currency or self.currency, locale=self.locale)
+        return said.replace("-", "−").replace(" ", NBSP)
+
+    def number(self, n: int | Decimal) -> str:
+        return format_decimal(n, locale=self.locale).replace("-", "−")
+
+    def day(self, iso: str | date | datetime) -> str:
+        day = datetime.fromisoformat(iso) if isinstance(iso, str) else iso
+        if isinstance(day, datetime):
+            day = day.astimezone(self.zone).date() if day.tzinfo else day.date()
+        return format_date(day, "EEE d MMM y", locale=self.locale)
+
+    def clock(self, at: datetime) -> str:
+        return format_time(at.astimezone(self.zone), "HH:mm", locale=self.locale)
+
+    def moment(self, at: datetime | str) -> str:
+        when = datetime.fromisoformat(at) if isinstance(at, str) else at
+        return format_datetime(when.astimezone(self.zone), "EEE d MMM y, HH:mm", locale=self.locale)
+
+    def short(self, at: datetime, now: datetime) -> str:
+        """The clock today, else the day."""
+        here = at.astimezone(self.zone)
+        if here.date() == now.astimezone(self.zone).date():
+            return self.clock(at)
+        pattern = "d MMM HH:mm" if here.year == now.astimezone(self.zone).year else "d MMM y"
+        return format_datetime(here, pattern, locale=self.locale)
+
+    def age(self, since: datetime, now: datetime) -> str:
+        """How long ago, in one or two units."""
+        minutes = max(0, int((now - since).total_seconds() // 60))
+        if minutes < 60:
+            return self.many("%(n)d minute", "%(n)d minutes", minutes)
+        if minutes < 48 * 60:
+            return self.many("%(n)d hour", "%(n)d hours", minutes // 60)
+        return self.many("%(n)d day", "%(n)d days", minutes // (24 * 60))
+
+
+def bar(counts: Item, delivered: bool = False) -> list[Segment]:
+    """Pieces by where they are, as parts of a bar."""
+    parts = [(name, css, words, counts.get(name) or 0) for name, css, words in SEGMENTS]
+    whole = sum(n for *_, n in parts) or 1
+    found, at = [], Decimal(0)
+    for name, css, words, n in parts:
+        if not n:
+            continue
+        width = Decimal(100 * n) / whole
+        if name == "shipped" and delivered:
+            css, words = "delivered", "%(n)s delivered"
+        fill = {"back": "url(#p-back)", "cancelled": "url(#p-cancel)"}.get(css, "")
+        found.append(Segment(f"q-{css}", f"{at:.2f}%", f"{width:.2f}%", words % {"n": n}, fill))
+        at += width
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A static file as it is sent."""
+
+    body: bytes
+    zipped: bytes
+    media: str
+    digest: str
+
+
+MEDIA = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+
+
+@lru_cache(maxsize=1)
+def assets() -> dict[str, Asset]:
+    """All static files by name, read once and compressed once."""
+    found: dict[str, Asset] = {}
+    root = files("services.backoffice") / "static"
+    for folder, prefix in ((root, ""), (root / "vendor", "vendor/")):
+        for file in folder.iterdir():
+            media = MEDIA.get(file.name.rpartition(".")[2])
+            if file.is_file() and media:
+                body = file.read_bytes()
+                digest = hashlib.sha256(body).hexdigest()[:12]
+                found[prefix + file.name] = Asset(body, gzip.compress(body, 9, mtime=0), media, digest)
+    return found
+
+
+def asset(name: str) -> str:
+    """Its address: another one as soon as its content is another."""
+    return f"/static/{assets()[name].digest}/{name}"
+
+
+class Pages:
+    """Renders templates."""
+
+    def __init__(self, zone: str, shop: str) -> None:
+        self.zone = ZoneInfo(zone)
+        self.words = English(self.zone)
+        self.environment = Environment(
+            loader=PackageLoader("services.backoffice"),
+            autoescape=select_autoescape(default=True, default_for_string=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n"],
+        )
+        self.environment.install_gettext_translations(  # type: ignore[attr-defined]
+            self.words.translations, newstyle=True
+        )
+        self.environment.globals.update(
+            asset=asset, icon=icon, bar=bar, statuses=STATUSES, shipments_words=SHIPMENTS, methods=METHODS, shop=shop
+        )
+        self.environment.filters.update(
+            day=self.words.day, clock=self.words.clock, moment=self.words.moment, number=self.words.number
+        )
+
+    def render(self, template: str, /, **values: Any) -> str:
+        return self.environment.get_template(template).render(w=self.words, **values)
+
+    def part(self, template: str, macro: str, /, *values: Any, **more: Any) -> str:
+        """One macro of a template: what a live page gets in place of what it shows."""
+        module = self.environment.get_template(template).make_module({"w": self.words, **more})
+        return str(getattr(module, macro)(*values))
+
+    def day_of(self, now: datetime) -> tuple[datetime, datetime]:
+        """When the shop's day began, and when it ends."""
+        here = now.astimezone(self.zone)
+        start = datetime(here.year, here.month, here.day, tzinfo=self.zone)
+        return start.astimezone(UTC), (start + timedelta(days=1)).astimezone(UTC)
+
+
+def icon(name: str, css: str = "") -> Markup:
+    return Markup('<svg class="icon{}" aria-hidden="true"><use href="#i-{}"/></svg>').format(
+        f" {css}" if css else "", name
+    )

@@ -1,0 +1,301 @@
+"""Reads for the pages: plain selects on the read tables, no locks.
+
+Every list goes by an index, also at a million orders.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, literal, or_, select, text, tuple_, union
+from sqlalchemy.dialects.postgresql import REGCONFIG, TSQUERY
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.backoffice.tables import entries, money, orders, returns, shipments
+
+Item = dict[str, Any]
+o = orders.c
+FOUND_AT_MOST = 1000
+"""Orders that one way of searching looks at: who finds more has to say more."""
+COUNTED_AT_MOST = 1000
+"""A view that has more than this says so instead of counting on."""
+IN_WAREHOUSE = ("planned", "picked", "packed")
+
+# Views: what each worklist and tab means
+
+VIEWS: dict[str, ColumnElement[bool]] = {
+    "verify": and_(~o.final, o.status == "held"),
+    "payment": and_(~o.final, o.status == "awaiting_payment"),
+    "stock": and_(~o.final, o.status.in_(("awaiting_stock", "backordered"))),
+    "warehouse": and_(~o.final, o.status == "in_fulfilment"),
+    "way": and_(~o.final, o.status.in_(("shipped", "delivered"))),
+    "late": and_(~o.final, o.until < func.now()),
+    "staff": and_(~o.final, o.who == "staff"),
+    "done": o.status == "completed",
+    "cancelled": o.status.in_(("cancelled", "cancelling")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What of the orders is shown; empty parts choose everything."""
+
+    q: str = ""
+    view: str = ""
+    status: str = ""
+    channel: str = ""
+    customer: str = ""
+    warehouse: str = ""
+    since: datetime | None = None
+    before: datetime | None = None
+
+
+async def _all(conn: AsyncConnection, query: Any) -> list[Item]:
+    return [dict(row) for row in (await conn.execute(query)).mappings()]
+
+
+def chosen(wanted: Filter) -> Select[Any]:
+    """The orders that a filter chooses, in no order."""
+    query = select(orders).where(o.seen > 0)
+    if wanted.q:
+        query = query.where(o.order_id.in_(found(wanted.q)))
+    if wanted.view:
+        query = query.where(VIEWS.get(wanted.view, false()))
+    if wanted.status:
+        query = query.where(o.status == wanted.status)
+    if wanted.channel:
+        query = query.where(o.channel == wanted.channel)
+    if wanted.customer:
+        query = query.where(o.customer_id == wanted.customer)
+    if wanted.warehouse:
+        s = shipments.c
+        there = (s.order_id == o.order_id) & (s.warehouse == wanted.warehouse) & s.state.in_(IN_WAREHOUSE)
+        query = query.where(exists().where(there))
+    if wanted.since:
+        query = query.where(o.placed_at >= wanted.since)
+    if wanted.before:
+        query = query.where(o.placed_at < wanted.before)
+    return query
+
+
+def found(q: str) -> Select[Any]:
+    """Ids of orders by number, the channel's number, e-mail, customer, SKU, tracking, or words of the name.
+
+    Each way has its own index and its own bound, so a search never reads the whole table.
+    """
+    q = q.strip()
+    beginning = q.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    ways: list[ColumnElement[bool]] = [
+        func.lower(o.number).like(beginning),
+        func.lower(o.external_id).like(beginning),
+        func.lower(o.email).like(beginning),
+        o.customer_id == q,
+        o.skus.contains([q]),
+        o.tracking.contains([q]),
+    ]
+    if words := [word for word in "".join(c if c.isalnum() else " " for c in q).split() if word]:
+        simple = literal("simple").cast(REGCONFIG)
+        asked = func.to_tsquery(simple, " & ".join(f"{word}:*" for word in words), type_=TSQUERY)
+        ways.append(func.to_tsvector(simple, o.name).op("@@")(asked))
+    if (id := as_id(q)) is not None:
+        ways.append(o.order_id == id)
+    parts = [select(o.order_id).where(way).limit(FOUND_AT_MOST).subquery() for way in ways]
+    return select(union(*(select(part.c.order_id) for part in parts)).subquery().c.order_id)
+
+
+def as_id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+async def list_orders(
+    conn: AsyncConnection,
+    wanted: Filter,
+    *,
+    after: tuple[datetime, UUID] | None = None,
+    before: tuple[datetime, UUID] | None = None,
+    limit: int = 50,
+) -> list[Item]:
+    """Orders that a filter chooses, the newest first: those older than `after`, or the next newer than `before`."""
+    key = tuple_(o.placed_at, o.order_id)
+    query = chosen(wanted).limit(limit)
+    if before is not None:
+        newer = query.where(key > _place(before)).order_by(o.placed_at, o.order_id)
+        return list(reversed(await _all(conn, newer)))
+    if after is not None:
+        query = query.where(key < _place(after))
+    return await _all(conn, query.order_by(o.placed_at.desc(), o.order_id.desc()))
+
+
+def _place(place: tuple[datetime, UUID]) -> Any:
+    return tuple_(literal(place[0]), literal(place[1]))
+
+
+async def count(conn: AsyncConnection, wanted: Filter, at_most: int = COUNTED_AT_MOST) -> int:
+    """How many a filter chooses; counts no further than one above the bound."""
+    some = chosen(wanted).with_only_columns(o.order_id).limit(at_most + 1).subquery()
+    return int(await conn.scalar(select(func.count()).select_from(some)) or 0)
+
+
+async def about_all(conn: AsyncConnection) -> int:
+    """About how many orders there are: the statistics' word where there are many."""
+    guessed = await conn.scalar(text("select reltuples::bigint from pg_class where oid = 'orders'::regclass"))
+    return int(guessed) if guessed and guessed > 10_000 else int(await conn.scalar(select(func.count(o.order_id))) or 0)
+
+
+async def channels(conn: AsyncConnection) -> list[str]:
+    """The channels that orders came by; hops from one to the next over the index."""
+    query = text(
+        """with recursive hop as (
+             (select channel from orders order by channel limit 1)
+             union all
+             select (select o.channel from orders o where o.channel > hop.channel order by o.channel limit 1)
+             from hop where hop.channel is not null)
+           select channel from hop where channel is not null limit 50"""
+    )
+    return [row[0] for row in await conn.execute(query)]
+
+
+async def warehouses(conn: AsyncConnection) -> list[str]:
+    """The warehouses that have something to do."""
+    s = shipments.c
+    query = select(s.warehouse).where(s.state.in_(IN_WAREHOUSE)).distinct().order_by(s.warehouse).limit(50)
+    return [row[0] for row in await conn.execute(query)]
+
+
+async def rows_of(conn: AsyncConnection, ids: Sequence[UUID]) -> list[Item]:
+    """These orders, in no order."""
+    return await _all(conn, select(orders).where(o.order_id.in_(ids), o.seen > 0))
+
+
+# One order
+
+
+async def order_id_of(conn: AsyncConnection, name: str) -> UUID | None:
+    """The order with this number or id."""
+    id = as_id(name)
+    called = func.lower(o.number) == name.lower() if id is None else o.order_id == id
+    found: UUID | None = await conn.scalar(select(o.order_id).where(called).limit(1))
+    return found
+
+
+async def exactly(conn: AsyncConnection, q: str) -> Item | None:
+    """The one order whose number, id or tracking number this is."""
+    q = q.strip()
+    ways = [func.lower(o.number) == q.lower(), o.tracking.contains([q]), func.lower(o.external_id) == q.lower()]
+    if (id := as_id(q)) is not None:
+        ways.append(o.order_id == id)
+    query = select(o.order_id, o.number).where(or_(*ways), o.seen > 0).limit(2)
+    hits = await _all(conn, query)
+    return hits[0] if len(hits) == 1 else None
+
+
+async def one(conn: AsyncConnection, order_id: UUID) -> Item | None:
+    """All that the read tables hold of one order: its row, money, shipments, returns and entries, oldest first."""
+    head = await _all(conn, select(orders).where(o.order_id == order_id))
+    if not head:
+        return None
+    e, s, r = entries.c, shipments.c, returns.c
+    told = select(entries).where(e.order_id == order_id).order_by(e.at, e.event_id)
+    found = await _all(conn, select(money).where(money.c.order_id == order_id))
+    return {
+        **head[0],
+        "money": found[0] if found else None,
+        "shipments": await _all(conn, select(shipments).where(s.order_id == order_id).order_by(s.shipment_id)),
+        "returns": await _all(conn, select(returns).where(r.order_id == order_id).order_by(r.return_id)),
+        "entries": await _all(conn, told),
+    }
+
+
+# Today
+
+
+async def worklists(conn: AsyncConnection) -> dict[str, Item]:
+    """Of each worklist how many wait, and since when the oldest does."""
+    query = text(
+        """
+        select
+          count(*) filter (where status = 'held') as verify_n,
+          min(placed_at) filter (where status = 'held') as verify_at,
+          count(*) filter (where status = 'awaiting_payment') as payment_n,
+          min(placed_at) filter (where status = 'awaiting_payment') as payment_at,
+          count(*) filter (where status in ('awaiting_stock', 'backordered')) as stock_n,
+          min(placed_at) filter (where status in ('awaiting_stock', 'backordered')) as stock_at,
+          coalesce(sum(backordered), 0) as backordered,
+          count(*) filter (where backordered > 0) as backorders,
+          count(*) filter (where status in ('awaiting_stock', 'backordered') and until < now()) as broken,
+          count(*) filter (where until < now()) as late_n,
+          count(*) filter (where status = 'in_fulfilment') as warehouse_n,
+          count(*) filter (where status in ('shipped', 'delivered')) as way_n,
+          count(*) as open_n
+        from orders where not final and seen > 0"""
+    )
+    head = (await _all(conn, query))[0]
+    s, r = shipments.c, returns.c
+    work = select(s.state, func.count().label("n"), func.min(s.at).label("at")).where(s.state.in_(IN_WAREHOUSE))
+    states = {row["state"]: row for row in await _all(conn, work.group_by(s.state))}
+    back = select(r.state, func.count().label("n"), func.min(r.at).label("at")).where(r.state != "closed")
+    coming = {row["state"]: row for row in await _all(conn, back.group_by(r.state))}
+    nothing: Item = {"n": 0, "at": None}
+    stuck = select(func.count()).select_from(money).where(money.c.parked != "")
+    return {
+        "verify": {"n": head["verify_n"], "at": head["verify_at"]},
+        "payment": {"n": head["payment_n"], "at": head["payment_at"]},
+        "stock": {
+            "n": head["stock_n"],
+            "at": head["stock_at"],
+            "pieces": int(head["backordered"]),
+            "orders": head["backorders"],
+            "broken": head["broken"],
+        },
+        "pick": states.get("planned", nothing),
+        "pack": states.get("picked", nothing),
+        "handover": states.get("packed", nothing),
+        "returns": coming.get("received", nothing),
+        "money": {"n": int(await conn.scalar(stuck) or 0), "at": None},
+        "late": {"n": head["late_n"], "at": None},
+        "open": {"n": head["open_n"], "at": None},
+        "warehouse": {"n": head["warehouse_n"], "at": None},
+        "way": {"n": head["way_n"], "at": None},
+    }
+
+
+async def span(conn: AsyncConnection, start: datetime, end: datetime) -> list[Item]:
+    """Orders placed in a span, and what they are worth, per currency."""
+    query = select(
+        o.currency, func.count().label("orders"), func.sum(o.gross).label("gross"), func.sum(o.ordered).label("pieces")
+    ).where(o.placed_at >= start, o.placed_at < end, o.seen > 0)
+    return await _all(conn, query.group_by(o.currency).order_by(func.count().desc(), o.currency))
+
+
+async def parcels(conn: AsyncConnection, start: datetime, end: datetime) -> int:
+    """Parcels handed over in a span."""
+    s = shipments.c
+    query = select(func.count()).select_from(shipments).where(s.dispatched_at >= start, s.dispatched_at < end)
+    return int(await conn.scalar(query) or 0)
+
+
+async def hours(conn: AsyncConnection, start: datetime, end: datetime) -> dict[int, int]:
+    """Orders placed per hour since the start."""
+    hour = func.floor(func.extract("epoch", o.placed_at - literal(start)) / 3600)
+    query = select(hour.label("hour"), func.count().label("n"))
+    query = query.where(o.placed_at >= start, o.placed_at < end, o.seen > 0).group_by(hour)
+    return {int(row["hour"]): row["n"] for row in await _all(conn, query)}
+
+
+async def newest_placed(conn: AsyncConnection) -> datetime | None:
+    found: datetime | None = await conn.scalar(select(func.max(o.placed_at)).where(o.seen > 0))
+    return found
+
+
+async def latest(conn: AsyncConnection, limit: int = 12) -> list[Item]:
+    """The last things that were said, each with its order."""
+    e = entries.c
+    some = select(entries).order_by(e.at.desc(), e.event_id.desc()).limit(limit).subquery()
+    query = select(some, o.number, o.currency, o.name, o.gross, o.city, o.channel)
+    query = query.join(orders, o.order_id == some.c.order_id)
+    return await _all(conn, query.order_by(some.c.at.desc(), some.c.event_id.desc()))

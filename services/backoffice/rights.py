@@ -1,0 +1,67 @@
+"""Who may see and do what. Nothing is allowed that is not written here."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+ROLES = ("picker", "packer", "support", "finance", "admin")
+SEES: dict[str, frozenset[str]] = {
+    "today": frozenset({"support", "finance", "admin"}),
+    "orders": frozenset({"support", "finance", "admin"}),
+    "stock": frozenset({"support", "admin"}),
+    "pick": frozenset({"picker", "admin"}),
+    "pack": frozenset({"packer", "admin"}),
+    "money": frozenset({"finance", "admin"}),
+    "customers": frozenset({"support", "finance", "admin"}),
+    "reports": frozenset({"finance", "admin"}),
+    "parked": frozenset({"admin"}),
+    "staff": frozenset({"admin"}),
+}
+"""Areas, and the roles that see them."""
+
+DOES: dict[str, frozenset[str]] = {
+    "cancel": frozenset({"support", "admin"}),
+    "hold": frozenset({"support", "admin"}),
+    "release": frozenset({"support", "admin"}),
+    "export": frozenset({"support", "finance", "admin"}),
+    "replay": frozenset({"admin"}),
+    "drop": frozenset({"admin"}),
+}
+"""Acts, and the roles that may."""
+
+BEGINS = {"picker": "/pick", "packer": "/pack", "support": "/", "finance": "/", "admin": "/"}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is asking. `session` is empty for whoever sits at the machine itself before there are accounts."""
+
+    name: str
+    shown: str
+    roles: frozenset[str]
+    session: str = ""
+
+    def may(self, right: str) -> bool:
+        """Whether one of the roles has an area or an act; False for what nobody wrote down."""
+        return bool(self.roles & (SEES.get(right) or DOES.get(right) or frozenset()))
+
+    @property
+    def initials(self) -> str:
+        return "".join(part[0] for part in self.shown.split()[:2]).upper() or "?"
+
+    @property
+    def roles_shown(self) -> str:
+        return ", ".join(role for role in ROLES if role in self.roles)
+
+    @property
+    def begins(self) -> str:
+        """The page that a person starts at."""
+        return next((BEGINS[role] for role in reversed(ROLES) if role in self.roles), "/")
+
+
+def known(roles: Iterable[str]) -> frozenset[str]:
+    """Only roles that there are."""
+    return frozenset(roles) & frozenset(ROLES)
+
+
+LOCAL = Person("local", "At this machine", frozenset({"admin"}))
+"""Whoever sits at the machine itself, as long as there are no accounts."""

@@ -1,0 +1,143 @@
+"""What the back office stores: what screens show, and nothing that is not somebody else's word."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+from uuid import UUID
+
+from shared.contracts.backoffice import Waiting
+from shared.messaging.decision import Row
+
+Versions = tuple[tuple[str, int], ...]
+"""The newest version heard of each thing of an order, sorted by the thing's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order(Row):
+    """One order as a list shows it: the order service's own words, of the newest revision seen.
+
+    `heard` is what the back office has heard of it; `looking` while what was seen is older than that.
+    """
+
+    KEY: ClassVar[tuple[str, ...]] = ("order_id",)
+    GROUP: ClassVar[str] = "order_id"
+
+    order_id: UUID
+    seen: int = 0  # the revision of it; 0: heard of, not seen yet
+    number: str = ""
+    channel: str = ""
+    external_id: str = ""
+    customer_id: str = ""
+    name: str = ""
+    email: str = ""
+    city: str = ""
+    country: str = ""
+    placed_at: datetime | None = None
+    status: str = ""
+    final: bool = False
+    holds: tuple[str, ...] = ()
+    currency: str = ""
+    method: str = ""
+    gross: Decimal = Decimal(0)
+    due: Decimal = Decimal(0)
+    why: str = ""
+    who: str = ""  # must act first
+    until: datetime | None = None  # how long that may take
+    waits: tuple[Waiting, ...] = ()
+    skus: tuple[str, ...] = ()
+    tracking: tuple[str, ...] = ()
+    ordered: int = 0
+    cancelled: int = 0
+    waiting: int = 0
+    backordered: int = 0
+    reserved: int = 0
+    released: int = 0
+    shipped: int = 0
+    returned: int = 0
+    promised_on: date | None = None
+    heard: Versions = ()
+    looking: bool = False
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Money(Row):
+    """The money of one order, as billing stated it last."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("order_id",)
+    GROUP: ClassVar[str] = "order_id"
+
+    order_id: UUID
+    version: int
+    state: str
+    secured: Decimal
+    captured: Decimal
+    refunded: Decimal
+    invoiced: Decimal
+    credited: Decimal
+    owed: Decimal
+    settled: bool
+    parked: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment(Row):
+    """One shipment, as fulfilment stated it last."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("order_id", "shipment_id")
+    GROUP: ClassVar[str] = "order_id"
+
+    order_id: UUID
+    shipment_id: UUID
+    version: int
+    at: datetime  # when this was decided
+    state: str
+    warehouse: str
+    pieces: int
+    short: int
+    carrier: str
+    tracking: str
+    reason: str
+    parked: str
+    dispatched_at: datetime | None
+    delivered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Return(Row):
+    """One return, as fulfilment stated it last."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("order_id", "return_id")
+    GROUP: ClassVar[str] = "order_id"
+
+    order_id: UUID
+    return_id: UUID
+    shipment_id: UUID
+    version: int
+    at: datetime  # when this was decided
+    state: str
+    warehouse: str
+    expected: int
+    received: int
+    accepted: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Row):
+    """One event that touched an order, whenever it came: what is needed to say it in a sentence. Never changed."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("order_id", "event_id")
+    FIXED: ClassVar[tuple[str, ...]] = ("at", "key", "thing", "version", "actor", "cause", "facts")
+    UPSERT: ClassVar[bool] = True  # the same event in another packet is the same entry
+
+    order_id: UUID
+    event_id: UUID
+    at: datetime  # when its sender decided it
+    key: str
+    thing: str  # order, stock, money, or the id of a shipment or return
+    version: int
+    actor: str
+    cause: UUID | None  # the message that led to it
+    facts: dict[str, Any]

@@ -1,0 +1,72 @@
+// Comptoir: the little that HTML cannot do by itself. Every page works without this file.
+(() => {
+  "use strict";
+  const $ = (s, r = document) => r.querySelector(s);
+  const $$ = (s, r = document) => [...r.querySelectorAll(s)];
+  const root = document.documentElement;
+
+  // theme: follows the system until the person chooses
+  const forced = new URLSearchParams(location.search).get("theme");
+  let saved = null;
+  try { saved = localStorage.getItem("theme"); } catch { /* private mode */ }
+  if (forced || saved) root.dataset.theme = forced || saved;
+  $$("[data-theme-toggle]").forEach((b) => b.addEventListener("click", () => {
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    try { localStorage.setItem("theme", root.dataset.theme); } catch { /* private mode */ }
+  }));
+
+  // dialogs: a link with data-open shows the dialog; without this file it leads to the same content as a page
+  document.addEventListener("click", (e) => {
+    const opener = e.target.closest("[data-open]");
+    if (!opener) return;
+    const dialog = document.getElementById(opener.dataset.open);
+    if (!dialog) return;
+    e.preventDefault();
+    dialog.showModal();
+  });
+
+  // one polite live region for everything that is said
+  function toast(text, kind = "good") {
+    const box = $("[data-toasts]");
+    if (!box) return;
+    const el = document.createElement("div");
+    el.className = `toast ${kind}`;
+    const say = document.createElement("div");
+    say.className = "grow";
+    say.textContent = text;
+    el.append(say);
+    box.append(el);
+    setTimeout(() => el.remove(), 8000);
+  }
+  $$("[data-toast]").forEach((b) => toast(b.dataset.toast));
+
+  // the live light: says so when the stream is cut, and loads the page anew when the tab was away for long
+  const light = $("[data-live]");
+  const lit = (on) => {
+    if (!light) return;
+    light.classList.toggle("is-off", !on);
+    light.textContent = on ? light.dataset.on : light.dataset.off;
+  };
+  document.addEventListener("htmx:sse:after:connection", () => lit(true));
+  document.addEventListener("htmx:sse:error", () => lit(false));
+  document.addEventListener("htmx:sse:close", () => lit(false));
+
+  // keyboard: single letters only outside fields
+  const goes = {};
+  $$("a[data-key]").forEach((a) => { goes[a.dataset.key] = a.href; });
+  let g = false;
+  document.addEventListener("keydown", (e) => {
+    if (e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input:not([type=checkbox]), textarea, select, dialog[open]")) return;
+    if (g && goes[e.key]) { location.href = goes[e.key]; return; }
+    g = e.key === "g";
+    const rows = $$("tr[data-row]:not([hidden])");
+    const at = rows.findIndex((r) => r.contains(document.activeElement));
+    if (e.key === "/") { e.preventDefault(); $("#q")?.focus(); }
+    else if (e.key === "?") { $("#keys")?.showModal(); }
+    else if (e.key === "j" && rows.length) { $("a", rows[Math.min(at + 1, rows.length - 1)]).focus(); }
+    else if (e.key === "k" && rows.length) { $("a", rows[Math.max(at - 1, 0)]).focus(); }
+  });
+
+  $$("[data-print]").forEach((b) => b.addEventListener("click", () => print()));
+})();

@@ -1,0 +1,15 @@
+"""Which row lives in which table, in the order in which the back office takes its locks.
+
+Rows are not kept in memory between units of work: `comptoir rebuild` empties the tables under a running process.
+"""
+
+from services.backoffice import rows, tables
+from shared.messaging.books import mapping
+
+BOOKS = mapping(
+    (rows.Order, tables.orders, True),
+    (rows.Money, tables.money, False),
+    (rows.Shipment, tables.shipments, False),
+    (rows.Return, tables.returns, False),
+    (rows.Entry, tables.entries, False),
+)

@@ -1,0 +1,143 @@
+"""The read tables of the back office. Column names are the field names of the rows in rows.py."""
+
+from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, MetaData, Numeric, Table, Text, Uuid, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from shared.database import NAMING
+from shared.messaging.tables import messaging_tables
+
+metadata = MetaData(naming_convention=NAMING)
+Moment = DateTime(timezone=True)
+Amount = Numeric(16, 6)
+MOVING = {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.05}
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("seen", Integer, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("customer_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("city", Text, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("placed_at", Moment),
+    Column("status", Text, nullable=False),
+    Column("final", Boolean, nullable=False),
+    Column("holds", JSONB, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("gross", Amount, nullable=False),
+    Column("due", Amount, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("until", Moment),
+    Column("waits", JSONB, nullable=False),
+    Column("skus", JSONB, nullable=False),
+    Column("tracking", JSONB, nullable=False),
+    Column("ordered", Integer, nullable=False),
+    Column("cancelled", Integer, nullable=False),
+    Column("waiting", Integer, nullable=False),
+    Column("backordered", Integer, nullable=False),
+    Column("reserved", Integer, nullable=False),
+    Column("released", Integer, nullable=False),
+    Column("shipped", Integer, nullable=False),
+    Column("returned", Integer, nullable=False),
+    Column("promised_on", Date),
+    Column("heard", JSONB, nullable=False),
+    Column("looking", Boolean, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Index("ix_orders_placed_at", "placed_at", "order_id"),
+    Index("ix_orders_status", "status", "placed_at", "order_id"),
+    Index("ix_orders_channel", "channel", "placed_at", "order_id"),
+    Index("ix_orders_customer_id", "customer_id", "placed_at"),
+    Index("ix_orders_open", "placed_at", "order_id", postgresql_where=text("not final")),
+    Index("ix_orders_name", func.to_tsvector(text("'simple'::regconfig"), text("name")), postgresql_using="gin"),
+    Index("ix_orders_skus", "skus", postgresql_using="gin", postgresql_ops={"skus": "jsonb_path_ops"}),
+    Index("ix_orders_tracking", "tracking", postgresql_using="gin", postgresql_ops={"tracking": "jsonb_path_ops"}),
+    postgresql_with=MOVING,
+)
+
+for name in ("number", "external_id", "email"):
+    beginning = func.lower(orders.c[name]).label(f"{name}_lower")
+    Index(f"ix_orders_{name}", beginning, postgresql_ops={f"{name}_lower": "text_pattern_ops"})
+
+money = Table(
+    "money",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("secured", Amount, nullable=False),
+    Column("captured", Amount, nullable=False),
+    Column("refunded", Amount, nullable=False),
+    Column("invoiced", Amount, nullable=False),
+    Column("credited", Amount, nullable=False),
+    Column("owed", Amount, nullable=False),
+    Column("settled", Boolean, nullable=False),
+    Column("parked", Text, nullable=False),
+    Index("ix_money_parked", "order_id", postgresql_where=text("parked <> ''")),
+    postgresql_with=MOVING,
+)
+
+shipments = Table(
+    "shipments",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("shipment_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("warehouse", Text, nullable=False),
+    Column("pieces", Integer, nullable=False),
+    Column("short", Integer, nullable=False),
+    Column("carrier", Text, nullable=False),
+    Column("tracking", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("parked", Text, nullable=False),
+    Column("dispatched_at", Moment),
+    Column("delivered_at", Moment),
+    Index(
+        "ix_shipments_worklist", "state", "warehouse", postgresql_where=text("state in ('planned','picked','packed')")
+    ),
+    Index("ix_shipments_dispatched_at", "dispatched_at"),
+    postgresql_with=MOVING,
+)
+
+returns = Table(
+    "returns",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("return_id", Uuid, primary_key=True),
+    Column("shipment_id", Uuid, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("warehouse", Text, nullable=False),
+    Column("expected", Integer, nullable=False),
+    Column("received", Integer, nullable=False),
+    Column("accepted", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("ix_returns_open", "state", postgresql_where=text("state <> 'closed'")),
+    postgresql_with=MOVING,
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("event_id", Uuid, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("thing", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("cause", Uuid),
+    Column("facts", JSONB, nullable=False),
+    Index("ix_entries_at", "at", "event_id"),
+)
+
+messaging_tables(metadata)

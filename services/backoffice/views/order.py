@@ -1,0 +1,194 @@
+"""One order: why it does not move, where its pieces are, its money, its parcels, and all that happened."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.backoffice import queries
+from services.backoffice.owners import Away, Owners, Said
+from services.backoffice.pages import English, Pages
+from services.backoffice.rights import Person
+from services.backoffice.words import Told, timeline
+
+Item = dict[str, Any]
+GROUPS = (("", "All"), ("people", "People"), ("stock", "Stock"), ("money", "Money"), ("goods", "Goods"))
+COUNTED = ("ordered", "cancelled", "waiting", "backordered", "reserved", "released", "shipped")
+
+
+async def asked(owners: Owners, order_id: UUID) -> Item | None:
+    """The order as its owner says; None while the owner is away."""
+    try:
+        return dict(await owners.get("order", f"/orders/{order_id}"))
+    except (Away, Said, TypeError, ValueError):
+        return None
+
+
+async def page(
+    conn: AsyncConnection, pages: Pages, owners: Owners, person: Person, order_id: UUID, group: str
+) -> Item | None:
+    """All that the page shows; None when there is no such order. `stale`: the read tables are behind the owner."""
+    kept = await queries.one(conn, order_id)
+    if kept is None:
+        return None
+    now_said = await asked(owners, order_id)
+    if now_said is None and not kept["seen"]:
+        return None  # heard of, not seen yet, and nobody to ask
+    w = pages.words.within((now_said or kept)["currency"])
+    head = _head(kept, now_said)
+    told = timeline(kept["entries"], _history(now_said), w)
+    if group in {name for name, _ in GROUPS[1:]}:
+        told = [each for each in told if each.line.group == group]
+    where = f"/orders/{quote(head['number'])}"
+    return head | {
+        "stale": now_said is not None and not _same(kept, now_said),
+        "away": now_said is None,
+        "lines": [_line(line) for line in now_said["lines"]] if now_said else [],
+        "counts": {name: kept[name] for name in COUNTED},
+        "actions": _actions(pages, person, head, where) if now_said else [],
+        "why_kind": "good" if head["final"] else "bad" if head["late"] else "wait",
+        "until": w.moment(head["until_at"]) if head["until_at"] else "",
+        "groups": [
+            {"text": w.say(text), "href": f"{where}?show={name}" if name else where, "here": name == group}
+            for name, text in GROUPS
+        ],
+        "timeline": _days(w, told),
+        "sums": _sums(w, kept, now_said),
+        "money_parked": (kept["money"] or {}).get("parked", ""),
+        "shipments": _shipments(kept, now_said),
+        "returns": kept["returns"],
+        "documents": _documents(w, now_said),
+        "address": _address(now_said),
+        "live": f"/live?page=order&id={order_id}&show={group}",
+    }
+
+
+def _head(kept: Item, said: Item | None) -> Item:
+    """The owner's words while it answers, else what is kept of them."""
+    source = said or {**kept, "why_not_moving": kept["why"], "payment_method": kept["method"]}
+    placed = source["placed_at"]
+    waits = [dict(wait) for wait in source["waits"]]
+    status = source["status"]
+    until = waits[0].get("until") if waits else None
+    final = status in ("completed", "cancelled")
+    return {
+        "order_id": kept["order_id"],
+        "number": source["number"],
+        "status": status,
+        "final": final,
+        "placed_at": datetime.fromisoformat(placed) if isinstance(placed, str) else placed,
+        "channel": source["channel"],
+        "external_id": source["external_id"],
+        "customer_id": source["customer_id"],
+        "name": kept["name"],
+        "promised_on": kept["promised_on"],
+        "currency": source["currency"],
+        "method": source["payment_method"],
+        "holds": list(source["holds"]),
+        "why": source["why_not_moving"],
+        "waits": waits,
+        "until_at": datetime.fromisoformat(until) if until and "T" in str(until) else None,
+        "late": any(wait["who"] == "staff" for wait in waits),
+        "ordered": sum(line["ordered"] for line in said["lines"]) if said else kept["ordered"],
+    }
+
+
+def _same(kept: Item, said: Item) -> bool:
+    """Whether the read tables show what the owner says."""
+    return (
+        dict(kept["heard"]).get("order", said["version"]) >= said["version"]
+        and kept["status"] == said["status"]
+        and kept["why"] == said["why_not_moving"]
+        and list(kept["holds"]) == list(said["holds"])
+    )
+
+
+def _history(said: Item | None) -> list[Item]:
+    return [] if said is None else [{**of, "at": datetime.fromisoformat(of["at"])} for of in said["history"]]
+
+
+def _line(line: Item) -> Item:
+    price, discount = Decimal(line["unit_price"]), Decimal(line["discount"])
+    return {**line, "price": price, "sum": price * line["quantity"] - discount}
+
+
+def _actions(pages: Pages, person: Person, head: Item, where: str) -> list[Item]:
+    w, found = pages.words, []
+    open_ = head["status"] not in ("completed", "cancelled", "shipped", "delivered")
+    if head["holds"] and person.may("release"):
+        found.append({"href": f"{where}/release", "text": w.say("Release"), "icon": "check", "danger": False})
+    if open_ and person.may("hold"):
+        found.append({"href": f"{where}/hold", "text": w.say("Hold"), "icon": "pause", "danger": False})
+    if open_ and head["status"] != "cancelling" and person.may("cancel"):
+        found.append({"href": f"{where}/cancel", "text": w.say("Cancel"), "icon": "x", "danger": True})
+    return found
+
+
+def _days(w: English, told: Iterable[Told]) -> list[tuple[str, list[Item]]]:
+    """The timeline by day, as templates want it."""
+    days: list[tuple[str, list[Item]]] = []
+    for each in told:
+        day = w.day(each.at)
+        if not days or days[-1][0] != day:
+            days.append((day, []))
+        shown = {name: getattr(each, name) for name in Told.__dataclass_fields__}
+        days[-1][1].append({**shown, "clock": w.clock(each.at), "iso": each.at.isoformat()})
+    return days
+
+
+def _sums(w: English, kept: Item, said: Item | None) -> list[tuple[str, str, str]]:
+    """Name, amount, style."""
+    rows: list[tuple[str, str, str]] = []
+    if said is not None:
+        rows += [(w.say("Without VAT"), w.money(Decimal(said["net"])), ""), ("VAT", w.money(Decimal(said["vat"])), "")]
+    gross, due = Decimal((said or kept)["gross"]), Decimal((said or kept)["due"])
+    rows.append((w.say("As ordered"), w.money(gross), ""))
+    if due != gross:
+        rows.append((w.say("Cancelled"), w.money(due - gross), ""))
+    rows.append((w.say("To pay, VAT included"), w.money(due), "sum"))
+    money = (said or {}).get("money") or kept["money"]
+    if money is not None:
+        rows.append((w.say("Secured"), w.money(Decimal(money["secured"])), "gap"))
+        rows.append((w.say("Taken"), w.money(Decimal(money["captured"])), ""))
+        rows.append((w.say("Refunded"), w.money(Decimal(money["refunded"])), ""))
+        rows.append((w.say("Still owed"), w.money(Decimal(money["owed"])), ""))
+    return rows
+
+
+def _shipments(kept: Item, said: Item | None) -> list[Item]:
+    if said is None:
+        return [dict(row) for row in kept["shipments"]]
+    parked = {str(row["shipment_id"]): row["parked"] for row in kept["shipments"]}
+    return [
+        {
+            **shipment,
+            "pieces": sum(line["quantity"] for line in shipment["planned"]),
+            "parked": parked.get(shipment["shipment_id"], ""),
+        }
+        for shipment in said["shipments"]
+    ]
+
+
+def _documents(w: English, said: Item | None) -> list[Item]:
+    money = (said or {}).get("money") or {}
+    return [
+        {
+            "text": w.say("Invoice %(number)s", number=of["number"]),
+            "sub": w.say(
+                "%(gross)s, VAT %(vat)s", gross=w.money(Decimal(of["gross"])), vat=w.money(Decimal(of["vat"]))
+            ),
+        }
+        for of in money.get("invoiced", ())
+    ]  # fmt: skip
+
+
+def _address(said: Item | None) -> list[str]:
+    if said is None:
+        return []
+    a = said["ship_to"]
+    lines = [a["name"], a["company"], *a["street"], f"{a['postcode']} {a['city']}", a["region"], a["country"]]
+    return [text.strip() for text in lines if text.strip()]

@@ -1,0 +1,176 @@
+"""The list of orders: what is asked for in the address, and what of it is shown."""
+
+import base64
+import csv
+import io
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.backoffice import queries
+from services.backoffice.pages import Pages
+from services.backoffice.queries import Filter
+
+Item = dict[str, Any]
+SHOWN = 50
+TABS = (
+    ("", "All"),
+    ("verify", "To verify"),
+    ("payment", "Waiting for payment"),
+    ("stock", "Waiting for stock"),
+    ("warehouse", "In the warehouse"),
+    ("way", "On their way"),
+    ("late", "Late"),
+    ("staff", "Needs a person"),
+)
+FIELDS = ("q", "view", "status", "channel", "customer", "warehouse")
+
+
+def asked(query: Mapping[str, str], pages: Pages) -> tuple[Filter, str]:
+    """The filter that an address stands for, and its `since` as typed; what makes no sense chooses everything."""
+    words: Item = {name: query.get(name, "").replace("\x00", "").strip()[:200] for name in FIELDS}
+    since = query.get("since", "")
+    try:
+        day = date.fromisoformat(since)
+        start = datetime(day.year, day.month, day.day, tzinfo=pages.zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return Filter(**words), ""
+    return Filter(**words, since=start), since
+
+
+def address(wanted: Filter, since: str, **more: str) -> str:
+    """The address of a filter; what is empty is left out."""
+    parts = {name: getattr(wanted, name) for name in FIELDS} | {"since": since} | more
+    query = urlencode({name: value for name, value in parts.items() if value})
+    return f"/orders?{query}" if query else "/orders"
+
+
+def cursor(row: Item) -> str:
+    text = f"{row['placed_at'].isoformat()} {row['order_id']}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def place(text: str) -> tuple[datetime, UUID] | None:
+    """The place that a cursor names; None for what is none."""
+    try:
+        at, id = base64.urlsafe_b64decode(text.encode() + b"==").decode().split(" ")
+        moment = datetime.fromisoformat(at)
+        return (moment, UUID(id)) if moment.tzinfo else None
+    except ValueError:
+        return None
+
+
+async def page(
+    conn: AsyncConnection, pages: Pages, now: datetime, wanted: Filter, since: str, query: Mapping[str, str]
+) -> Item:
+    """One page of the list, with its tabs, chips and ways on."""
+    w = pages.words
+    after, before = place(query.get("after", "")), place(query.get("before", ""))
+    rows = await queries.list_orders(conn, wanted, after=after, before=before, limit=SHOWN + 1)
+    more = len(rows) > SHOWN
+    rows = rows[-SHOWN:] if before else rows[:SHOWN]
+    older = rows and (more or before is not None)
+    newer = rows and (after is not None or (before is not None and more))
+    plain = wanted == Filter()
+    tabs = []
+    for name, text in TABS:
+        tab = Filter(view=name)
+        n = await queries.count(conn, tab) if name else await queries.about_all(conn)
+        over = bool(name) and n > queries.COUNTED_AT_MOST
+        shown = f"{w.number(queries.COUNTED_AT_MOST)}+" if over else w.number(n)
+        tabs.append(
+            {
+                "text": w.say(text),
+                "href": address(tab, ""),
+                "n": n,
+                "shown": shown,
+                "bad": name == "late",
+                "here": wanted.view == name and (bool(name) or plain),
+            }
+        )
+    ids = ",".join(str(row["order_id"]) for row in rows)
+    live = {"page": "orders", "ids": ids}
+    if plain and after is None and before is None:
+        live["newest"] = cursor(rows[0]) if rows else "none"
+    return {
+        "now": now,
+        "wanted": wanted,
+        "since": since,
+        "rows": rows,
+        "tabs": tabs,
+        "channels": await queries.channels(conn),
+        "warehouses": await queries.warehouses(conn),
+        "chips": chips(pages, wanted, since),
+        "csv": address(wanted, since).replace("/orders", "/orders.csv", 1),
+        "older": address(wanted, since, after=cursor(rows[-1])) if older else "",
+        "newer": address(wanted, since, before=cursor(rows[0])) if newer else "",
+        "said": w.many("%(n)d order shown", "%(n)d orders shown", len(rows)),
+        "filtered": not plain,
+        "empty": (
+            (w.say("No order fits."), w.say("Try fewer filters, or another spelling."))
+            if not plain
+            else (w.say("No orders yet."), w.say("Orders appear here as they are placed, without a reload."))
+        ),
+        "live": f"/live?{urlencode(live)}",
+    }
+
+
+def chips(pages: Pages, wanted: Filter, since: str) -> list[Item]:
+    """Filters that have no field of their own in the form."""
+    found = []
+    if wanted.customer:
+        text = pages.words.say("customer %(id)s", id=wanted.customer)
+        found.append({"text": text, "href": address(replace(wanted, customer=""), since)})
+    if wanted.view and wanted.view not in {name for name, _ in TABS}:
+        found.append({"text": wanted.view, "href": address(replace(wanted, view=""), since)})
+    return found
+
+
+# CSV
+
+COLUMNS = (
+    "number", "external_id", "channel", "placed_at", "status", "customer_id", "name", "email", "city", "country",
+    "currency", "gross", "due", "method", "ordered", "cancelled", "backordered", "reserved", "released", "shipped",
+    "returned", "promised_on", "why", "holds", "tracking", "skus",
+)  # fmt: skip
+
+
+def cell(value: Any) -> str:
+    """A cell that no spreadsheet takes for a formula (S20)."""
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        value = " ".join(map(str, value))
+    if isinstance(value, datetime):
+        return value.isoformat()
+    text = str(value)
+    begins = text.lstrip(" \"'")
+    risky = begins[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") or text[:1] in ("\t", "\r", "\n")
+    return f"'{text}" if risky and isinstance(value, str) else text
+
+
+async def as_csv(
+    connect: Callable[[], AbstractAsyncContextManager[AsyncConnection]], wanted: Filter
+) -> AsyncIterator[str]:
+    """The whole filter, a page of rows at a time, so that a million rows need no memory."""
+    yield _line(COLUMNS)
+    after = None
+    while True:
+        async with connect() as conn:
+            rows = await queries.list_orders(conn, wanted, after=after, limit=1000)
+        if not rows:
+            return
+        yield "".join(_line([cell(row[name]) for name in COLUMNS]) for row in rows)
+        after = (rows[-1]["placed_at"], rows[-1]["order_id"])
+
+
+def _line(cells: Any) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue()

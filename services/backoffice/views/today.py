@@ -1,0 +1,208 @@
+"""Today: what must be done, how the day goes, where orders are, what just happened."""
+
+import asyncio
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.backoffice import queries
+from services.backoffice.charts import bars
+from services.backoffice.owners import Away, Owners, Said
+from services.backoffice.pages import Pages
+from services.backoffice.words import line
+
+Item = dict[str, Any]
+CARDS = (
+    ("verify", "To verify", "staff", "/orders?view=verify"),
+    ("payment", "Waiting for payment", "card", "/orders?view=payment"),
+    ("stock", "Waiting for stock", "clock", "/orders?view=stock"),
+    ("pick", "To pick", "pick", "/orders?view=warehouse"),
+    ("pack", "To pack", "orders", "/orders?view=warehouse"),
+    ("handover", "To hand over", "truck", "/orders?view=warehouse"),
+    ("returns", "Returns to inspect", "back", "/orders?view=way"),
+    ("money", "Money that needs a person", "hand", "/orders?view=staff"),
+    ("parked", "Parked messages", "parked", "/parked-messages"),
+)
+ICONS = {"order": "orders", "inventory": "stock", "fulfilment": "truck", "billing": "money"}
+
+
+async def parked_counts(owners: Owners, within_s: float = 1.0) -> dict[str, list[Item]]:
+    """The parked messages of each owner that answers in time, at most 200 each."""
+
+    async def of(name: str) -> tuple[str, list[Item]]:
+        try:
+            async with asyncio.timeout(within_s):
+                said = await owners.get(name, "/parked", limit=200)
+            return name, list(said["items"])
+        except (Away, Said, TimeoutError, KeyError, TypeError):
+            return name, []
+
+    return dict(await asyncio.gather(*(of(name) for name in owners.over)))
+
+
+async def today(
+    conn: AsyncConnection, pages: Pages, now: datetime, parked: dict[str, list[Item]], sees: frozenset[str]
+) -> Item:
+    """All that the page shows. `sees`: the areas of the reader; cards lead to those only."""
+    w = pages.words
+    lists = await queries.worklists(conn)
+    lists["parked"] = {"n": sum(map(len, parked.values())), "at": _oldest(parked)}
+    cards, nothing = [], []
+    for name, title, icon, href in CARDS:
+        if name == "parked" and "parked" not in sees:
+            continue
+        found = lists[name]
+        if not found["n"]:
+            nothing.append(w.say(title).lower())
+            continue
+        said = w.say("Oldest %(age)s.", age=w.age(found["at"], now)) if found["at"] else w.say("Needs a look.")
+        if name == "stock":
+            late = w.many("%(n)d piece on backorder.", "%(n)d pieces on backorder.", found["pieces"])
+            broken = w.many("%(n)d promise is past.", "%(n)d promises are past.", found["broken"])
+            said = f"{late} {broken}" if found["broken"] else late
+        cards.append({"name": name, "title": w.say(title), "icon": icon, "href": href, "n": found["n"], "say": said})
+    start, end = pages.day_of(now)
+    day = await _day(conn, now, start, end)
+    return {
+        "now": now,
+        "work": sum(card["n"] for card in cards),
+        "late": lists["late"]["n"],
+        "cards": cards,
+        "nothing_in": ", ".join(nothing),
+        "kpis": await _kpis(conn, pages, now, lists, day),
+        "flow": _flow(pages, lists),
+        "feed": _feed(pages, await queries.latest(conn)),
+        "chart": await _chart(conn, pages, day),
+    }
+
+
+def _oldest(parked: dict[str, list[Item]]) -> datetime | None:
+    times = [datetime.fromisoformat(str(item["at"])) for items in parked.values() for item in items]
+    return min(times, default=None)
+
+
+async def _day(conn: AsyncConnection, now: datetime, start: datetime, end: datetime) -> Item:
+    """Today; or the last day with an order, when there was none today."""
+    if await queries.span(conn, start, end):
+        return {"start": start, "end": end, "until": now, "today": True}
+    newest = await queries.newest_placed(conn)
+    if newest is None or newest >= start:
+        return {"start": start, "end": end, "until": now, "today": True}
+    back = timedelta(days=(start - newest).days + 1)
+    return {"start": start - back, "end": end - back, "until": end - back, "today": False}
+
+
+async def _kpis(conn: AsyncConnection, pages: Pages, now: datetime, lists: dict[str, Item], day: Item) -> list[Item]:
+    w = pages.words
+    start, until = day["start"], day["until"]
+    spans = await queries.span(conn, start, until)
+    orders, pieces = sum(of["orders"] for of in spans), sum(of["pieces"] or 0 for of in spans)
+    usual = []
+    for weeks in (1, 2, 3, 4):
+        back = timedelta(weeks=weeks)
+        usual.append(sum(of["orders"] for of in await queries.span(conn, start - back, until - back)))
+    median = sorted(usual)[1:3]
+    typical = sum(median) // 2
+    when = w.say("today") if day["today"] else w.day(start + timedelta(hours=12))
+    compared = w.say("usually %(n)s at this time of the week", n=w.number(typical))
+    shown = [
+        {
+            "label": w.say("Orders, %(when)s", when=when),
+            "value": w.number(orders),
+            "delta": compared if any(usual) else w.many("%(n)d piece", "%(n)d pieces", int(pieces)),
+            "href": f"/orders?since={_date(pages, start)}",
+            "kind": "",
+        }
+    ]
+    for of in spans[:2]:
+        each = Decimal(of["gross"]) / of["orders"]
+        shown.append(
+            {
+                "label": w.say("Revenue, %(when)s", when=when),
+                "value": w.money(of["gross"], of["currency"]),
+                "delta": w.say("%(each)s an order", each=w.money(each.quantize(Decimal("0.01")), of["currency"])),
+                "href": f"/orders?since={_date(pages, start)}",
+                "kind": "",
+            }
+        )
+    day_start, day_end = pages.day_of(now)
+    shipped = await queries.parcels(conn, day_start, day_end)
+    late, stock, staff = lists["late"]["n"], lists["stock"], lists["verify"]["n"] + lists["money"]["n"]
+    shown += [
+        _kpi(w.say("Parcels shipped today"), w.number(shipped), w.say("handed over"), "/orders?view=way"),
+        _kpi(w.say("Open orders"), w.number(lists["open"]["n"]), w.say("not completed, not cancelled"), "/orders"),
+        _kpi(w.say("Late"), w.number(late), w.say("past their date"), "/orders?view=late", "is-bad" if late else ""),
+        _kpi(
+            w.say("Pieces on backorder"),
+            w.number(stock["pieces"]),
+            w.many("in %(n)d order", "in %(n)d orders", stock["orders"]),
+            "/orders?view=stock",
+            "is-wait" if stock["pieces"] else "",
+        ),
+        _kpi(w.say("Need a person"), w.number(staff), w.say("held, or money to look at"), "/orders?view=staff"),
+        _kpi(w.say("On their way"), w.number(lists["way"]["n"]), w.say("shipped or delivered"), "/orders?view=way"),
+    ]
+    return shown
+
+
+def _kpi(label: str, value: str, delta: str, href: str, kind: str = "") -> Item:
+    return {"label": label, "value": value, "delta": delta, "href": href, "kind": kind}
+
+
+def _date(pages: Pages, at: datetime) -> str:
+    return at.astimezone(pages.zone).date().isoformat()
+
+
+def _flow(pages: Pages, lists: dict[str, Item]) -> list[Item]:
+    steps = [
+        ("verify", "Verify", "bar"),
+        ("payment", "Payment", "bar"),
+        ("stock", "Stock", "bar-wait"),
+        ("warehouse", "Warehouse", "bar"),
+        ("way", "On their way", "bar"),
+    ]
+    most = max((lists[name]["n"] for name, *_ in steps), default=0) or 1
+    return [
+        {
+            "text": pages.words.say(text),
+            "href": f"/orders?view={name}",
+            "n": lists[name]["n"],
+            "width": f"{Decimal(100 * lists[name]['n']) / most:.1f}%",
+            "css": css,
+        }
+        for name, text, css in steps
+    ]
+
+
+def _feed(pages: Pages, latest: list[Item]) -> list[Item]:
+    return [
+        {
+            "icon": ICONS.get(str(entry["key"]).partition(".")[0], "bolt"),
+            "number": entry["number"],
+            "text": line(entry["key"], entry["facts"], {}, pages.words.within(entry["currency"])).text,
+            "at": entry["at"],
+        }
+        for entry in latest
+    ]
+
+
+async def _chart(conn: AsyncConnection, pages: Pages, day: Item) -> Item:
+    w = pages.words
+    found = await queries.hours(conn, day["start"], day["end"])
+    rows = [(hour, found.get(hour, 0)) for hour in range(24)]
+    labelled = [(f"{hour:02d}:00", n) for hour, n in rows]
+    total, busiest = sum(found.values()), max(rows, key=lambda row: row[1])
+    when = w.say("today") if day["today"] else w.day(day["start"] + timedelta(hours=12))
+    finding = w.say(
+        "%(total)s orders per hour %(when)s, most of them (%(n)s) from %(hour)02d:00. The table below has the figures.",
+        total=total, when=when, n=busiest[1], hour=busiest[0],
+    )  # fmt: skip
+    return {
+        "title": w.say("Orders per hour, %(when)s", when=when),
+        "finding": finding,
+        "rows": rows,
+        "wide": bars(labelled),
+        "narrow": bars(labelled, width=330, height=150, every=6),
+    }

@@ -1,0 +1,86 @@
+"""Cancel, hold, release: first what it would do, told by the owner; then exactly that, or that it went stale."""
+
+from typing import Any
+from urllib.parse import quote
+
+from services.backoffice.owners import Owners
+from services.backoffice.pages import Pages
+
+Item = dict[str, Any]
+TITLES = {
+    "cancel": "Cancel order %(number)s?",
+    "hold": "Hold order %(number)s?",
+    "release": "Release order %(number)s?",
+}
+BUTTONS = {"cancel": "Cancel what is not out", "hold": "Hold the order", "release": "Take the hold away"}
+ABOUT = {
+    "cancel": "Everything that is not handed over is given up; stock and money are given back.",
+    "hold": "The order stops before its next step, and what is not handed over is pulled back, until a person "
+    "releases it.",
+    "release": "One hold is taken away; without any other the order goes on.",
+}
+SUBJECTS = (
+    ("Inventory", "stock", "Stock"),
+    ("Billing", "card", "Money"),
+    ("Fulfilment", "truck", "Goods"),
+    ("Everybody", "mail", "Messages"),
+)
+"""How a sentence of a preview begins, and what it is about."""
+
+
+async def previewed(owners: Owners, wish: str, order_id: str, hold: str, actor: str) -> Item | None:
+    """The owner's own words of what would happen; None where there is no preview. Raises Away or Said."""
+    if wish == "cancel":
+        return dict(await owners.post("order", f"/orders/{order_id}/cancel/preview", {}, actor=actor))
+    if wish == "release":
+        return dict(await owners.post("order", f"/orders/{order_id}/release/preview", {"reason": hold}, actor=actor))
+    return None
+
+
+async def done(owners: Owners, wish: str, order_id: str, form: Item, actor: str) -> None:
+    """Asks the owner, in the person's name. Raises Away, when it is not known whether it happened, or Said."""
+    body: Item = {"reason": form["reason"]}
+    if wish == "cancel":
+        body["quote"] = form["quote"]
+    if wish == "release":
+        body = {"reason": form["hold"], "note": form["reason"], "quote": form["quote"]}
+    await owners.post("order", f"/orders/{order_id}/{wish}", body, actor=actor, key=form["key"])
+
+
+def page(
+    pages: Pages, wish: str, order: Item, told: Item | None, form: Item, key: str, error: Item | None = None
+) -> Item:
+    """The page of a wish: its effects in sentences by subject, and a form that does exactly that."""
+    w = pages.words
+    where = f"/orders/{quote(order['number'])}"
+    return {
+        "title": w.say(TITLES[wish], number=order["number"]),
+        "about": w.say(ABOUT[wish]),
+        "number": order["number"],
+        "back": where,
+        "action": f"{where}/{wish}",
+        "key": key,
+        "quote": "" if told is None else told["quote"],
+        "hidden": [],
+        "choices": list(order["holds"]) if wish == "release" else [],
+        "hold": form.get("hold", ""),
+        "sentences": [] if told is None else by_subject(pages, told["sentences"]),
+        "messages": [] if told is None else [message["type"] for message in told["effects"]["messages"]],
+        "reason": form.get("reason", ""),
+        "reason_label": w.say("Why is it held?") if wish == "hold" else w.say("Reason"),
+        "reason_hint": w.say("Everybody who looks at the order sees it.") if wish == "hold" else "",
+        "reason_needed": wish == "hold",
+        "button": w.say(BUTTONS[wish]),
+        "danger": wish == "cancel",
+        "error": error,
+    }
+
+
+def by_subject(pages: Pages, sentences: list[str]) -> list[Item]:
+    """Sentences of a preview, each under what it is about, in the order in which they came."""
+    found: dict[str, Item] = {}
+    for sentence in sentences:
+        _, icon, what = next((s for s in SUBJECTS if sentence.startswith(s[0])), ("", "orders", "Order"))
+        said = found.setdefault(what, {"what": pages.words.say(what), "icon": icon, "sentences": []})
+        said["sentences"].append(sentence)
+    return list(found.values())

@@ -1,0 +1,287 @@
+"""What happened, in plain words: one entry of the timeline from one event and what was said of the same thing before.
+
+Pure: the words come as a function, so that a translation can be put in its place; so do amounts and days.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Protocol
+
+Facts = Mapping[str, Any]
+NOTHING: Facts = {}
+
+
+class Words(Protocol):
+    """A language: sentences with what stands in them, plurals, amounts and days."""
+
+    def say(self, sentence: str, /, **values: object) -> str: ...
+    def many(self, one: str, more: str, n: int, /, **values: object) -> str: ...
+    def money(self, amount: Decimal) -> str: ...
+    def day(self, iso: str) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a timeline. `kind`: person, ok, wait, bad, undo or nothing; `group`: people, stock, money, goods."""
+
+    text: str
+    kind: str = ""
+    group: str = ""
+    why: str = ""
+    effects: tuple[tuple[str, str], ...] = ()  # an icon and a few words
+
+
+def line(key: str, facts: Facts, before: Facts, w: Words) -> Line:
+    """What one event says. `before`: the facts of the newest earlier event about the same thing."""
+    name = key.split(".")[1]
+    return SAYINGS.get(name, _plain)(facts, before, w) if name in SAYINGS else _plain(facts, before, w, name)
+
+
+def _plain(facts: Facts, before: Facts, w: Words, name: str = "") -> Line:
+    """A kind of event that is younger than these words."""
+    return Line(name.replace("_", " ").capitalize() + ".", why=str(facts.get("reason") or ""))
+
+
+def pieces(w: Words, n: int) -> str:
+    return w.many("%(n)d piece", "%(n)d pieces", n)
+
+
+# The order's own words
+
+
+def _placed(f: Facts, b: Facts, w: Words) -> Line:
+    said = w.many("%(n)d line", "%(n)d lines", f["lines"])
+    return Line(w.say("The order was placed."), "person", "people", f"{said}, {pieces(w, f['pieces'])}.")
+
+
+def _held(f: Facts, b: Facts, w: Words) -> Line:
+    return Line(w.say("The order is on hold; nothing of it goes out."), "wait", "people", _reason(f, w))
+
+
+def _released(f: Facts, b: Facts, w: Words) -> Line:
+    return Line(w.say("The hold is gone; the order goes on."), "ok", "people", _reason(f, w))
+
+
+def _confirmed(f: Facts, b: Facts, w: Words) -> Line:
+    return Line(w.say("Confirmed: money is secured and stock has answered."), "ok", "people")
+
+
+def _refused(f: Facts, b: Facts, w: Words) -> Line:
+    return Line(w.say("Not all of it could be cancelled."), "bad", "people", _reason(f, w))
+
+
+def _expired(f: Facts, b: Facts, w: Words) -> Line:
+    return Line(w.say("Not paid in time; what is not out is cancelled."), "undo", "people", _reason(f, w))
+
+
+def _cancelled(f: Facts, b: Facts, w: Words) -> Line:
+    return Line(w.say("Cancelled and settled; nothing more happens."), "undo", "people", _reason(f, w))
+
+
+def _completed(f: Facts, b: Facts, w: Words) -> Line:
+    return Line(w.say("Completed: everything is delivered and settled."), "ok", "people")
+
+
+def _reason(f: Facts, w: Words) -> str:
+    return f"{str(f['reason']).strip().rstrip('.').capitalize()}." if f.get("reason") else ""
+
+
+# Stock
+
+
+def _stock(f: Facts, b: Facts, w: Words) -> Line:
+    reserved, late, gone = f["reserved"], f["backordered"], f["rejected"]
+    effects = tuple(_moved("stock", w.say("reserved"), reserved - b.get("reserved", 0)))
+    places = ", ".join(f.get("warehouses", ()))
+    where = w.say("In %(places)s.", places=places) if places else ""
+    if gone:
+        said = w.say("%(pieces)s cannot be had.", pieces=pieces(w, gone))
+        return Line(said, "bad", "stock", _reason(f, w), effects)
+    if late:
+        if late == b.get("backordered") and f["promised_on"] != b.get("promised_on") and b.get("promised_on"):
+            was, now = w.day(b["promised_on"]), w.day(f["promised_on"]) if f["promised_on"] else "?"
+            return Line(w.say("The promise moved from %(was)s to %(now)s.", was=was, now=now), "bad", "stock")
+        kept = w.say("Reserved %(pieces)s, ", pieces=pieces(w, reserved)) if reserved else ""
+        said = w.say("%(kept)s%(late)s on backorder.", kept=kept, late=pieces(w, late))
+        day = f["promised_on"]
+        return Line(said, "wait", "stock", w.say("Promised for %(day)s.", day=w.day(day)) if day else where, effects)
+    if reserved < b.get("reserved", 0) and f["issued"] == b.get("issued", 0):
+        back = pieces(w, b["reserved"] - reserved)
+        return Line(w.say("Gave back %(pieces)s to the shelf.", pieces=back), "undo", "stock", where, effects)
+    if not reserved and not f["issued"]:
+        return Line(w.say("No stock is held for the order any more."), "undo", "stock", effects=effects)
+    return Line(w.say("Reserved %(pieces)s.", pieces=pieces(w, reserved)), "ok", "stock", where, effects)
+
+
+def _issued(f: Facts, b: Facts, w: Words) -> Line:
+    out = f["issued"] - b.get("issued", 0)
+    said = w.say("%(pieces)s left the shelf.", pieces=pieces(w, out if out > 0 else f["issued"]))
+    return Line(said, "", "stock", effects=tuple(_moved("stock", w.say("on hand"), -out)))
+
+
+def _moved(icon: str, what: str, by: int) -> Iterator[tuple[str, str]]:
+    if by:
+        yield icon, f"{what} {'+' if by > 0 else '−'}{abs(by)}"
+
+
+# Money
+
+
+def _amount(f: Facts, name: str) -> Decimal:
+    return Decimal(f.get(name) or 0)
+
+
+def _gained(f: Facts, b: Facts, name: str) -> Decimal:
+    return _amount(f, name) - _amount(b, name)
+
+
+def _money_effects(f: Facts, b: Facts, w: Words) -> tuple[tuple[str, str], ...]:
+    said = []
+    words = {"secured": w.say("secured"), "captured": w.say("taken"), "refunded": w.say("refunded")}
+    for name, word in words.items():
+        if (by := _gained(f, b, name)) != 0:
+            said.append(("money", f"{word} {'+' if by > 0 else '−'}{w.money(abs(by))}"))
+    return tuple(said)
+
+
+def _parked(f: Facts, w: Words) -> str:
+    return w.say("It needs a person: %(why)s.", why=f["parked"]) if f.get("parked") else ""
+
+
+def _money(sentence: str, kind: str, name: str) -> Callable[[Facts, Facts, Words], Line]:
+    """A saying whose %(amount)s is by how much an amount rose, or the amount."""
+
+    def said(f: Facts, b: Facts, w: Words) -> Line:
+        by = _gained(f, b, name)
+        amount = w.money(by if by > 0 else _amount(f, name))
+        return Line(w.say(sentence, amount=amount), kind, "money", _parked(f, w), _money_effects(f, b, w))
+
+    return said
+
+
+def _invoice(f: Facts, b: Facts, w: Words) -> Line:
+    fresh = [number for number in f["invoices"] if number not in b.get("invoices", ())] or f["invoices"]
+    said = w.say("Issued invoice %(number)s.", number=", ".join(fresh))
+    return Line(said, "", "money", _parked(f, w), (("doc", w.say("invoice")), *_money_effects(f, b, w)))
+
+
+# Goods on their way
+
+
+def _shipment(sentence: str, kind: str) -> Callable[[Facts, Facts, Words], Line]:
+    def said(f: Facts, b: Facts, w: Words) -> Line:
+        parcel = " ".join(part for part in (f["carrier"], f["tracking"]) if part) or w.say("parcel")
+        text = w.say(sentence, pieces=pieces(w, f["pieces"]), warehouse=f["warehouse"], parcel=parcel)
+        short = w.say("%(pieces)s were not found.", pieces=pieces(w, f["short"])) if f["short"] else ""
+        why = " ".join(part for part in (short, _reason(f, w), _parked(f, w)) if part)
+        return Line(text, "bad" if f["short"] and not kind else kind, "goods", why)
+
+    return said
+
+
+def _return(sentence: str, kind: str) -> Callable[[Facts, Facts, Words], Line]:
+    def said(f: Facts, b: Facts, w: Words) -> Line:
+        counts = {name: pieces(w, f[name]) for name in ("expected", "received", "accepted")}
+        return Line(w.say(sentence, **counts), kind, "goods", _reason(f, w))
+
+    return said
+
+
+SAYINGS: dict[str, Callable[[Facts, Facts, Words], Line]] = {
+    "order_placed": _placed,
+    "order_held": _held,
+    "order_released": _released,
+    "order_confirmed": _confirmed,
+    "cancellation_refused": _refused,
+    "order_expired": _expired,
+    "order_cancelled": _cancelled,
+    "order_completed": _completed,
+    "stock_reserved": _stock,
+    "stock_backordered": _stock,
+    "stock_rejected": _stock,
+    "stock_released": _stock,
+    "stock_issued": _issued,
+    "payment_pending": _money("Waits for %(amount)s.", "wait", "due"),
+    "payment_authorised": _money("%(amount)s is secured.", "ok", "secured"),
+    "payment_declined": _money("The payment was declined; the customer may pay again.", "bad", "secured"),
+    "payment_expired": _money("The hold on the customer's money ended before the goods went out.", "bad", "secured"),
+    "payment_captured": _money("Took %(amount)s.", "ok", "captured"),
+    "payment_refunded": _money("Refunded %(amount)s.", "undo", "refunded"),
+    "capture_failed": _money("The goods are out and the money did not come.", "bad", "captured"),
+    "refund_failed": _money("A refund was refused.", "bad", "refunded"),
+    "payment_overdue": _money("Still %(amount)s to pay; the customer is reminded.", "wait", "owed"),
+    "invoice_issued": _invoice,
+    "credit_note_issued": _money("Issued a credit note over %(amount)s.", "undo", "credited"),
+    "shipment_planned": _shipment("%(pieces)s to be picked in %(warehouse)s.", ""),
+    "shipment_picked": _shipment("Picked in %(warehouse)s.", ""),
+    "shipment_packed": _shipment("Packed and labelled in %(warehouse)s: %(parcel)s.", ""),
+    "shipment_dispatched": _shipment("Handed over in %(warehouse)s: %(parcel)s.", "ok"),
+    "shipment_delivered": _shipment("Delivered: %(parcel)s.", "ok"),
+    "shipment_refused": _shipment("The parcel comes back: %(parcel)s.", "bad"),
+    "shipment_cancelled": _shipment("The shipment from %(warehouse)s was pulled back.", "undo"),
+    "shipment_rejected": _shipment("%(warehouse)s cannot ship it.", "bad"),
+    "return_expected": _return("A return of %(expected)s was announced.", ""),
+    "return_received": _return("%(received)s came back.", ""),
+    "return_inspected": _return("Inspected: %(accepted)s accepted.", "ok"),
+    "return_closed": _return("The return is closed: %(accepted)s accepted.", ""),
+}
+
+WISHES: dict[str, str] = {
+    "cancel_order": "Asked to cancel.",
+    "hold_order": "Put the order on hold.",
+    "release_hold": "Took a hold away.",
+    "edit_order": "Changed the order.",
+    "return_goods": "Announced a return.",
+    "accept_date": "Agreed to the new date.",
+    "pay_by_due": "The time to pay was over.",
+    "consent_due": "The time to agree to a later date was over.",
+    "answer_due": "An answer was overdue; asked again.",
+}
+"""What the order's own history says of wishes and timers, which are no events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A line with when it was, whose it is, and the messages behind it."""
+
+    at: Any
+    line: Line
+    actor: str
+    key: str
+    event_id: str
+    cause: str
+    thing: str
+    version: int
+    status: str = ""  # what the order became by it
+    again: bool = False  # nothing in it is newer than what was said before
+
+
+def timeline(entries: Sequence[Mapping[str, Any]], history: Iterable[Mapping[str, Any]], w: Words) -> list[Told]:
+    """All that is known of an order, the newest first: events, and the wishes and timers of the order's own history."""
+    became = {str(of["cause"]): str(of["after"]) for of in history if of["before"] != of["after"]}
+    known = {str(entry["event_id"]) for entry in entries}
+    newest: dict[str, tuple[int, Facts]] = {}
+    told: list[Told] = []
+    for entry in sorted(entries, key=lambda e: (e["at"], e["version"], str(e["event_id"]))):
+        version, before = newest.get(entry["thing"], (0, NOTHING))
+        again = entry["version"] <= version
+        said = line(entry["key"], entry["facts"], before, w)
+        told.append(
+            Told(
+                entry["at"], said, entry["actor"], entry["key"], str(entry["event_id"]),
+                "" if entry["cause"] is None else str(entry["cause"]), entry["thing"], entry["version"],
+                became.get(str(entry["event_id"]), ""), again,
+            )
+        )  # fmt: skip
+        if not again:
+            newest[entry["thing"]] = entry["version"], entry["facts"]
+    for of in history:
+        name = str(of["trigger"]).split(".")[1] if "." in str(of["trigger"]) else ""
+        if str(of["cause"]) in known or name not in WISHES:
+            continue
+        kind = "person" if of["actor"] else ""
+        said = Line(w.say(WISHES[name]), kind, "people", str(of["note"]))
+        status = str(of["after"]) if of["before"] != of["after"] else ""
+        told.append(Told(of["at"], said, str(of["actor"]), str(of["trigger"]), str(of["cause"]), "", "", 0, status))
+    return sorted(told, key=lambda each: each.at, reverse=True)

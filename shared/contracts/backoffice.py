@@ -1,0 +1,83 @@
+"""The back office's words to itself: it looks at an order again after somebody said something about it."""
+
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from shared.contracts.message import Internal, Value
+from shared.contracts.values import Count, Money
+
+Who = Literal["customer", "staff", "inventory", "billing", "fulfilment", "warehouse", "carrier", "supplier", "provider"]
+
+
+class Waiting(Value):
+    """One thing that an order waits for: who must act, why in a sentence, and until when."""
+
+    who: Who
+    why: str
+    until: datetime | date | None = None
+
+
+class Heard(Value):
+    """The newest statement that the order service knows of one thing: the order itself, `stock`, `money`, or an id."""
+
+    thing: str
+    version: int
+
+
+class OrderSummary(Value):
+    """What the order service says of one order for lists, `GET /orders/summaries`.
+
+    `heard`: which statements it knows. `revision` rises with every change of anything of the order.
+    """
+
+    order_id: UUID
+    revision: int
+    heard: tuple[Heard, ...]
+    number: str
+    channel: str = ""
+    external_id: str = ""
+    customer_id: str = ""
+    name: str = ""
+    email: str = ""
+    city: str = ""
+    country: str = ""
+    placed_at: datetime
+    status: str
+    holds: tuple[str, ...] = ()
+    currency: str
+    method: str = ""
+    gross: Money
+    due: Money
+    why: str = ""
+    waits: tuple[Waiting, ...] = ()
+    skus: tuple[str, ...] = ()
+    tracking: tuple[str, ...] = ()
+    ordered: Count = 0
+    cancelled: Count = 0
+    waiting: Count = 0
+    backordered: Count = 0
+    reserved: Count = 0
+    released: Count = 0
+    shipped: Count = 0
+    returned: Count = 0
+    promised_on: date | None = None
+
+
+class LookAtOrder(Internal, key="backoffice.look_at_order.v1"):
+    """An outside call that is wanted: ask the order service how this order stands now."""
+
+    order_id: UUID
+
+
+class OrderSeen(Internal, key="backoffice.order_seen.v1"):
+    """What it answered; nothing when it did not answer, or does not know the order yet."""
+
+    order_id: UUID
+    order: OrderSummary | None = None
+
+
+class LookAgain(Internal, key="backoffice.look_again.v1"):
+    """Timer: the answer was older than what others said already, or there was none."""
+
+    order_id: UUID

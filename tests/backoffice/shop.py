@@ -1,0 +1,122 @@
+"""A shop with its back office: the whole suite behind one door, as `comptoir up` has it, on databases of its own."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import asyncpg
+import httpx
+
+from comptoir.commands import owners_at
+from comptoir.suite import MEMBERS, Suite, know_topology, migrate, started
+from comptoir.web import one_door
+from shared.serve import address_of, listening, serving
+from tests.conftest import Databases
+from tests.eventually import eventually
+
+Item = dict[str, Any]
+READ = ("orders", "money", "shipments", "returns", "entries")
+BY_HAND: Item = {"warehouses_automatic": False}
+ANNA: Item = {
+    "name": "Anna de Vries", "street": ["Oudegracht 1"], "postcode": "3511 AB", "city": "Utrecht", "country": "NL",
+    "email": "anna@example.org",
+}  # fmt: skip
+
+
+@dataclass
+class Shop:
+    """Everything a person or another program does here goes over HTTP."""
+
+    suite: Suite
+    here: str
+    database_url: str
+    http: httpx.AsyncClient
+
+    def __post_init__(self) -> None:
+        self.n = count(1)
+
+    async def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """The JSON answer; fails when it is a refusal."""
+        response = await self.http.request(method, path, json=body, headers={"Idempotency-Key": f"key-{next(self.n)}"})
+        assert response.status_code < 300, response.text
+        return response.json()
+
+    async def open(self, **stock: int) -> None:
+        """A warehouse, and so many pieces of each SKU."""
+        await self.ask("PUT", "/inventory/warehouses/north", {"name": "North"})
+        await self.ask("PUT", "/inventory/items", {"items": [{"sku": sku, "name": sku.title()} for sku in stock]})
+        await self.receive(**stock)
+
+    async def receive(self, **stock: int) -> None:
+        lines = [{"sku": sku, "quantity": n} for sku, n in stock.items() if n]
+        if lines:
+            receipt = {"warehouse": "north", "reference": f"PO-{next(self.n)}", "lines": lines}
+            await self.ask("POST", "/inventory/receipts", receipt)
+
+    async def place(self, sku: str = "mug", quantity: int = 2, **more: Any) -> Item:
+        """An order, once everybody has said what there is to say and the pages know it."""
+        line = {"sku": sku, "quantity": quantity, "unit_price": "12.50", "vat_rate": "21"}
+        order: Item = await self.ask("POST", "/order/orders", {"lines": [line], "ship_to": ANNA, **more})
+        await self.rest()
+        return order
+
+    async def rest(self) -> None:
+        """Nothing moves by itself any more, and the read tables are as new as the owner."""
+        await self.suite.rest()
+        await eventually(self.seen)
+        await self.suite.rest()
+
+    async def seen(self) -> bool:
+        left = await self.rows("select count(*) as n from orders where looking")
+        return not left[0]["n"]
+
+    async def rows(self, sql: str, *values: Any) -> list[Item]:
+        """What the back office has in its tables."""
+        connection = await asyncpg.connect(self.database_url.format(service="backoffice"))
+        try:
+            return [dict(row) for row in await connection.fetch(sql, *values)]
+        finally:
+            await connection.close()
+
+    async def everything(self) -> dict[str, list[Item]]:
+        """All read tables, without what only says how they were filled."""
+        found = {}
+        for table in READ:
+            rows = await self.rows(f"select * from {table} order by 1, 2")
+            found[table] = [{k: v for k, v in row.items() if k not in ("looking", "tries")} for row in rows]
+        return found
+
+    async def page(self, path: str, *, status: int = 200, **headers: str) -> str:
+        response = await self.http.get(path, headers={"Accept": "text/html", **headers})
+        assert response.status_code == status, f"{response.status_code} {response.text[:500]}"
+        return response.text
+
+    async def post(self, path: str, form: Item, *, status: int = 303, **headers: str) -> httpx.Response:
+        """A form as the browser sends it."""
+        response = await self.http.post(path, data=form, headers={"Accept": "text/html", **headers})
+        assert response.status_code == status, f"{response.status_code} {response.text[:500]}"
+        return response
+
+
+@asynccontextmanager
+async def shop_at(databases: Databases, what: str, **settings: Any) -> AsyncIterator[Shop]:
+    """A shop on fresh databases, and gone afterwards."""
+    pattern = f"{databases.run}_{what}_{{service}}"
+    for service in MEMBERS:
+        await databases.fresh(name=pattern.format(service=service))
+    url = databases.url("SERVICE").replace("SERVICE", pattern)
+    await migrate(url, tuple(MEMBERS))
+    door = listening("127.0.0.1", 0)
+    here = address_of(door)
+    ways = {**BY_HAND, "gather_ms": 5, **settings}
+    try:
+        async with (
+            started(tuple(MEMBERS), database_url=url, **owners_at(here), **ways) as suite,
+            serving(one_door(suite), door),
+            httpx.AsyncClient(base_url=here, timeout=20) as http,
+        ):
+            yield Shop(suite, here, url, http)
+    finally:
+        know_topology()
