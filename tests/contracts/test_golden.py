@@ -54,7 +54,7 @@ def test_a_message_survives_the_journey_and_can_be_hashed(key: str) -> None:
     assert hash(again) == hash(message)
     assert isinstance(message, Message)
     assert message.subject
-    assert message.owner in {"order", "inventory", "fulfilment", "billing"}
+    assert message.owner in {"order", "inventory", "fulfilment", "billing", "backoffice"}
 
 
 @pytest.mark.parametrize("key", KINDS)
