@@ -134,7 +134,8 @@ async def story(town: Town) -> None:
     looks: dict[str, tuple[str, ...]] = {
         "order": (
             "/orders", f"/orders/by-number/{number}", "/products", "/products/mug", "/customers", "/customers/anna",
-            "/channels", "/channels/web", f"/orders/summaries?id={order}&id={second}", f"/orders/{order}/history", f"/orders/{order}", f"/orders/{second}",
+            "/channels", "/channels/web", f"/orders/summaries?id={order}&id={second}", f"/orders/{order}/history",
+            f"/orders/{order}", f"/orders/{second}",
         ),
         "inventory": (
             "/items", "/items/mug", "/warehouses", "/warehouses/north", "/stock", "/stock/pot", "/movements",
