@@ -38,10 +38,13 @@ def test_every_service_is_in_the_compose_file_and_behind_the_door(compose: dict[
 
 def test_only_the_door_is_published_and_on_this_machine_only(compose: dict[str, Any]) -> None:
     published = {name: each["ports"] for name, each in compose["services"].items() if "ports" in each}
-    assert published == {"door": ["127.0.0.1:${COMPTOIR_DOOR_PORT:-8080}:8080"]}
+    assert published.pop("door") == ["127.0.0.1:${COMPTOIR_DOOR_PORT:-8080}:8080"]
+    for name, ports in published.items():  # for operators, and only when they ask for it
+        assert compose["services"][name]["profiles"] == ["observability"], name
+        assert all(port.startswith("127.0.0.1:") for port in ports), name
     assert compose["networks"]["inside"] == {"internal": True}
-    outside = [name for name, each in compose["services"].items() if "outside" in each["networks"]]
-    assert outside == ["door"]
+    outside = {name for name, each in compose["services"].items() if "outside" in each["networks"]}
+    assert outside == {"door", *published}
 
 
 def test_every_container_is_limited_and_ours_are_read_only_without_capabilities(compose: dict[str, Any]) -> None:
