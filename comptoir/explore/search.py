@@ -10,7 +10,7 @@ from typing import Any
 from comptoir.explore import laws
 from comptoir.explore.machine import ORDER_, SERVICES, Action, Machine, Outcome
 from comptoir.explore.setups import SetUp
-from comptoir.explore.wishes import KINDS, wished
+from comptoir.explore.wishes import KINDS, Broken, wished
 from comptoir.explore.world import Move, moves
 from services.order.rows import Progress
 from shared.contracts.message import Message
@@ -279,7 +279,11 @@ def explore(
     result.breach, result.story = breach, tuple(story)
     result.states, result.decisions = len(states), len(explorer.machine._outcomes)
     result.seconds = time.perf_counter() - started
-    result.matrix = explorer.matrix()
+    if not breach:
+        try:
+            result.matrix = explorer.matrix()
+        except Broken as broken:
+            result.breach = str(broken)
     return result
 
 

@@ -17,6 +17,10 @@ REFUSED = "refused"
 NOBODY = UUID(int=0)
 
 
+class Broken(Exception):
+    """A wish that is parked, or that breaks a law."""
+
+
 def _one(of: Order) -> tuple[LineQuantity, ...]:
     return (LineQuantity(line_no=of.lines[0].line_no, quantity=1),)
 
@@ -51,7 +55,7 @@ KINDS = frozenset(name.partition(":")[0] for name in WISHES)
 def wished(machine: Machine, setup: SetUp, locals_: Iterable[int]) -> dict[tuple[str, str], set[str]]:
     """(wish, status before) -> statuses after, over all orders in these local states of the order service.
 
-    Raises RuntimeError when a wish is parked or breaks a law.
+    Raises Broken when a wish is parked or breaks a law.
     """
     found: dict[tuple[str, str], set[str]] = {}
     for local in locals_:
@@ -62,7 +66,7 @@ def wished(machine: Machine, setup: SetUp, locals_: Iterable[int]) -> dict[tuple
             for name, wish in WISHES.items():
                 outcome = machine.outcome(local, Action(wish(of)))
                 if outcome.breach:
-                    raise RuntimeError(f"{setup.name}: {name} while {of.progress.status}: {outcome.breach}")
+                    raise Broken(f"{name} while {of.progress.status}: {outcome.breach}")
                 after = None if outcome.waits else order_of(machine, outcome.local, of.id)
                 came_to = REFUSED if after is None else after.progress.status
                 found.setdefault((name, of.progress.status), set()).add(came_to)

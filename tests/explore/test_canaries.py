@@ -41,9 +41,7 @@ def test_the_rules_are_back_afterwards() -> None:
 
 def test_an_endless_exchange_is_found_as_a_round() -> None:
     """The order asks for stock again at every word of inventory, which always answers: they never stop."""
-    with without(
-        (saga.ask_for_stock, "!= (order.stock.wanted", "!= (() if order.stock.answered else order.stock.wanted")
-    ):
+    with without((saga.ask_for_stock, "!= (stock.wanted", "!= (() if stock.answered else stock.wanted")):
         result = explore(SETUPS["cash: nothing special"], seconds=60.0)
     assert "endless round" in result.breach
     assert "and then round and round:" in result.story
