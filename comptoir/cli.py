@@ -114,10 +114,14 @@ def demo(
         bool,
         typer.Option("--running", envvar="COMPTOIR_RUNNING", help="into a suite that runs already, over its RabbitMQ"),
     ] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="of the pages afterwards; a free one if it is taken")
+    ] = 8000,
 ) -> None:
     """The first 1,000 invoices of a real shop through the whole saga, on an embedded PostgreSQL; every figure compared.
 
-    Ends with exit code 1 if anything differs. Run again, or after a kill, it goes on where it was.
+    At a terminal the pages are served afterwards, filled with these orders, until Ctrl-C; not with EXIT=1 in the
+    environment. Ends with exit code 1 if anything differs. Run again, or after a kill, it goes on where it was.
     """
     from comptoir.places import databases
     from comptoir.replaying import replay_file
@@ -127,7 +131,29 @@ def demo(
     logs.configure("WARNING", as_json=False)
     with databases(data, "comptoir_" if joins else "comptoir_demo_") as url:
         outcome = run(replay_file(sample_path(), url, data, err, figures_file=sample_figures_path(), joins=joins))
-    finish(outcome, as_json)
+        finish(outcome, as_json)
+        if not as_json and not joins and stays():
+            from comptoir.commands import serve_suite
+
+            run(serve_suite(url, data, "127.0.0.1", port_or_another(port), out))
+
+
+def stays() -> bool:
+    """Somebody sits at a terminal and did not say that they want the exit code."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("EXIT", "") != "1"
+
+
+def port_or_another(port: int) -> int:
+    """This port, or 0 for any when it is taken."""
+    import socket
+
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port
 
 
 @app.command()

@@ -1,0 +1,187 @@
+"""The pages in a real browser: live without a reload, by keyboard, at 320 pixels, with no complaint of any kind.
+
+Screenshots of each page go to the folder that COMPTOIR_SCREENSHOTS names.
+"""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+
+from tests.backoffice.shop import Shop
+
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """The machine's own Chromium; none is downloaded."""
+    path = next((found for name in NAMES if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip("no Chromium here")
+    async with async_playwright() as playwright:
+        opened = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        await opened.close()
+
+
+class Visitor:
+    """A tab, and all that the browser complained about in it."""
+
+    def __init__(self, page: Page, here: str) -> None:
+        self.page, self.here = page, here
+        self.complaints: list[str] = []
+        page.on("console", self.said)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def said(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    async def open(self, path: str) -> Page:
+        await self.page.goto(self.here + path)
+        return self.page
+
+
+@pytest.fixture
+async def visit(browser: Browser, shop: Shop) -> AsyncIterator[Any]:
+    """Opens a tab of a width; at the end no tab may have complained."""
+    tabs: list[Visitor] = []
+
+    async def opened(width: int = 1280, **settings: Any) -> Visitor:
+        context = await browser.new_context(viewport={"width": width, "height": 800}, **settings)
+        tab = Visitor(await context.new_page(), shop.here)
+        tabs.append(tab)
+        return tab
+
+    yield opened
+    for tab in tabs:
+        await tab.page.context.close()
+    assert [complaint for tab in tabs for complaint in tab.complaints] == []
+
+
+async def shot(page: Page, name: str) -> None:
+    if folder := os.environ.get("COMPTOIR_SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+async def test_an_order_appears_live_and_its_row_changes_where_it_is(shop: Shop, visit: Any) -> None:
+    first = await shop.place()
+    tab = await visit()
+    page = await tab.open("/orders")
+    row = page.locator(f"#o-{first['id']}")
+    await expect(row).to_contain_text("In the warehouse")
+    await page.evaluate("window.same = 1")
+    before = await row.bounding_box()
+    second = await shop.place()
+    await expect(page.locator("#arrivals")).to_contain_text("Show 1 new order")
+    await shop.ask("POST", f"/order/orders/{first['id']}/hold", {"reason": "check the address"})
+    await expect(row).to_contain_text("On hold")
+    after = await row.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert (before["x"], before["width"]) == (after["x"], after["width"])
+    assert await page.evaluate("window.same") == 1, "it was not loaded again"
+    await page.locator("#arrivals a").click()
+    await expect(page.locator(f"#o-{second['id']}")).to_be_visible()
+    await shot(page, "orders")
+
+
+async def test_the_order_page_follows_the_goods_without_a_reload(shop: Shop, visit: Any) -> None:
+    placed = await shop.place()
+    owner = await shop.ask("GET", f"/order/orders/{placed['id']}")
+    shipment = owner["shipments"][0]["shipment_id"]
+    tab = await visit()
+    page = await tab.open(f"/orders/{placed['number']}")
+    await expect(page.locator("#h-why")).to_contain_text("waits to be picked")
+    await page.evaluate("window.same = 1")
+    for step, words in (("pick", "waits to be packed"), ("pack", "handed over"), ("dispatch", "on its way")):
+        await shop.ask("POST", f"/fulfilment/shipments/{shipment}/{step}", {})
+        await shop.rest()
+        await expect(page.locator("#h-why")).to_contain_text(words)
+    await expect(page.locator(".timeline")).to_contain_text("Handed over in north")
+    assert await page.evaluate("window.same") == 1
+    await shot(page, "order")
+
+
+async def test_an_order_is_cancelled_by_keyboard_alone(shop: Shop, visit: Any) -> None:
+    placed = await shop.place()
+    tab = await visit()
+    page = await tab.open("/")
+    await page.keyboard.press("/")
+    await page.keyboard.type(placed["number"])
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"**/orders/{placed['number']}")
+    await page.locator("a:has-text('Cancel')").focus()
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/cancel")
+    await expect(page.locator(".effects")).to_contain_text("pull back shipment 1")
+    await shot(page, "cancel")
+    await page.locator("#reason").focus()
+    await page.keyboard.type("changed her mind")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**?done=cancel")
+    await expect(page.locator("#h-why")).to_contain_text("cancelled and settled")
+    owner = await shop.ask("GET", f"/order/orders/{placed['id']}")
+    assert owner["status"] == "cancelled"
+
+
+async def test_keys_go_to_areas_and_rows_but_never_act_in_fields(shop: Shop, visit: Any) -> None:
+    await shop.place()
+    tab = await visit()
+    page = await tab.open("/")
+    await page.keyboard.press("g")
+    await page.keyboard.press("o")
+    await page.wait_for_url("**/orders")
+    await page.keyboard.press("j")
+    assert await page.evaluate("document.activeElement.closest('tr[data-row]') !== null")
+    await page.keyboard.press("/")
+    await page.keyboard.type("go?")
+    assert await page.input_value("#q") == "go?"
+    await page.keyboard.press("Escape")
+    await page.locator("body").press("?")
+
+
+@pytest.mark.parametrize("width", [320, 390, 1024, 1440])
+async def test_nothing_runs_off_the_page_at_any_width(shop: Shop, visit: Any, width: int) -> None:
+    placed = await shop.place("cup", 3, external_id=f"W-{width}", hold="a very long reason " * 5)
+    tab = await visit(width)
+    paths = {"today": "/", "orders": "/orders", "order": f"/orders/{placed['number']}", "stock": "/stock"}
+    paths |= {"product": "/stock/mug", "parked": "/parked-messages", "release": f"/orders/{placed['number']}/release"}
+    for name, path in paths.items():
+        page = await tab.open(path)
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, f"{path} is {wide} wide"
+        await shot(page, f"{name}-{width}")
+
+
+async def test_filtering_changes_the_list_and_the_address_in_place(shop: Shop, visit: Any) -> None:
+    held = await shop.place(hold="look", channel="market")
+    tab = await visit()
+    page = await tab.open("/orders")
+    await page.evaluate("window.same = 1")
+    await page.select_option("#f-ch", "market")
+    await page.wait_for_url("**channel=market**")
+    await expect(page.locator("#list tbody tr")).to_have_count(1)
+    await expect(page.locator("#list")).to_contain_text(held["number"])
+    assert await page.evaluate("window.same") == 1
+    await page.go_back()
+
+
+async def test_pages_work_without_script(shop: Shop, visit: Any) -> None:
+    placed = await shop.place()
+    tab = await visit(java_script_enabled=False)
+    page = await tab.open("/orders")
+    await page.locator(f"#o-{placed['id']} a").first.click()
+    await page.locator("a:has-text('Hold')").click()
+    await page.fill("#reason", "check it")
+    await page.click("button:has-text('Hold the order')")
+    await shop.rest()
+    await page.reload()
+    await expect(page.locator("#h-why")).to_contain_text("It is held (check it)")
