@@ -492,6 +492,50 @@ def resend(
     out.print(f"{sum(counts.values()):,} packets {will}")
 
 
+staff = typer.Typer(no_args_is_help=True, help="Who may log in to the pages. With the first account nobody else can.")
+app.add_typer(staff, name="staff")
+
+
+@staff.command("set")
+def staff_set(
+    name: Annotated[str, typer.Argument(help="the name to log in with; it stands in the history of what is done")],
+    role: Annotated[
+        list[str], typer.Option("--role", help="picker, packer, support, finance or admin; may be repeated")
+    ],
+    shown: Annotated[str, typer.Option(help="the name for people")] = "",
+    active: Annotated[bool, typer.Option("--active/--gone", help="--gone: cannot log in any more")] = True,
+    keep_password: Annotated[bool, typer.Option("--keep-password", help="of an account that is there")] = False,
+    by: By = "",
+    data: Data = DATA,
+) -> None:
+    """Makes or changes an account; its open sessions end. The password is asked for, or the first line of input."""
+    from comptoir.staffing import ROLES, hashed, set_account
+
+    if wrong := sorted(set(role) - set(ROLES)):
+        raise typer.BadParameter(f"{', '.join(wrong)}: there are {', '.join(ROLES)}", param_hint="--role")
+    password = ""
+    if not keep_password:
+        asked = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if sys.stdin.isatty() else ""
+        try:
+            password = hashed(asked or sys.stdin.readline().rstrip("\n"))
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="password") from None
+    in_databases(
+        lambda url, names: set_account(url, name, shown, tuple(role), password, active, by or me()), data, "backoffice"
+    )
+    out.print(f"{name}: {', '.join(sorted(set(role)))}{'' if active else ', gone'}", markup=False)
+
+
+@staff.command("list")
+def staff_list(data: Data = DATA) -> None:
+    """All accounts with their roles."""
+    from comptoir.staffing import accounts
+
+    for account in in_databases(lambda url, names: accounts(url), data, "backoffice"):
+        gone = "" if account["active"] else ", gone"
+        out.print(f"{account['name']}: {', '.join(account['roles'])}{gone} ({account['shown']})", markup=False)
+
+
 @app.command()
 def rebuild(
     service: Annotated[str, typer.Argument(help="backoffice, whose tables are others' words")], data: Data = DATA

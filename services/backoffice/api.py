@@ -4,10 +4,12 @@ import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, Depends, FastAPI, Form, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
@@ -16,22 +18,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.backoffice import queries
+from services.backoffice import login, queries
+from services.backoffice.accounts import stands
 from services.backoffice.live import Live, Rows, Watcher, newer
 from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import Pages, assets
-from services.backoffice.rights import LOCAL, SEES, Person
+from services.backoffice.rights import LOCAL, SEES, Person, known
 from services.backoffice.views import order as order_view
 from services.backoffice.views import orders as orders_view
 from services.backoffice.views import parked as parked_view
 from services.backoffice.views import stock as stock_view
 from services.backoffice.views import today as today_view
 from services.backoffice.views import wishes
-from shared.contracts.backoffice import LookAgain
+from shared.contracts.backoffice import KeepSession, LookAgain, OpenSession, RefuseLogin
+from shared.contracts.message import Internal
 from shared.http import NotFound
 from shared.service import Running
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+log = structlog.get_logger("comptoir.backoffice")
 Item = dict[str, Any]
 Word = Annotated[str, Form(max_length=1000)]
 
@@ -43,8 +48,22 @@ NAV: tuple[tuple[str, tuple[tuple[str, str, str, str, str], ...]], ...] = (
 """Groups of (area, address, icon, text, key after g)."""
 
 
+BARE: Item = {
+    "nav": [], "area": "", "person": None, "may": lambda right: False, "csrf": "", "notice": None, "toast": "",
+}  # fmt: skip
+"""The frame of a page that is for everybody."""
+
+
 class Refused(Exception):
     """Whoever asks may not: 403, with a sentence."""
+
+
+class LoginNeeded(Exception):
+    """Nobody is logged in, and there are accounts: to the login page, and back to where it was."""
+
+
+USED_EVERY = timedelta(minutes=1)
+"""How often the use of a session is written down."""
 
 
 @dataclass
@@ -58,6 +77,14 @@ class Office:
 
     def __post_init__(self) -> None:
         self.rows = Rows(self.running)
+        self.tries = login.Tries()
+        self.closed = False  # there is an account, so nobody gets in without
+
+    async def has_accounts(self) -> bool:
+        if not self.closed:
+            async with self.reading() as conn:
+                self.closed = await queries.any_account(conn)
+        return self.closed
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -65,12 +92,29 @@ class Office:
             yield connection
 
     async def person(self, request: Request) -> Person:
-        """Who asks. Raises Refused."""
+        """Who asks. Raises LoginNeeded."""
+        token = request.cookies.get(cookie_name(request), "")
+        if token:
+            async with self.reading() as conn:
+                session = await queries.session(conn, login.digest(token))
+                account = await queries.account(conn, session["name"]) if session else None
+            now = self.running.now()
+            if session and account and stands(session, account, now):
+                if now - session["used_at"] > USED_EVERY:
+                    await self.note(KeepSession(session=session["session"]))
+                roles = known(account["roles"])
+                return Person(account["name"], account["shown"], roles, session["session"], session["csrf"])
+        if await self.has_accounts():
+            raise LoginNeeded
         return LOCAL
+
+    async def note(self, word: Internal) -> None:
+        """Has something decided that nobody waits for an answer of."""
+        await self.running.desk.ask(word, id=self.running.new_id())
 
     async def look(self, order_id: UUID) -> None:
         """Has the order looked at again, because it changed or was seen to be another one."""
-        await self.running.desk.ask(LookAgain(order_id=order_id), id=self.running.new_id())
+        await self.note(LookAgain(order_id=order_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +152,94 @@ class Visit:
             "area": area,
             "person": self.person,
             "may": self.person.may,
-            "csrf": "",
+            "csrf": self.person.csrf,
             "notice": None,
             "toast": "",
         }
 
 
 def allowed(right: str) -> Any:
-    """The visit of somebody who may; everybody else gets a sentence and nothing more."""
+    """The visit of somebody who may; everybody else gets a sentence and nothing more.
+
+    What changes something must come from a form of the session itself.
+    """
 
     async def visit(request: Request) -> Visit:
         office: Office = request.app.state.office
         person = await office.person(request)
         if not person.may(right):
             raise Refused(right)
+        if request.method not in SAFE and person.session:
+            sent = (await request.form()).get("csrf", "")
+            if not isinstance(sent, str) or not login.same(sent, person.csrf):
+                raise Refused("the form is not of this session")
         return Visit(request, office, person)
 
     visit.right = right  # type: ignore[attr-defined]
     return Depends(visit)
+
+
+# Login
+
+
+def cookie_name(request: Request) -> str:
+    return login.SECURE if request.url.scheme == "https" else login.PLAIN
+
+
+def _login_page(office: Office, onward: str, name: str = "", error: str = "", status: int = 200) -> Response:
+    page = {"onward": onward, "name": name, "error": error}
+    return HTMLResponse(office.pages.render("login.html", page=page, **BARE), status)
+
+
+@router.get("/login")
+async def login_page(request: Request, onward: Annotated[str, Query(max_length=500)] = "/") -> Response:
+    """A name and a password."""
+    return _login_page(request.app.state.office, login.onward(onward))
+
+
+@router.post("/login")
+async def log_in(
+    request: Request,
+    name: Annotated[str, Form(max_length=64, pattern=r"^[^\x00]*$")],
+    password: Annotated[str, Form(max_length=login.LONGEST)],
+    onward: Annotated[str, Form(max_length=500)] = "/",
+) -> Response:
+    """A new session. Wrong, unknown and locked get the same answer; many tries wait ever longer."""
+    office: Office = request.app.state.office
+    now, w, goes = office.running.now(), office.pages.words, login.onward(onward)
+    address = request.client.host if request.client else ""
+    async with office.reading() as conn:
+        account = await queries.account(conn, name.strip())
+    locked = bool(account and account["locked_until"] and account["locked_until"] > now)
+    usable = account is not None and account["active"] and not locked and not office.tries.too_many(address, now)
+    good = await login.right(account["password"] if usable and account else "", password)
+    if not good or account is None:
+        office.tries.add(address, now)
+        if account is not None and not locked:
+            await office.note(RefuseLogin(name=account["name"]))
+        log.warning("a login was refused", name=name[:64], address=address)
+        said = w.say("The name or the password is wrong, or there were too many tries. Wait a moment and try again.")
+        return _login_page(office, goes, name, said, 401)
+    token = login.token()
+    await office.note(OpenSession(name=account["name"], session=login.digest(token), csrf=login.token()))
+    answer = RedirectResponse(goes, 303)
+    secure = request.url.scheme == "https"
+    answer.set_cookie(cookie_name(request), token, path="/", httponly=True, secure=secure, samesite="lax")
+    return answer
+
+
+@router.post("/logout")
+async def log_out(request: Request, csrf: Annotated[str, Form(max_length=100)] = "") -> Response:
+    """The session ends, here and in the table."""
+    office: Office = request.app.state.office
+    person = await office.person(request)
+    if person.session:
+        if not login.same(csrf, person.csrf):
+            raise Refused("the form is not of this session")
+        await office.note(KeepSession(session=person.session, ends=True))
+    answer = RedirectResponse("/login", 303)
+    answer.delete_cookie(cookie_name(request), path="/", httponly=True, samesite="lax")
+    return answer
 
 
 # Today
@@ -476,10 +590,13 @@ OPEN = ("/health/", "/metrics")
 
 
 class Guard:
-    """Security headers on every answer; nothing is for other sites; without accounts nothing is for other machines."""
+    """Security headers on every answer; nothing is for other sites; without accounts nothing is for other machines.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    Other machines get in over HTTPS only, where the cookie of a session cannot be read on the way.
+    """
+
+    def __init__(self, app: ASGIApp, office: Office) -> None:
+        self.app, self.office = app, office
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -497,6 +614,8 @@ class Guard:
             await send(message)
 
         why = "" if scope["path"].startswith(OPEN) else refusal(scope, headers)
+        if why is ALONE and scope["scheme"] == "https" and await self.office.has_accounts():
+            why = foreign(scope, headers)
         if why:
             await HTMLResponse(why, 403, media_type="text/plain; charset=utf-8")(scope, receive, sealed)
             return
@@ -519,7 +638,18 @@ def refusal(scope: Scope, headers: Mapping[str, str]) -> str:
         else headers.get("host", "")
     )
     if not (loopback(client) and (loopback(host.strip("[]")) or host in ("localhost", "us"))):
-        return "These pages have no accounts yet, so they are only for the machine itself: open them at 127.0.0.1."
+        return ALONE
+    return foreign(scope, headers)
+
+
+ALONE = (
+    "Without accounts and HTTPS these pages are only for the machine itself: open them at 127.0.0.1. "
+    "`comptoir staff add` makes the first account."
+)
+
+
+def foreign(scope: Scope, headers: Mapping[str, str]) -> str:
+    """Why a request of another site is not answered; empty for all others."""
     if scope["method"] not in SAFE:
         site = headers.get("sec-fetch-site", "same-origin")
         origin = headers.get("origin", "")
@@ -539,24 +669,28 @@ def extend(app: FastAPI, office: Office) -> None:
     """Gives the service's application its office, its guard, and pages for what goes wrong."""
     app.state.office = office
     app.include_router(router)
-    app.add_middleware(Guard)
+    app.add_middleware(Guard, office=office)
     w = office.pages.words
 
     def told(status: int, title: str, text: str) -> Response:
-        frame: Item = {
-            "nav": [],
-            "area": "",
-            "person": None,
-            "may": lambda right: False,
-            "csrf": "",
-            "notice": None,
-            "toast": "",
-        }
-        return HTMLResponse(office.pages.render("error.html", page={"title": title, "text": text}, **frame), status)
+        return HTMLResponse(office.pages.render("error.html", page={"title": title, "text": text}, **BARE), status)
 
     @app.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> Response:
-        return told(403, w.say("Not for your role"), w.say("Ask somebody who looks after the accounts."))
+        try:
+            person = await office.person(request)
+        except LoginNeeded:
+            person = LOCAL
+        page = {"title": w.say("Not for your role"), "text": w.say("Ask somebody who looks after the accounts.")}
+        return Visit(request, office, person).page("error.html", "", page, status=403)
+
+    @app.exception_handler(LoginNeeded)
+    async def login_needed(request: Request, error: LoginNeeded) -> Response:
+        where = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        address = f"/login?{urlencode({'onward': where if request.method in SAFE else '/'})}"
+        if "HX-Request" in request.headers or "text/html" not in request.headers.get("accept", "text/html"):
+            return Response(status_code=401, headers={"HX-Redirect": address})
+        return RedirectResponse(address, 303)
 
     @app.exception_handler(Away)
     async def away(request: Request, error: Away) -> Response:

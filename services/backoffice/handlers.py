@@ -1,11 +1,16 @@
 """Which decision answers which message: every statement that anybody makes about an order."""
 
+from services.backoffice import accounts
 from services.backoffice.domain import SAID, look_again, order_seen, to_order
-from shared.contracts.backoffice import LookAgain, OrderSeen
+from shared.contracts.backoffice import KeepSession, LookAgain, OpenSession, OrderSeen, RefuseLogin, SetAccount
 from shared.messaging.decision import Handler, Handlers
 
 HANDLERS: Handlers = {
     OrderSeen: Handler(to_order, order_seen),
     LookAgain: Handler(to_order, look_again),
+    SetAccount: Handler(accounts.to_account, accounts.set_account),
+    OpenSession: Handler(accounts.to_opening, accounts.open_session),
+    RefuseLogin: Handler(accounts.to_account, accounts.refuse_login),
+    KeepSession: Handler(accounts.to_session, accounts.keep_session),
     **{fact: Handler(*ways) for statement, ways in SAID.items() for fact in statement.__subclasses__()},
 }

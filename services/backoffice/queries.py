@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, false, func, literal
 from sqlalchemy.dialects.postgresql import REGCONFIG, TSQUERY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.backoffice.tables import entries, money, orders, returns, shipments
+from services.backoffice.tables import accounts, entries, money, orders, returns, sessions, shipments
 
 Item = dict[str, Any]
 o = orders.c
@@ -299,3 +299,20 @@ async def latest(conn: AsyncConnection, limit: int = 12) -> list[Item]:
     query = select(some, o.number, o.currency, o.name, o.gross, o.city, o.channel)
     query = query.join(orders, o.order_id == some.c.order_id)
     return await _all(conn, query.order_by(some.c.at.desc(), some.c.event_id.desc()))
+
+
+# Accounts
+
+
+async def any_account(conn: AsyncConnection) -> bool:
+    return bool(await conn.scalar(select(exists().where(accounts.c.active))))
+
+
+async def account(conn: AsyncConnection, name: str) -> Item | None:
+    found = await _all(conn, select(accounts).where(accounts.c.name == name))
+    return found[0] if found else None
+
+
+async def session(conn: AsyncConnection, session: str) -> Item | None:
+    found = await _all(conn, select(sessions).where(sessions.c.session == session))
+    return found[0] if found else None

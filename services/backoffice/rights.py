@@ -8,13 +8,7 @@ SEES: dict[str, frozenset[str]] = {
     "today": frozenset({"support", "finance", "admin"}),
     "orders": frozenset({"support", "finance", "admin"}),
     "stock": frozenset({"support", "admin"}),
-    "pick": frozenset({"picker", "admin"}),
-    "pack": frozenset({"packer", "admin"}),
-    "money": frozenset({"finance", "admin"}),
-    "customers": frozenset({"support", "finance", "admin"}),
-    "reports": frozenset({"finance", "admin"}),
     "parked": frozenset({"admin"}),
-    "staff": frozenset({"admin"}),
 }
 """Areas, and the roles that see them."""
 
@@ -28,8 +22,6 @@ DOES: dict[str, frozenset[str]] = {
 }
 """Acts, and the roles that may."""
 
-BEGINS = {"picker": "/pick", "packer": "/pack", "support": "/", "finance": "/", "admin": "/"}
-
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -39,6 +31,7 @@ class Person:
     shown: str
     roles: frozenset[str]
     session: str = ""
+    csrf: str = ""
 
     def may(self, right: str) -> bool:
         """Whether one of the roles has an area or an act; False for what nobody wrote down."""
@@ -51,11 +44,6 @@ class Person:
     @property
     def roles_shown(self) -> str:
         return ", ".join(role for role in ROLES if role in self.roles)
-
-    @property
-    def begins(self) -> str:
-        """The page that a person starts at."""
-        return next((BEGINS[role] for role in reversed(ROLES) if role in self.roles), "/")
 
 
 def known(roles: Iterable[str]) -> frozenset[str]:

@@ -141,3 +141,37 @@ class Entry(Row):
     actor: str
     cause: UUID | None  # the message that led to it
     facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Account(Row):
+    """A person who may log in. `epoch` rises with every change; sessions of an older one are over."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("name",)
+    GROUP: ClassVar[str] = "name"
+
+    name: str
+    shown: str
+    roles: tuple[str, ...]
+    password: str
+    active: bool
+    epoch: int
+    failures: int
+    locked_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session(Row):
+    """A browser in which a person is logged in. `session` is a hash, so that who reads the table cannot use it."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("session",)
+    GROUP: ClassVar[str] = "session"
+    FIXED: ClassVar[tuple[str, ...]] = ("name", "epoch", "csrf", "opened_at")
+
+    session: str
+    name: str
+    epoch: int
+    csrf: str
+    opened_at: datetime
+    used_at: datetime
+    ended_at: datetime | None

@@ -12,4 +12,6 @@ BOOKS = mapping(
     (rows.Shipment, tables.shipments, False),
     (rows.Return, tables.returns, False),
     (rows.Entry, tables.entries, False),
+    (rows.Account, tables.accounts, True),
+    (rows.Session, tables.sessions, True),
 )

@@ -140,4 +140,29 @@ entries = Table(
     Index("ix_entries_at", "at", "event_id"),
 )
 
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("shown", Text, nullable=False),
+    Column("roles", JSONB, nullable=False),
+    Column("password", Text, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("locked_until", Moment),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("csrf", Text, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("used_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+)
+
 messaging_tables(metadata)

@@ -5,9 +5,12 @@ from typing import Literal
 from uuid import UUID
 
 from shared.contracts.message import Internal, Value
-from shared.contracts.values import Count, Money
+from shared.contracts.values import Code, Count, Money, Text
 
 Who = Literal["customer", "staff", "inventory", "billing", "fulfilment", "warehouse", "carrier", "supplier", "provider"]
+
+
+Role = Literal["picker", "packer", "support", "finance", "admin"]
 
 
 class Waiting(Value):
@@ -81,3 +84,54 @@ class LookAgain(Internal, key="backoffice.look_again.v1"):
     """Timer: the answer was older than what others said already, or there was none."""
 
     order_id: UUID
+
+
+# Accounts and sessions. They come from the login page and the operator's command, and never travel on the bus.
+
+
+class SetAccount(Internal, key="backoffice.set_account.v1"):
+    """Makes or changes the account of a person. `password` is a hash; empty: it stays. Open sessions end."""
+
+    name: Code
+    shown: Text = ""
+    roles: tuple[Role, ...] = ()
+    password: str = ""
+    active: bool = True
+    actor: str = ""
+
+    @property
+    def subject(self) -> str:
+        return self.name
+
+
+class OpenSession(Internal, key="backoffice.open_session.v1"):
+    """A person gave the right password. `session` is a hash of what only the browser knows."""
+
+    name: Code
+    session: str
+    csrf: str
+
+    @property
+    def subject(self) -> str:
+        return self.name
+
+
+class RefuseLogin(Internal, key="backoffice.refuse_login.v1"):
+    """Somebody gave a wrong password for this account."""
+
+    name: Code
+
+    @property
+    def subject(self) -> str:
+        return self.name
+
+
+class KeepSession(Internal, key="backoffice.keep_session.v1"):
+    """A session was used, or ends now."""
+
+    session: str
+    ends: bool = False
+
+    @property
+    def subject(self) -> str:
+        return self.session[:16]

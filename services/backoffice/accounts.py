@@ -1,0 +1,79 @@
+"""Decisions about accounts and sessions: who may log in, how often one may be wrong, when a session is over."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from services.backoffice.rows import Account, Session
+from shared.contracts.backoffice import KeepSession, OpenSession, RefuseLogin, SetAccount
+from shared.messaging.decision import Context, Effect, Needs, Refused, Rows
+
+IDLE, LONGEST = timedelta(minutes=30), timedelta(hours=12)
+FREE_TRIES = 5
+LONGEST_LOCK = timedelta(minutes=15)
+
+
+def to_account(m: Any) -> Needs:
+    yield Account, m.name
+
+
+def to_opening(m: OpenSession) -> Needs:
+    yield Account, m.name
+    yield Session, m.session
+
+
+def to_session(m: KeepSession) -> Needs:
+    yield Session, m.session
+
+
+def set_account(m: SetAccount, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
+    """A new account needs a password."""
+    known = rows.find(Account, m.name)
+    if known is None and not m.password:
+        raise Refused(f"The new account {m.name} needs a password.", field="password")
+    yield Account(
+        name=m.name,
+        shown=m.shown or (known.shown if known else m.name),
+        roles=tuple(sorted(set(m.roles))),
+        password=m.password or (known.password if known else ""),
+        active=m.active,
+        epoch=known.epoch + 1 if known else 1,
+        failures=0,
+        locked_until=None,
+    )
+
+
+def open_session(m: OpenSession, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
+    account = rows.one(Account, m.name)
+    yield replace(account, failures=0, locked_until=None)
+    yield Session(m.session, m.name, account.epoch, m.csrf, ctx.now, ctx.now, None)
+
+
+def refuse_login(m: RefuseLogin, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
+    """After some free tries each costs twice the time of the one before."""
+    account = rows.find(Account, m.name)
+    if account is None:
+        return
+    failures = account.failures + 1
+    until = None
+    if failures >= FREE_TRIES:
+        until = ctx.now + min(LONGEST_LOCK, timedelta(seconds=2 ** min(failures - FREE_TRIES + 1, 12)))
+    yield replace(account, failures=failures, locked_until=until)
+
+
+def keep_session(m: KeepSession, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
+    session = rows.find(Session, m.session)
+    if session is not None and session.ended_at is None:
+        yield replace(session, used_at=ctx.now, ended_at=ctx.now if m.ends else None)
+
+
+def stands(session: Mapping[str, Any], account: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a session is still good: neither ended nor left alone for too long, of an account as it was then."""
+    return (
+        session["ended_at"] is None
+        and now - session["used_at"] < IDLE
+        and now - session["opened_at"] < LONGEST
+        and account["active"]
+        and account["epoch"] == session["epoch"]
+    )

@@ -1,0 +1,75 @@
+"""Passwords and cookies: what proves who somebody is. Hashing takes its time on purpose, beside the loop."""
+
+import asyncio
+import hashlib
+import secrets
+from collections import deque
+from datetime import datetime, timedelta
+
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+HASHER = PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=2, type=Type.ID)
+NOBODY = HASHER.hash(secrets.token_urlsafe(16))
+"""Checked for a name that is unknown, so that the time of the answer does not tell which names there are."""
+SHORTEST, LONGEST = 10, 200
+SECURE, PLAIN = "__Host-comptoir", "comptoir"
+"""The cookie over HTTPS; and at the machine itself, where there is none."""
+
+
+def hashed(password: str) -> str:
+    """As it is kept. Raises ValueError for one that is too short or too long."""
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise ValueError(f"a password has {SHORTEST} to {LONGEST} characters")
+    return HASHER.hash(password)
+
+
+async def right(kept: str, password: str) -> bool:
+    """Whether this is the password; always takes about the same time."""
+
+    def check() -> bool:
+        try:
+            return HASHER.verify(kept or NOBODY, password[:LONGEST]) and bool(kept)
+        except (Argon2Error, InvalidHashError):
+            return False
+
+    return await asyncio.to_thread(check)
+
+
+def token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def digest(token: str) -> str:
+    """What the table holds of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def same(one: str, other: str) -> bool:
+    return secrets.compare_digest(one.encode(), other.encode())
+
+
+class Tries:
+    """Wrong passwords per address of a short while, so that one address cannot try many accounts."""
+
+    MOST, WITHIN = 30, timedelta(minutes=10)
+
+    def __init__(self) -> None:
+        self.wrong: dict[str, deque[datetime]] = {}
+
+    def too_many(self, address: str, now: datetime) -> bool:
+        tries = self.wrong.get(address, deque())
+        while tries and now - tries[0] > self.WITHIN:
+            tries.popleft()
+        return len(tries) >= self.MOST
+
+    def add(self, address: str, now: datetime) -> None:
+        if len(self.wrong) > 10_000:
+            self.wrong.clear()  # a bound on memory; accounts have their own brake
+        self.wrong.setdefault(address, deque(maxlen=self.MOST)).append(now)
+
+
+def onward(path: str) -> str:
+    """A place of these pages to go on to; the first one for anything else."""
+    inside = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if inside else "/"
