@@ -12,7 +12,7 @@ from shared import clock
 from shared.contracts.backoffice import Role, SetAccount
 from shared.messaging.envelope import envelope
 from shared.messaging.unit import Arrival
-from shared.serve import NotHere
+from shared.serve import NotHere, migrated
 
 __all__ = ["ROLES", "accounts", "hashed", "set_account"]
 
@@ -24,6 +24,7 @@ async def set_account(
     word = SetAccount.model_validate(
         {"name": name, "shown": shown, "roles": roles, "password": password, "active": active, "actor": by}
     )
+    await migrated("backoffice", dsn(url, "backoffice"))
     async with deciding(url, "backoffice") as unit:
         event = envelope(word, id=clock.new_id(), source=unit.source, now=clock.now(), actor=by)
         arrival = Arrival("request", clock.new_id(), [event], fingerprint="staff")
@@ -35,6 +36,7 @@ async def set_account(
 
 async def accounts(url: str) -> list[dict[str, Any]]:
     """All accounts, without their passwords."""
+    await migrated("backoffice", dsn(url, "backoffice"))
     connection = await asyncpg.connect(dsn(url, "backoffice"))
     try:
         rows = await connection.fetch("select name, shown, roles, active from accounts order by name")
