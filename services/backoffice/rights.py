@@ -8,6 +8,8 @@ SEES: dict[str, frozenset[str]] = {
     "today": frozenset({"support", "finance", "admin"}),
     "orders": frozenset({"support", "finance", "admin"}),
     "stock": frozenset({"support", "admin"}),
+    "pick": frozenset({"picker", "admin"}),
+    "pack": frozenset({"packer", "admin"}),
     "parked": frozenset({"admin"}),
 }
 """Areas, and the roles that see them."""
@@ -23,6 +25,10 @@ DOES: dict[str, frozenset[str]] = {
 """Acts, and the roles that may."""
 
 
+BEGINS = (("today", "/"), ("pick", "/pick"), ("pack", "/pack"))
+"""Where a person begins: the first area that they see."""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Who is asking. `session` is empty for whoever sits at the machine itself before there are accounts."""
@@ -36,6 +42,11 @@ class Person:
     def may(self, right: str) -> bool:
         """Whether one of the roles has an area or an act; False for what nobody wrote down."""
         return bool(self.roles & (SEES.get(right) or DOES.get(right) or frozenset()))
+
+    @property
+    def begins(self) -> str:
+        """The page that a person starts at."""
+        return next((path for area, path in BEGINS if self.may(area)), "/")
 
     @property
     def initials(self) -> str:

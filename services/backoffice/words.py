@@ -173,7 +173,7 @@ def _shipment(sentence: str, kind: str) -> Callable[[Facts, Facts, Words], Line]
     def said(f: Facts, b: Facts, w: Words) -> Line:
         parcel = " ".join(part for part in (f["carrier"], f["tracking"]) if part) or w.say("parcel")
         text = w.say(sentence, pieces=pieces(w, f["pieces"]), warehouse=f["warehouse"], parcel=parcel)
-        short = w.say("%(pieces)s were not found.", pieces=pieces(w, f["short"])) if f["short"] else ""
+        short = w.many("%(n)d piece was not found.", "%(n)d pieces were not found.", f["short"]) if f["short"] else ""
         why = " ".join(part for part in (short, _reason(f, w), _parked(f, w)) if part)
         return Line(text, "bad" if f["short"] and not kind else kind, "goods", why)
 

@@ -185,3 +185,35 @@ async def test_pages_work_without_script(shop: Shop, visit: Any) -> None:
     await shop.rest()
     await page.reload()
     await expect(page.locator("#h-why")).to_contain_text("It is held (check it)")
+
+
+async def test_on_the_phone_a_parcel_is_picked_packed_and_handed_over(shop: Shop, visit: Any) -> None:
+    placed = await shop.place(quantity=3)
+    (shipment,) = (await shop.ask("GET", f"/order/orders/{placed['id']}"))["shipments"]
+    tab = await visit(390, has_touch=True, is_mobile=True)
+    page = await tab.open("/pick")
+    await shot(page, "pick-390")
+    await page.locator(f"a.btn[href='/pick/{shipment['shipment_id']}']").tap()
+    await expect(page.locator(".bin-qty")).to_have_text("3")
+    await shot(page, "picking-390")
+    await page.fill("input[type=number]", "2")
+    await page.tap("button:has-text('Picked')")
+    await page.wait_for_url("**/pick")
+    await shop.rest()
+    page = await tab.open("/pack")
+    wide = await page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 390
+    here = page.locator(f"form[action='/pack/{shipment['shipment_id']}/pack'] button")
+    box = await here.bounding_box()
+    assert box is not None
+    assert box["height"] >= 44, "large enough for a finger"
+    await here.tap()
+    await shop.rest()
+    page = await tab.open("/pack")
+    await page.locator(f"form[action='/pack/{shipment['shipment_id']}/dispatch'] button").tap()
+    await shop.rest()
+    owner = await shop.ask("GET", f"/order/orders/{placed['id']}")
+    assert (owner["shipments"][0]["state"], owner["lines"][0]["shipped"]) == ("dispatched", 2)
+    told = await shop.page(f"/orders/{placed['number']}")
+    assert "1 piece were not found." not in told
+    assert "<b>local:</b>" in told

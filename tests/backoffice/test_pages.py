@@ -24,7 +24,9 @@ def field(html: str, name: str) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("path", ["/", "/orders", "/stock", "/stock?view=backorders", "/parked-messages", "/stock/mug"])
+@pytest.mark.parametrize(
+    "path", ["/", "/orders", "/stock", "/stock?view=backorders", "/parked-messages", "/stock/mug", "/pick", "/pack"]
+)
 async def test_each_page_answers_with_its_frame_and_headers(shop: Shop, path: str) -> None:
     response = await shop.http.get(path)
     assert response.status_code == 200, response.text
@@ -291,3 +293,20 @@ async def test_open_pages_are_told_what_changes(shop: Shop) -> None:
             told += await anext(parts)
     assert f'hx-target="#o-{placed["id"]}"' in told
     assert "id: " in told
+
+
+async def test_picking_says_what_is_wrong_and_does_nothing_then(shop: Shop) -> None:
+    placed = await shop.place()
+    (shipment,) = (await shop.ask("GET", f"/order/orders/{placed['id']}"))["shipments"]
+    where = f"/pick/{shipment['shipment_id']}"
+    key = field(await shop.page(where), "key")
+    for found in ({}, {"found-1": "3"}, {"found-1": "-1"}, {"found-1": "two"}):
+        response = await shop.post(where, {"key": key, **found}, status=422)
+        assert "Say for each product how many were found" in response.text
+    await shop.post(where, {"key": key, "found-1": "2"})
+    await shop.post(where, {"key": key, "found-1": "2"})
+    await shop.rest()
+    assert "There is nothing to pick here any more: it is picked." in await shop.page(where)
+    pack = f"/pack/{shipment['shipment_id']}"
+    early = await shop.post(f"{pack}/dispatch", {"key": "k" * 12}, status=409)
+    assert 'role="alert"' in early.text
