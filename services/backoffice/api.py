@@ -70,6 +70,8 @@ class LoginNeeded(Exception):
     """Nobody is logged in, and there are accounts: to the login page, and back to where it was."""
 
 
+ASKED_EVERY = timedelta(seconds=2)
+"""How often the owners are asked for what is parked with them."""
 USED_EVERY = timedelta(minutes=1)
 """How often the use of a session is written down."""
 
@@ -86,6 +88,7 @@ class Office:
     def __post_init__(self) -> None:
         self.rows = Rows(self.running)
         self.tries = login.Tries()
+        self.parked: tuple[datetime, dict[str, list[Item]]] | None = None
         self.closed = False  # there is an account, so nobody gets in without
 
     async def has_accounts(self) -> bool:
@@ -115,6 +118,13 @@ class Office:
         if await self.has_accounts():
             raise LoginNeeded
         return LOCAL
+
+    async def parked_now(self) -> dict[str, list[Item]]:
+        """What is parked anywhere; asked of the owners once in a while, however many look at today."""
+        now = self.running.now()
+        if self.parked is None or now - self.parked[0] > ASKED_EVERY:
+            self.parked = now, await today_view.parked_counts(self.owners)
+        return self.parked[1]
 
     async def note(self, word: Internal) -> None:
         """Has something decided that nobody waits for an answer of."""
@@ -263,7 +273,7 @@ async def today(visit: Annotated[Visit, allowed("today")]) -> Response:
 
 async def _today(office: Office, person: Person, now: datetime) -> Item:
     sees = frozenset(area for area in SEES if person.may(area))
-    parked = await today_view.parked_counts(office.owners) if "parked" in sees else {}
+    parked = await office.parked_now() if "parked" in sees else {}
     async with office.reading() as conn:
         return await today_view.today(conn, office.pages, now, parked, sees)
 

@@ -65,9 +65,10 @@ def missing(lines: list[Item], found: dict[int, int]) -> list[Item]:
     """What was not found, per line. Raises ValueError when more was found than is wanted, or less than nothing."""
     short: list[Item] = []
     for line in lines:
-        there: int = found.get(line["line_no"], line["quantity"])
-        if not 0 <= there <= line["quantity"]:
+        wanted = int(line["quantity"])
+        there = found.get(int(line["line_no"]), wanted)
+        if not 0 <= there <= wanted:
             raise ValueError(line["sku"])
-        if there < line["quantity"]:
-            short.append({"line_no": line["line_no"], "quantity": line["quantity"] - there})
+        if there < wanted:
+            short.append({"line_no": line["line_no"], "quantity": wanted - there})
     return short
