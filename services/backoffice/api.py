@@ -733,7 +733,7 @@ def refusal(scope: Scope, headers: Mapping[str, str]) -> str:
         if headers.get("host", "")[-1:].isdigit()
         else headers.get("host", "")
     )
-    if not (loopback(client) and (loopback(host.strip("[]")) or host in ("localhost", "us"))):
+    if not (loopback(client) and (loopback(host.strip("[]")) or host == "localhost")):
         return ALONE
     return foreign(scope, headers)
 
