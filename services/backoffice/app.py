@@ -3,6 +3,7 @@
 from fastapi import APIRouter, FastAPI
 
 from services.backoffice import api, tables
+from services.backoffice.api.frame import Office
 from services.backoffice.handlers import HANDLERS
 from services.backoffice.live import Live
 from services.backoffice.owners import Looker, Owners, clients
@@ -19,7 +20,7 @@ def build(settings: Settings, owners: Owners | None = None) -> Service:
     pages = Pages(settings.time_zone, settings.shop_name)
 
     def extend(app: FastAPI, running: Running) -> None:
-        api.extend(app, api.Office(running, pages, reached, Live(running)))
+        api.extend(app, Office(running, pages, reached, Live(running)))
 
     return Service(
         name="backoffice",

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from comptoir.staffing import set_account
 from services.backoffice import login
 from services.backoffice.accounts import FREE_TRIES, IDLE, LONGEST, LONGEST_LOCK, refuse_login, stands, to_account
-from services.backoffice.api import router
+from services.backoffice.api import ROUTERS
 from services.backoffice.rights import DOES, LOCAL, ROLES, SEES, Person
 from services.backoffice.rows import Account
 from shared.contracts.backoffice import RefuseLogin
@@ -164,7 +164,7 @@ async def test_a_changed_account_has_to_log_in_again(shop: Shop) -> None:
 def routes() -> list[tuple[str, str, str]]:
     """(method, path, right) of every page."""
     found = []
-    for route in router.routes:
+    for route in (route for router in ROUTERS for route in router.routes):
         assert isinstance(route, APIRoute)
         rights = [getattr(of.call, "right", "") for of in route.dependant.dependencies]
         right = next((right for right in rights if right), "")

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.backoffice.api import POLICY
+from services.backoffice.api.guard import POLICY
 from services.backoffice.views.orders import cell
 from tests.backoffice.shop import ANNA, Shop
 from tests.eventually import eventually

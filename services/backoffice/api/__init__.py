@@ -1,0 +1,85 @@
+"""The pages over HTTP: who asks, what may they see, which view, which template. Every page works without script."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+
+from services.backoffice.api import files, live, login, order, orders, parked, stock, today, warehouse, wishes
+from services.backoffice.api.frame import BARE, SAFE, LoginNeeded, Office, Refused, Visit
+from services.backoffice.api.guard import HEADERS, Guard
+from services.backoffice.owners import Away, Said
+from services.backoffice.rights import LOCAL
+from shared.http import NotFound
+
+ROUTERS = tuple(area.router for area in (login, today, orders, order, wishes, stock, warehouse, parked, live, files))
+"""The pages of each area."""
+
+
+def extend(app: FastAPI, office: Office) -> None:
+    """Gives the service's application its office, its guard, and pages for what goes wrong."""
+    app.state.office = office
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_middleware(Guard, office=office)
+    w = office.pages.words
+
+    def told(status: int, title: str, text: str) -> Response:
+        return HTMLResponse(office.pages.render("error.html", page={"title": title, "text": text}, **BARE), status)
+
+    @app.exception_handler(Refused)
+    async def refused(request: Request, error: Refused) -> Response:
+        try:
+            person = await office.person(request)
+        except LoginNeeded:
+            person = LOCAL
+        page = {"title": w.say("Not for your role"), "text": w.say("Ask somebody who looks after the accounts.")}
+        return Visit(request, office, person).page("error.html", "", page, status=403)
+
+    @app.exception_handler(LoginNeeded)
+    async def login_needed(request: Request, error: LoginNeeded) -> Response:
+        where = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        address = f"/login?{urlencode({'onward': where if request.method in SAFE else '/'})}"
+        if "HX-Request" in request.headers or "text/html" not in request.headers.get("accept", "text/html"):
+            return Response(status_code=401, headers={"HX-Redirect": address})
+        return RedirectResponse(address, 303)
+
+    @app.exception_handler(Away)
+    async def away(request: Request, error: Away) -> Response:
+        text = w.say("The service %(name)s does not answer now. Try again in a moment.", name=error.owner)
+        return told(503, w.say("Not now"), text)
+
+    @app.exception_handler(Said)
+    async def said(request: Request, error: Said) -> Response:
+        if error.status == 404:
+            return told(
+                404, w.say("There is no such thing"), w.say("Perhaps it was never there, or the address is wrong.")
+            )
+        return told(error.status, w.say("Refused"), error.title)
+
+    for kind in (NotFound, DBAPIError, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, _as_page(app.exception_handlers[kind], told, w.say))
+
+
+def _as_page(plain: Any, told: Callable[[int, str, str], Response], say: Callable[[str], str]) -> Any:
+    """The same refusal, as a page where a browser asks for one."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        answer: Response = await plain(request, error)
+        answer.headers.update(HEADERS)  # what nobody expected is answered outside of the guard
+        if "text/html" not in request.headers.get("accept", ""):
+            return answer
+        if answer.status_code == 404:
+            return told(404, say("There is no such thing"), say("Perhaps it was never there, or the address is wrong."))
+        if answer.status_code == 503:
+            return told(503, say("Not now"), say("The database does not answer. Try again in a moment."))
+        page = told(answer.status_code, say("This did not work"), say("Go back and try again."))
+        page.headers.update(HEADERS)
+        return page
+
+    return handle

@@ -1,0 +1,190 @@
+"""The frame of every page: who asks, what may they see, what stands around it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.backoffice import login, queries
+from services.backoffice.accounts import stands
+from services.backoffice.live import Live, Rows
+from services.backoffice.owners import Owners
+from services.backoffice.pages import Pages
+from services.backoffice.rights import LOCAL, Person, known
+from services.backoffice.views import today as today_view
+from shared.contracts.backoffice import KeepSession, LookAgain
+from shared.contracts.message import Internal
+from shared.service import Running
+
+Item = dict[str, Any]
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+NAV: tuple[tuple[str, tuple[tuple[str, str, str, str, str], ...]], ...] = (
+    ("", (("today", "/", "today", "Today", "t"), ("orders", "/orders", "orders", "Orders", "o"))),
+    (
+        "Warehouse",
+        (
+            ("pick", "/pick", "pick", "Pick", ""),
+            ("pack", "/pack", "truck", "Pack and hand over", ""),
+            ("stock", "/stock", "stock", "Stock", "s"),
+        ),
+    ),
+    ("System", (("parked", "/parked-messages", "parked", "Parked", "p"),)),
+)
+"""Groups of (area, address, icon, text, key after g)."""
+
+
+BARE: Item = {
+    "nav": [], "area": "", "person": None, "may": lambda right: False, "csrf": "", "notice": None, "toast": "",
+}  # fmt: skip
+"""The frame of a page that is for everybody."""
+
+
+class Refused(Exception):
+    """Whoever asks may not: 403, with a sentence."""
+
+
+class LoginNeeded(Exception):
+    """Nobody is logged in, and there are accounts: to the login page, and back to where it was."""
+
+
+ASKED_EVERY = timedelta(seconds=2)
+"""How often the owners are asked for what is parked with them."""
+USED_EVERY = timedelta(minutes=1)
+"""How often the use of a session is written down."""
+
+
+@dataclass
+class Office:
+    """All that the pages need of a running service."""
+
+    running: Running
+    pages: Pages
+    owners: Owners
+    live: Live
+
+    def __post_init__(self) -> None:
+        self.rows = Rows(self.running)
+        self.tries = login.Tries()
+        self.parked: tuple[datetime, dict[str, list[Item]]] | None = None
+        self.closed = False  # there is an account, so nobody gets in without
+
+    async def has_accounts(self) -> bool:
+        if not self.closed:
+            async with self.reading() as conn:
+                self.closed = await queries.any_account(conn)
+        return self.closed
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        async with self.running.reads.connect() as connection:
+            yield connection
+
+    async def person(self, request: Request) -> Person:
+        """Who asks. Raises LoginNeeded."""
+        token = request.cookies.get(cookie_name(request), "")
+        if token:
+            async with self.reading() as conn:
+                session = await queries.session(conn, login.digest(token))
+                account = await queries.account(conn, session["name"]) if session else None
+            now = self.running.now()
+            if session and account and stands(session, account, now):
+                if now - session["used_at"] > USED_EVERY:
+                    await self.note(KeepSession(session=session["session"]))
+                roles = known(account["roles"])
+                return Person(account["name"], account["shown"], roles, session["session"], session["csrf"])
+        if await self.has_accounts():
+            raise LoginNeeded
+        return LOCAL
+
+    async def parked_now(self) -> dict[str, list[Item]]:
+        """What is parked anywhere; asked of the owners once in a while, however many look at today."""
+        now = self.running.now()
+        if self.parked is None or now - self.parked[0] > ASKED_EVERY:
+            self.parked = now, await today_view.parked_counts(self.owners)
+        return self.parked[1]
+
+    async def note(self, word: Internal) -> None:
+        """Has something decided that nobody waits for an answer of."""
+        await self.running.desk.ask(word, id=self.running.new_id())
+
+    async def look(self, order_id: UUID) -> None:
+        """Has the order looked at again, because it changed or was seen to be another one."""
+        await self.note(LookAgain(order_id=order_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of a person."""
+
+    request: Request
+    office: Office
+    person: Person
+
+    @property
+    def now(self) -> datetime:
+        return self.office.running.now()
+
+    def page(self, template: str, area: str, page: Any, *, status: int = 200, **more: Any) -> HTMLResponse:
+        html = self.office.pages.render(template, page=page, **{**self.frame(area), **more})
+        return HTMLResponse(html, status)
+
+    def frame(self, area: str) -> Item:
+        """What the frame around every page needs."""
+        w = self.office.pages.words
+        nav = [
+            (
+                w.say(title) if title else "",
+                [
+                    {"name": name, "href": href, "icon": icon, "text": w.say(text), "key": key}
+                    for name, href, icon, text, key in links
+                    if self.person.may(name)
+                ],
+            )
+            for title, links in NAV
+        ]
+        return {
+            "nav": [(title, links) for title, links in nav if links],
+            "area": area,
+            "person": self.person,
+            "may": self.person.may,
+            "csrf": self.person.csrf,
+            "notice": None,
+            "toast": "",
+        }
+
+
+def allowed(right: str) -> Any:
+    """The visit of somebody who may; everybody else gets a sentence and nothing more.
+
+    What changes something must come from a form of the session itself.
+    """
+
+    async def visit(request: Request) -> Visit:
+        office: Office = request.app.state.office
+        person = await office.person(request)
+        if not person.may(right):
+            raise Refused(right)
+        if request.method not in SAFE and person.session:
+            sent = (await request.form()).get("csrf", "")
+            if not isinstance(sent, str) or not login.same(sent, person.csrf):
+                raise Refused("the form is not of this session")
+        return Visit(request, office, person)
+
+    visit.right = right  # type: ignore[attr-defined]
+    return Depends(visit)
+
+
+def cookie_name(request: Request) -> str:
+    return login.SECURE if request.url.scheme == "https" else login.PLAIN
+
+
+def pages() -> APIRouter:
+    """A router for pages of one area."""
+    return APIRouter(include_in_schema=False, default_response_class=HTMLResponse)

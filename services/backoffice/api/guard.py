@@ -1,0 +1,100 @@
+"""What stands before every page: headers that browsers obey, and no way in from elsewhere."""
+
+import ipaddress
+from collections.abc import Mapping
+
+from fastapi.responses import HTMLResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.backoffice.api.frame import Office
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+OPEN = ("/health/", "/metrics")
+"""What probes ask for, from wherever they are."""
+
+
+class Guard:
+    """Security headers on every answer; nothing is for other sites; without accounts nothing is for other machines.
+
+    Other machines get in over HTTPS only, where the cookie of a session cannot be read on the way.
+    """
+
+    def __init__(self, app: ASGIApp, office: Office) -> None:
+        self.app, self.office = app, office
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+        async def sealed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                there = {name.lower() for name, _ in message["headers"]}
+                more = [(n.encode(), v.encode()) for n, v in HEADERS.items() if n.encode() not in there]
+                if b"cache-control" not in there:
+                    more.append((b"cache-control", b"no-store"))
+                message = {**message, "headers": [*message["headers"], *more]}
+            await send(message)
+
+        why = "" if scope["path"].startswith(OPEN) else refusal(scope, headers)
+        if why is ALONE and scope["scheme"] == "https" and await self.office.has_accounts():
+            why = foreign(scope, headers)
+        if why:
+            await HTMLResponse(why, 403, media_type="text/plain; charset=utf-8")(scope, receive, sealed)
+            return
+        await self.app(scope, receive, sealed)
+
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+def refusal(scope: Scope, headers: Mapping[str, str]) -> str:
+    """Why a request is not answered; empty for those that are.
+
+    A name of another machine in `Host` would let a foreign site read the pages through the browser of whoever sits
+    here; a request that another site made would act in that person's name.
+    """
+    client = (scope.get("client") or ("127.0.0.1", 0))[0]
+    host = (
+        headers.get("host", "").rpartition(":")[0]
+        if headers.get("host", "")[-1:].isdigit()
+        else headers.get("host", "")
+    )
+    if not (loopback(client) and (loopback(host.strip("[]")) or host == "localhost")):
+        return ALONE
+    return foreign(scope, headers)
+
+
+ALONE = (
+    "Without accounts and HTTPS these pages are only for the machine itself: open them at 127.0.0.1. "
+    "`comptoir staff add` makes the first account."
+)
+
+
+def foreign(scope: Scope, headers: Mapping[str, str]) -> str:
+    """Why a request of another site is not answered; empty for all others."""
+    if scope["method"] not in SAFE:
+        site = headers.get("sec-fetch-site", "same-origin")
+        origin = headers.get("origin", "")
+        if site not in ("same-origin", "none") or (origin and origin.partition("://")[2] != headers.get("host", "")):
+            return "This request came from another site."
+    return ""
+
+
+def loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

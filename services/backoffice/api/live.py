@@ -1,0 +1,93 @@
+"""Pages that change while somebody looks."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import Query, Request
+from fastapi.responses import Response, StreamingResponse
+
+from services.backoffice import queries
+from services.backoffice.api.frame import Office, Refused, pages
+from services.backoffice.api.today import now_shown
+from services.backoffice.live import Watcher, newer
+from services.backoffice.rights import Person
+from services.backoffice.views import order as order_view
+from services.backoffice.views import orders as orders_view
+from shared.http import NotFound
+
+router = pages()
+
+
+@router.get("/live")
+async def live(
+    request: Request,
+    page: Literal["today", "orders", "order"],
+    ids: Annotated[str, Query(max_length=4000)] = "",
+    newest: Annotated[str, Query(max_length=200)] = "",
+    id: UUID | None = None,
+    show: Annotated[str, Query(max_length=20)] = "",
+) -> Response:
+    """What changes of a page, as it changes."""
+    office: Office = request.app.state.office
+    person = await office.person(request)
+    if not person.may("today" if page == "today" else "orders"):
+        raise Refused(page)
+    if page == "today":
+        watcher = Watcher(page, _today_parts(office, person))
+    elif page == "orders":
+        shown = frozenset(UUID(each) for each in ids.split(",") if queries.as_id(each))
+        watcher = Watcher(page, _list_parts(office, newest), shown)
+    else:
+        if id is None:
+            raise NotFound("order", "")
+        watcher = Watcher(page, _order_parts(office, person, id, show), frozenset([id]))
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(office.live.stream(watcher), media_type="text/event-stream", headers=headers)
+
+
+Parts = Callable[[Watcher, frozenset[UUID]], Awaitable[str]]
+
+
+def _today_parts(office: Office, person: Person) -> Parts:
+    names = {"head": "head", "worklists": "lists", "kpis": "figures", "feed": "feed", "flow": "flow"}
+
+    async def parts(watcher: Watcher, changed: frozenset[UUID]) -> str:
+        page = await now_shown(office, person, office.running.now())
+        made = ((target, office.pages.part("_today.html", macro, page)) for target, macro in names.items())
+        return "".join(watcher.fresh(target, html) for target, html in made)
+
+    return parts
+
+
+def _list_parts(office: Office, newest: str) -> Parts:
+    top = orders_view.place(newest) if newest not in ("", "none") else None
+    came: set[UUID] = set()
+
+    async def parts(watcher: Watcher, changed: frozenset[UUID]) -> str:
+        rows = await office.rows.of(changed)
+        now = office.running.now()
+        html = [
+            watcher.fresh(f"o-{id}", office.pages.part("_orders.html", "row", rows[id], now))
+            for id in watcher.ids & rows.keys()
+        ]
+        if newest:
+            came.update(id for id, row in rows.items() if id not in watcher.ids and newer(row, top))
+            if came:
+                html.append(
+                    watcher.fresh("arrivals", office.pages.part("_orders.html", "arrivals", len(came), "/orders"))
+                )
+        return "".join(html)
+
+    return parts
+
+
+def _order_parts(office: Office, person: Person, order_id: UUID, show: str) -> Parts:
+    async def parts(watcher: Watcher, changed: frozenset[UUID]) -> str:
+        if order_id not in changed:
+            return ""
+        async with office.reading() as conn:
+            page = await order_view.page(conn, office.pages, office.owners, person, order_id, show)
+        return "" if page is None else watcher.fresh("order", office.pages.part("_order.html", "whole", page))
+
+    return parts

@@ -1,0 +1,34 @@
+"""The list of orders, on a page and as a file."""
+
+from typing import Annotated
+
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
+
+from services.backoffice import queries
+from services.backoffice.api.frame import Visit, allowed, pages
+from services.backoffice.views import orders as orders_view
+
+router = pages()
+
+
+@router.get("/orders")
+async def orders(visit: Annotated[Visit, allowed("orders")]) -> Response:
+    """The list; a search that can only mean one order opens it."""
+    query = visit.request.query_params
+    wanted, since = orders_view.asked(query, visit.office.pages)
+    async with visit.office.reading() as conn:
+        if wanted.q and "HX-Request" not in visit.request.headers:
+            hit = await queries.exactly(conn, wanted.q)
+            if hit is not None:
+                return RedirectResponse(f"/orders/{hit['number']}", 303)
+        page = await orders_view.page(conn, visit.office.pages, visit.now, wanted, since, query)
+    return visit.page("orders.html", "orders", page)
+
+
+@router.get("/orders.csv")
+async def orders_csv(visit: Annotated[Visit, allowed("export")]) -> Response:
+    """The whole filter, streamed."""
+    wanted, _ = orders_view.asked(visit.request.query_params, visit.office.pages)
+    lines = orders_view.as_csv(visit.office.reading, wanted)
+    headers = {"Content-Disposition": 'attachment; filename="orders.csv"'}
+    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)

@@ -1,0 +1,26 @@
+"""The page that a day begins with."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi.responses import Response
+
+from services.backoffice.api.frame import Office, Visit, allowed, pages
+from services.backoffice.rights import SEES, Person
+from services.backoffice.views import today as today_view
+
+router = pages()
+Item = dict[str, Any]
+
+
+@router.get("/")
+async def today(visit: Annotated[Visit, allowed("today")]) -> Response:
+    """Worklists, figures, where orders are, what just happened."""
+    return visit.page("today.html", "today", await now_shown(visit.office, visit.person, visit.now))
+
+
+async def now_shown(office: Office, person: Person, now: datetime) -> Item:
+    sees = frozenset(area for area in SEES if person.may(area))
+    parked = await office.parked_now() if "parked" in sees else {}
+    async with office.reading() as conn:
+        return await today_view.today(conn, office.pages, now, parked, sees)
