@@ -6,6 +6,7 @@ Every setting here answers a way in which the defaults lose or drop messages; do
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ import aio_pika
 import structlog
 from aio_pika.abc import AbstractRobustConnection
 from aio_pika.connection import make_url
-from aio_pika.exceptions import PublishError
+from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
 from faststream import AckPolicy
 from faststream.rabbit import Channel, ExchangeType, RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
 from faststream.rabbit.schemas.queue import QueueType
@@ -163,6 +164,7 @@ class RabbitBus:
         self.publishing = self._broker(Channel(publisher_confirms=True, on_return_raises=True))
         self.reading = self._broker(Channel(prefetch_count=prefetch, publisher_confirms=False))
         self.known = {queue.service: queue for queue in queues(names)}
+        self.reopening = asyncio.Lock()
         self.missed = 0
         self.watcher: asyncio.Task[None] | None = None
         for reader in readers:
@@ -222,8 +224,25 @@ class RabbitBus:
             )
         except PublishError as error:
             raise Unroutable(f"{packet.key}: no queue takes it") from error
+        except DeliveryError:
+            await self._another_channel()
+            raise
         if type(confirmed).__name__ != "Ack":
             raise ConnectionError(f"{packet.key}: not confirmed but {confirmed!r}")
+
+    async def _another_channel(self) -> None:
+        """After a refusal the next publish goes over a new channel.
+
+        RabbitMQ 3.10 goes on refusing a channel whose first packet for a quorum queue came while that had no leader,
+        also when it has one again.
+        """
+        if self.reopening.locked():
+            return
+        async with self.reopening:
+            channel = await self.publishing.config.broker_config.channel_manager.get_channel()
+            with suppress(OSError, AMQPError):
+                await channel.close()
+                await channel.reopen()
 
     async def start(self) -> None:
         await self.publishing.start()

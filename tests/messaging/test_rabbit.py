@@ -119,6 +119,24 @@ async def test_a_queue_that_refuses_is_no_confirm(rabbit_town: RabbitTown) -> No
         await rabbit_town.bus.publish(packet_of(rabbit_town.clock, Remember(box="a", amount=1)))
 
 
+async def test_after_a_refusal_the_next_packet_goes_over_another_channel(rabbit_town: RabbitTown) -> None:
+    """RabbitMQ 3.10 refuses a channel for ever that published to a queue while that had no leader."""
+    bus: Any = rabbit_town.bus
+    publishing = bus.publishing
+    before = await publishing._channel.get_underlay_channel()
+    async with await aio_pika.connect(rabbit_town.url) as connection:
+        channel = await connection.channel()
+        full = await channel.declare_queue(
+            exclusive=True, arguments={"x-max-length": 0, "x-overflow": "reject-publish"}
+        )
+        await full.bind(rabbit_town.names.exchange, "mirror.remember.v1")
+        for _ in range(2):
+            with pytest.raises((aio_pika.exceptions.AMQPError, OSError)):
+                await rabbit_town.bus.publish(packet_of(rabbit_town.clock, Remember(box="a", amount=1)))
+    await rabbit_town.bus.publish(packet_of(rabbit_town.clock, Remember(box="a", amount=1)))
+    assert await publishing._channel.get_underlay_channel() is not before
+
+
 # Findings 2, 5 and 6: consuming
 
 
