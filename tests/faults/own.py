@@ -30,11 +30,16 @@ COMMITTED = b"COMMIT\0"
 @dataclass
 class Own:
     works: Works
-    rabbit: OwnRabbit
+    nodes: list[OwnRabbit]  # of one cluster
     postgres: EmbeddedPostgres
     proxy: Proxy  # before the database
     wire: Proxy  # before the broker
     network: Callable[[Callable[[], Any]], Awaitable[Any]]  # where both live
+
+    @property
+    def rabbit(self) -> OwnRabbit:
+        """The broker's only node, or the first that services are led to."""
+        return self.nodes[0]
 
     async def end_postgres(self, number: signal.Signals) -> None:
         """SIGQUIT is an immediate shutdown, SIGKILL no shutdown at all; then it is started again."""
@@ -87,18 +92,25 @@ class Elsewhere:
 
 
 @asynccontextmanager
-async def own_at(folder: Path) -> AsyncIterator[Own]:
-    """Everything is ours and is gone afterwards. What is committed is written to disk, as in production."""
+async def own_at(folder: Path, nodes: int = 1) -> AsyncIterator[Own]:
+    """Everything is ours and is gone afterwards. What is committed is written to disk, as in production.
+
+    `nodes`: of the broker. Services are led to the first of them that is up, as by a door before a cluster.
+    """
     async with AsyncExitStack() as stack:
         postgres = EmbeddedPostgres(folder / "postgres")
         await asyncio.to_thread(postgres.start)
         stack.callback(postgres.stop)
-        rabbit = OwnRabbit()
-        await asyncio.to_thread(rabbit.start)
-        stack.callback(rabbit.stop)
+        cluster = [OwnRabbit()]
+        cluster += [OwnRabbit(beside=cluster[0]) for _ in range(1, nodes)]
+        for node in cluster:
+            await asyncio.to_thread(node.start)
+            stack.callback(node.stop)
+        rabbit = cluster[0]
         elsewhere = Elsewhere()
         stack.push_async_callback(elsewhere.end)
         proxy, wire = Proxy("127.0.0.1", postgres.port), Proxy("127.0.0.1", rabbit.port)
+        wire.others = tuple(node.port for node in cluster[1:])
         for between in (proxy, wire):
             await elsewhere.do(between.listen)
             stack.push_async_callback(elsewhere.do, lambda between=between: between.__aexit__(None, None, None))
@@ -107,6 +119,7 @@ async def own_at(folder: Path) -> AsyncIterator[Own]:
         url = postgres.url.set(drivername="postgresql", port=proxy.address, database="own_SERVICE")
         pattern = url.render_as_string(hide_password=False).replace("SERVICE", "{service}")
         works = await stack.enter_async_context(works_at(pattern, folder / "works"))
-        await asyncio.to_thread(rabbit.ctl, "eval", WRITE_DOWN)
+        for node in cluster:
+            await asyncio.to_thread(node.ctl, "eval", WRITE_DOWN)
         await works.opens(1_000_000)
-        yield Own(works, rabbit, postgres, proxy, wire, elsewhere.do)
+        yield Own(works, cluster, postgres, proxy, wire, elsewhere.do)
