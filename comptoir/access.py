@@ -19,12 +19,14 @@ from sqlalchemy.engine import URL, make_url
 from comptoir.rest import plain
 from shared.asyncapi import sent_by
 from shared.contracts.order import HoldOrder
-from shared.messaging.topology import SERVICES, Names
+from shared.messaging.topology import OPTIONAL, SERVICES, Names
 from shared.migrate import ONLY_INSERTED
 from shared.serve import NotHere
 
 AUDITOR, TOOLS, TOPOLOGY, ADMIN = "auditor", "tools", "topology", "access"
 MANAGEMENT_WITHIN_S = 10.0
+EVERYBODY = (*SERVICES, *OPTIONAL)
+"""Also those that only listen: that they may come in does not say that they must be there."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def make_secrets(kept: Secrets, postgres: str, rabbitmq: str) -> int:
         kept.make(ADMIN, "database_url", f"postgresql://postgres:{kept.read('postgres', 'password')}@{postgres}"),
         kept.make(ADMIN, "rabbitmq_url", f"amqp://comptoir-admin:{admin}@{rabbitmq}/"),
     ]
-    for service in SERVICES:
+    for service in EVERYBODY:
         made += [
             kept.make(service, "database_url", database(f"comptoir_{service}", f"comptoir_{service}")),
             kept.make(service, "rabbitmq_url", broker(f"comptoir-{service}")),
@@ -110,7 +112,7 @@ async def grant_databases(kept: Secrets) -> list[str]:
         auditor, tools = [await made_role(server, of(kept, name)) for name in (AUDITOR, TOOLS)]
         await run(server, "grant pg_read_all_data to %I", auditor)
         roles = [auditor, tools]
-        for service in SERVICES:
+        for service in EVERYBODY:
             url = of(kept, service)
             owner = await made_role(server, of(kept, f"migrate-{service}"))
             works = await made_role(server, url)
@@ -129,7 +131,8 @@ async def grant_databases(kept: Secrets) -> list[str]:
                 await run(database, "alter schema public owner to %I", owner)
                 await run(database, "revoke all on schema public from public")
                 await run(database, "grant usage on schema public to %I", works)
-                for what, rights in RIGHTS.items():
+                granted = RIGHTS | (REBUILT if service in OPTIONAL else {})
+                for what, rights in granted.items():
                     await run(database, f"grant {rights} on all {what} in schema public to %I", works)
                     defaults = f"alter default privileges for role %I in schema public grant {rights} on {what} to %I"
                     await run(database, defaults, owner, works)
@@ -143,6 +146,8 @@ async def grant_databases(kept: Secrets) -> list[str]:
 
 RIGHTS = {"tables": "select, insert, update, delete", "sequences": "usage, select"}
 """Of a service in its own database; ONLY_INSERTED takes away again what never changes."""
+REBUILT = {"tables": RIGHTS["tables"] + ", truncate"}
+"""Of a service whose tables are what others said: `comptoir rebuild` empties them at once."""
 
 
 def of(kept: Secrets, consumer: str) -> URL:
@@ -187,7 +192,7 @@ def rights(prefix: str = "comptoir") -> dict[str, Rights]:
         service: Rights(
             "^$", exchange, exactly(names.queue(service)), exactly(*(kind.key for kind in sent_by(service)))
         )
-        for service in SERVICES
+        for service in EVERYBODY
     }
     found[AUDITOR] = Rights("^$", exchange, "^$", exactly(HoldOrder.key))
     found[TOOLS] = Rights("^$", exchange, ours, ".*")

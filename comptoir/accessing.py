@@ -25,8 +25,9 @@ def access_secrets(
     """Makes random passwords where there are none yet, as addresses in files. What is there stays."""
     from comptoir.access import Secrets, make_secrets
     from comptoir.suite import know_topology
+    from shared.messaging.topology import OPTIONAL
 
-    know_topology()
+    know_topology(*OPTIONAL)
     typer.echo(f"{folder}: {make_secrets(Secrets(folder), postgres, rabbitmq)} files made")
 
 
@@ -53,9 +54,10 @@ def access_broker(
     """Users of RabbitMQ: each service reads its own queue, publishes its own messages, declares nothing. Repeatable."""
     from comptoir.access import Secrets, grant_broker
     from comptoir.suite import know_topology
+    from shared.messaging.topology import OPTIONAL
     from shared.serve import run, until_there
 
-    know_topology()
+    know_topology(*OPTIONAL)
 
     async def work() -> None:
         async def reach() -> None:

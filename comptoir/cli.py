@@ -92,14 +92,21 @@ def migrate(
 
 
 @app.command()
-def topology() -> None:
-    """Declares exchange, queues and bindings on RabbitMQ. Run it before the services; safe to run again."""
+def topology(
+    beside: Annotated[
+        list[str] | None, typer.Option("--with", help="a service that is not part of every suite, as backoffice")
+    ] = None,
+) -> None:
+    """Declares exchange, queues and bindings on RabbitMQ. Run it before the services; safe to run again.
+
+    A queue is declared for who will read it: with nobody to read it, it would only grow.
+    """
     from comptoir.places import broker
     from comptoir.suite import know_topology
     from shared.messaging.rabbit import declare
     from shared.messaging.topology import queues
 
-    know_topology()
+    know_topology(*map(known, beside or ()))
     with broker() as url:
         run(declare(url))
     for queue in queues():

@@ -12,11 +12,11 @@ import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 
-from comptoir.access import Secrets, grant_databases, made_role, make_secrets, of, rights
+from comptoir.access import EVERYBODY, Secrets, grant_databases, made_role, make_secrets, of, rights
 from comptoir.postgres import EmbeddedPostgres
 from comptoir.suite import know_topology
 from shared.contracts.message import Command, Message
-from shared.messaging.topology import SERVICES
+from shared.messaging.topology import OPTIONAL
 from shared.migrate import upgrade
 from shared.serve import NotHere
 
@@ -45,9 +45,9 @@ def test_a_secret_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_service_publishes_what_it_sends_and_reads_its_own_queue() -> None:
-    know_topology()
+    know_topology(*OPTIONAL)
     granted = rights()
-    for service in SERVICES:
+    for service in EVERYBODY:
         may = granted[service]
         assert (may.configure, may.write, may.read) == ("^$", "^(comptoir)$", rf"^(comptoir\.{service})$")
         for kind in Message.registry.values():
@@ -57,6 +57,7 @@ def test_a_service_publishes_what_it_sends_and_reads_its_own_queue() -> None:
     assert matches(granted["order"].publishes, "billing.authorise_payment.v1")
     assert not matches(granted["billing"].publishes, "order.place_order.v1")
     assert not matches(granted["order"].publishes, "billingXauthorise_payment.v1")
+    assert granted["backoffice"].publishes == "^$", "it only listens"
     assert granted["auditor"].publishes == r"^(order\.hold_order\.v1)$"
     assert [name for name, may in granted.items() if may.configure != "^$"] == ["topology"]
 
@@ -83,7 +84,7 @@ async def granted(server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFac
     (folder / "access" / "database_url").write_text(root)
     kept = made(folder, f"127.0.0.1:{server.url.port}")
     await grant_databases(kept)
-    for service in SERVICES:
+    for service in EVERYBODY:
         await upgrade(service, of(kept, f"migrate-{service}"))
     return kept
 
@@ -100,9 +101,9 @@ async def does(kept: Secrets, consumer: str, statement: str, database: str = "")
 
 @pytest.mark.postgres
 async def test_a_service_works_in_its_own_database_only(granted: Secrets) -> None:
-    for service in SERVICES:
+    for service in EVERYBODY:
         await does(granted, service, "insert into inbox (id) values (gen_random_uuid())")
-        others = [f"comptoir_{other}" for other in SERVICES if other != service]
+        others = [f"comptoir_{other}" for other in EVERYBODY if other != service]
         for database in others:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await does(granted, service, "select 1", database)
@@ -136,8 +137,16 @@ async def test_documents_and_postings_are_only_inserted(granted: Secrets, table:
 
 
 @pytest.mark.postgres
+async def test_only_tables_that_can_be_made_anew_are_emptied_at_once(granted: Secrets) -> None:
+    """As `comptoir rebuild` does, with the rights of the tools."""
+    await does(granted, "tools", "truncate orders, entries, inbox", "comptoir_backoffice")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await does(granted, "tools", "truncate orders", "comptoir_order")
+
+
+@pytest.mark.postgres
 async def test_the_auditor_reads_everywhere_and_writes_nowhere(granted: Secrets) -> None:
-    for service in SERVICES:
+    for service in EVERYBODY:
         await does(granted, "auditor", "select from inbox", f"comptoir_{service}")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await does(granted, "auditor", "delete from inbox", f"comptoir_{service}")
