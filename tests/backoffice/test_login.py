@@ -14,6 +14,7 @@ from comptoir.staffing import set_account
 from services.backoffice import login
 from services.backoffice.accounts import FREE_TRIES, IDLE, LONGEST, LONGEST_LOCK, refuse_login, stands, to_account
 from services.backoffice.api import ROUTERS
+from services.backoffice.api.guard import Guard
 from services.backoffice.rights import DOES, LOCAL, ROLES, SEES, Person
 from services.backoffice.rows import Account
 from shared.contracts.backoffice import RefuseLogin
@@ -224,3 +225,44 @@ def test_passwords_are_kept_as_argon2id_of_some_cost() -> None:
 def test_the_login_leads_on_to_these_pages_only(path: str) -> None:
     assert login.onward(path) == "/"
     assert login.onward("/orders?view=late") == "/orders?view=late"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "accounts", "status"),
+    [
+        ("http", "127.0.0.1:8080", True, 200),
+        ("http", "localhost", True, 200),
+        ("http", "[::1]:8080", True, 200),
+        ("http", "127.0.0.1:8080", False, 403),
+        ("http", "shop.example", True, 403),
+        ("http", "127.0.0.1.shop.example:8080", True, 403),
+        ("http", "shop.example:127", True, 403),
+        ("http", "", True, 403),
+        ("https", "shop.example", True, 200),
+        ("https", "shop.example", False, 403),
+    ],
+)
+async def test_behind_a_door_accounts_get_in_over_https_or_at_the_machine_itself(
+    scheme: str, host: str, accounts: bool, status: int
+) -> None:
+    """The door is another machine to the pages. Without HTTPS the cookie must not leave the machine of the browser."""
+
+    async def page(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    class Office:
+        async def has_accounts(self) -> bool:
+            return accounts
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    scope = {"type": "http", "method": "GET", "path": "/orders", "scheme": scheme, "client": ("172.18.0.9", 4711)}
+    await Guard(page, Office())({**scope, "headers": [(b"host", host.encode())]}, receive, send)  # type: ignore[arg-type]
+    assert sent[0]["status"] == status

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.messaging.topology import SERVICES
+from shared.messaging.topology import OPTIONAL, SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -23,17 +23,22 @@ def compose() -> dict[str, Any]:
 
 def test_every_service_is_in_the_compose_file_and_behind_the_door(compose: dict[str, Any]) -> None:
     door = (ROOT / "infra/door/haproxy.cfg").read_text()
-    named = re.search(r"unless \{ var\(txn.service\) -m str ([a-z ]+) \}", door)
+    named = re.search(r"acl service var\(txn.service\) -m str ([a-z ]+)\n", door)
     assert named
     assert tuple(named[1].split()) == SERVICES
     containers = compose["services"]
-    for service in SERVICES:
+    assert containers["topology"]["command"] == ["topology", "--with", *OPTIONAL]
+    for service in (*SERVICES, *OPTIONAL):
         assert containers[service]["build"]["args"]["SERVICE"] == service
-        assert containers[service]["environment"]["COMPTOIR_ROOT_PATH"] == f"/{service}"
+        assert containers[service]["environment"].get("COMPTOIR_ROOT_PATH") == (
+            f"/{service}" if service in SERVICES else None
+        )
         assert containers[f"migrate-{service}"]["command"] == ["migrate"]
         assert f"migrate-{service}" in containers[service]["depends_on"]
         assert service in containers["door"]["depends_on"]
-        assert f"\nbackend {service}\n    server-template {service} 4 {service}:8000\n" in door
+        assert re.search(
+            rf"\nbackend {service}\n(    timeout .*\n)?    server-template {service} 4 {service}:8000\n", door
+        )
 
 
 def test_only_the_door_is_published_and_on_this_machine_only(compose: dict[str, Any]) -> None:

@@ -27,7 +27,8 @@ OPEN = ("/health/", "/metrics")
 class Guard:
     """Security headers on every answer; nothing is for other sites; without accounts nothing is for other machines.
 
-    Other machines get in over HTTPS only, where the cookie of a session cannot be read on the way.
+    Other machines get in over HTTPS only, where the cookie of a session cannot be read on the way. A container's
+    proxy is another machine too, but who calls it 127.0.0.1 sits before it: the cookie does not leave that machine.
     """
 
     def __init__(self, app: ASGIApp, office: Office) -> None:
@@ -49,7 +50,8 @@ class Guard:
             await send(message)
 
         why = "" if scope["path"].startswith(OPEN) else refusal(scope, headers)
-        if why is ALONE and scope["scheme"] == "https" and await self.office.has_accounts():
+        safe = scope["scheme"] == "https" or here(headers)
+        if why is ALONE and safe and await self.office.has_accounts():
             why = foreign(scope, headers)
         if why:
             await HTMLResponse(why, 403, media_type="text/plain; charset=utf-8")(scope, receive, sealed)
@@ -67,14 +69,16 @@ def refusal(scope: Scope, headers: Mapping[str, str]) -> str:
     here; a request that another site made would act in that person's name.
     """
     client = (scope.get("client") or ("127.0.0.1", 0))[0]
-    host = (
-        headers.get("host", "").rpartition(":")[0]
-        if headers.get("host", "")[-1:].isdigit()
-        else headers.get("host", "")
-    )
-    if not (loopback(client) and (loopback(host.strip("[]")) or host == "localhost")):
+    if not (loopback(client) and here(headers)):
         return ALONE
     return foreign(scope, headers)
+
+
+def here(headers: Mapping[str, str]) -> bool:
+    """Whether the browser calls this machine by a name that means itself."""
+    said = headers.get("host", "")
+    host = said.rpartition(":")[0] if said[-1:].isdigit() and ":" in said.rpartition("]")[2] else said
+    return loopback(host.strip("[]")) or host == "localhost"
 
 
 ALONE = (
