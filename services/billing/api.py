@@ -131,8 +131,9 @@ async def invoices(
     customer_id: Filter = "",
     issued_from: Moment | None = None,
     issued_before: Moment | None = None,
+    newest: bool = False,
 ) -> Item:
-    """Issued invoices, by number."""
+    """Issued invoices, by number; `newest`: from the last one back."""
     rows = await queries.invoices(
         conn,
         paging.limit,
@@ -141,6 +142,7 @@ async def invoices(
         customer_id=customer_id,
         issued_from=issued_from,
         issued_before=issued_before,
+        newest=newest,
     )
     return page_of(rows, paging, key=lambda row: (row["year"], row["serial"]))
 
@@ -162,8 +164,9 @@ async def credit_notes(
     customer_id: Filter = "",
     issued_from: Moment | None = None,
     issued_before: Moment | None = None,
+    newest: bool = False,
 ) -> Item:
-    """Issued credit notes, by number."""
+    """Issued credit notes, by number; `newest`: from the last one back."""
     rows = await queries.credit_notes(
         conn,
         paging.limit,
@@ -172,6 +175,7 @@ async def credit_notes(
         customer_id=customer_id,
         issued_from=issued_from,
         issued_before=issued_before,
+        newest=newest,
     )
     return page_of(rows, paging, key=lambda row: (row["year"], row["serial"]))
 
@@ -186,10 +190,10 @@ async def credit_note(number: Code, conn: Reader) -> Item:
 
 
 @router.get("/payments", tags=["money"])
-async def payments(conn: Reader, paging: Paging, state: Filter = "", kind: Filter = "") -> Item:
-    """Operations at the payment provider."""
+async def payments(conn: Reader, paging: Paging, state: Filter = "", kind: Filter = "", newest: bool = False) -> Item:
+    """Operations at the payment provider, by order; `newest`: from the last order back."""
     after = _cursor(paging.after, UUID, _number)
-    rows = await queries.operations(conn, paging.limit, after, state=state, kind=kind)
+    rows = await queries.operations(conn, paging.limit, after, state=state, kind=kind, newest=newest)
     return page_of(rows, paging, key=lambda row: (row["order_id"], row["no"]))
 
 
@@ -241,10 +245,12 @@ async def resume(order_id: UUID, ask: Ask) -> Response:
 
 
 @router.get("/ledger", tags=["ledger"])
-async def ledger(conn: Reader, paging: Paging, account: Filter = "", order_id: UUID | None = None) -> Item:
-    """The journal: postings, debit positive."""
+async def ledger(
+    conn: Reader, paging: Paging, account: Filter = "", order_id: UUID | None = None, newest: bool = False
+) -> Item:
+    """The journal: postings, debit positive; `newest`: from the last one back."""
     after = _cursor(paging.after, _moment, _word, _number)
-    rows = await queries.postings(conn, paging.limit, after, account=account, order_id=order_id)
+    rows = await queries.postings(conn, paging.limit, after, account=account, order_id=order_id, newest=newest)
     return page_of(rows, paging, key=lambda row: (row["booked_at"], row["entry_id"], row["posting_no"]))
 
 
@@ -252,6 +258,12 @@ async def ledger(conn: Reader, paging: Paging, account: Filter = "", order_id: U
 async def trial_balance(conn: Reader) -> Item:
     """Debit, credit and balance per account; each currency's balances sum to zero."""
     return await queries.trial_balance(conn)
+
+
+@router.get("/vat", tags=["ledger"])
+async def vat(conn: Reader, issued_from: Moment | None = None, issued_before: Moment | None = None) -> Item:
+    """What was invoiced and credited per currency, country of the buyer, VAT category and rate, by date of issue."""
+    return {"items": await queries.vat(conn, issued_from, issued_before)}
 
 
 @router.get("/open-items", tags=["ledger"])

@@ -6,7 +6,21 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, and_, func, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Numeric,
+    Select,
+    Table,
+    and_,
+    distinct,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.billing import tables as t
@@ -49,8 +63,10 @@ async def invoices(
     customer_id: str = "",
     issued_from: datetime | None = None,
     issued_before: datetime | None = None,
+    newest: bool = False,
 ) -> list[Item]:
-    return await _documents(connection, t.invoices, limit, after, order_id, customer_id, issued_from, issued_before)
+    wanted = _wanted(t.invoices, order_id, customer_id, issued_from, issued_before)
+    return await _documents(connection, t.invoices, limit, after, wanted, newest)
 
 
 async def credit_notes(
@@ -62,8 +78,10 @@ async def credit_notes(
     customer_id: str = "",
     issued_from: datetime | None = None,
     issued_before: datetime | None = None,
+    newest: bool = False,
 ) -> list[Item]:
-    return await _documents(connection, t.credit_notes, limit, after, order_id, customer_id, issued_from, issued_before)
+    wanted = _wanted(t.credit_notes, order_id, customer_id, issued_from, issued_before)
+    return await _documents(connection, t.credit_notes, limit, after, wanted, newest)
 
 
 async def document(connection: AsyncConnection, table: Table, number: str) -> Item | None:
@@ -72,17 +90,22 @@ async def document(connection: AsyncConnection, table: Table, number: str) -> It
 
 
 async def operations(
-    connection: AsyncConnection, limit: int, after: Sequence[Any] | None, *, state: str = "", kind: str = ""
+    connection: AsyncConnection,
+    limit: int,
+    after: Sequence[Any] | None,
+    *,
+    state: str = "",
+    kind: str = "",
+    newest: bool = False,
 ) -> list[Item]:
     """Operations towards the provider, by order and number."""
     o = t.operations.c
-    query = select(t.operations).order_by(o.order_id, o.no).limit(limit + 1)
+    query = select(t.operations).limit(limit + 1)
     if state:
         query = query.where(o.state == state)
     if kind:
         query = query.where(o.kind == kind)
-    if after:
-        query = query.where(tuple_(o.order_id, o.no) > (after[0], after[1]))
+    query = _ordered(query, (o.order_id, o.no), after, newest)
     return [_without(row, "token") for row in await _all(connection, query)]
 
 
@@ -93,17 +116,16 @@ async def postings(
     *,
     account: str = "",
     order_id: UUID | None = None,
+    newest: bool = False,
 ) -> list[Item]:
     """The journal, in the order of booking."""
     p = t.postings.c
-    query = select(t.postings).order_by(p.booked_at, p.entry_id, p.posting_no).limit(limit + 1)
+    query = select(t.postings).limit(limit + 1)
     if account:
         query = query.where(p.account == account)
     if order_id:
         query = query.where(p.order_id == order_id)
-    if after:
-        query = query.where(tuple_(p.booked_at, p.entry_id, p.posting_no) > tuple(after))
-    return await _all(connection, query)
+    return await _all(connection, _ordered(query, (p.booked_at, p.entry_id, p.posting_no), after, newest))
 
 
 async def trial_balance(connection: AsyncConnection) -> Item:
@@ -123,6 +145,42 @@ async def trial_balance(connection: AsyncConnection) -> Item:
     for row in items:
         totals[row["currency"]] = totals.get(row["currency"], zero) + row["balance"]
     return {"accounts": items, "totals": totals}
+
+
+async def vat(connection: AsyncConnection, issued_from: datetime | None, issued_before: datetime | None) -> list[Item]:
+    """Per currency, country of the buyer, category and rate: what was invoiced, and what of it was credited."""
+    sides = []
+    for table, sign in ((t.invoices, 1), (t.credit_notes, -1)):
+        d = table.c
+        group = func.jsonb_array_elements(d.groups).table_valued("value", joins_implicitly=True)
+        of = group.c.value.cast(JSONB)
+        base, tax = of["base"].astext.cast(Numeric), of["vat"].astext.cast(Numeric)
+        sides.append(
+            select(
+                d.currency,
+                d.bill_to["country"].astext.label("country"),
+                of["category"].astext.label("category"),
+                of["rate"].astext.cast(Numeric).label("rate"),
+                d.number,
+                literal(sign).label("sign"),
+                base.label("base"),
+                tax.label("vat"),
+            ).where(*_wanted(table, None, "", issued_from, issued_before))
+        )
+    g = union_all(*sides).subquery().c
+    keys = (g.currency, g.country, g.category, g.rate)
+    billed, credited = g.sign == 1, g.sign == -1
+    zero = literal(Decimal("0.00"))
+    query = select(
+        *keys,
+        func.count(distinct(g.number)).filter(billed).label("invoices"),
+        func.count(distinct(g.number)).filter(credited).label("credit_notes"),
+        func.coalesce(func.sum(g.base).filter(billed), zero).label("net"),
+        func.coalesce(func.sum(g.vat).filter(billed), zero).label("vat"),
+        func.coalesce(func.sum(g.base).filter(credited), zero).label("credited_net"),
+        func.coalesce(func.sum(g.vat).filter(credited), zero).label("credited_vat"),
+    )
+    return await _all(connection, query.group_by(*keys).order_by(*keys))
 
 
 async def open_items(connection: AsyncConnection, limit: int, after: Sequence[Any] | None) -> list[Item]:
@@ -155,16 +213,13 @@ async def order_of(connection: AsyncConnection, reference: str) -> UUID | None:
     return found[0]["order_id"] if len(found) == 1 else None
 
 
-async def _documents(
-    connection: AsyncConnection,
+def _wanted(
     table: Table,
-    limit: int,
-    after: Sequence[Any] | None,
     order_id: UUID | None,
     customer_id: str,
     issued_from: datetime | None,
     issued_before: datetime | None,
-) -> list[Item]:
+) -> list[ColumnElement[bool]]:
     d = table.c
     wanted: list[ColumnElement[bool]] = []
     if order_id:
@@ -175,10 +230,27 @@ async def _documents(
         wanted.append(d.issued_at >= issued_from)
     if issued_before:
         wanted.append(d.issued_at < issued_before)
+    return wanted
+
+
+async def _documents(
+    connection: AsyncConnection,
+    table: Table,
+    limit: int,
+    after: Sequence[Any] | None,
+    wanted: Sequence[ColumnElement[bool]],
+    newest: bool,
+) -> list[Item]:
+    query = select(table).where(and_(True, *wanted)).limit(limit + 1)
+    return await _all(connection, _ordered(query, (table.c.year, table.c.serial), after, newest))
+
+
+def _ordered(query: Select[Any], keys: Sequence[Any], after: Sequence[Any] | None, newest: bool) -> Select[Any]:
+    """By these columns, from one end or the other, from behind the last row seen."""
     if after:
-        wanted.append(tuple_(d.year, d.serial) > (after[0], after[1]))
-    query = select(table).where(and_(True, *wanted)).order_by(d.year, d.serial).limit(limit + 1)
-    return await _all(connection, query)
+        place = tuple_(*keys)
+        query = query.where(place < tuple(after) if newest else place > tuple(after))
+    return query.order_by(*(key.desc() if newest else key for key in keys))
 
 
 async def _keyed(

@@ -291,6 +291,15 @@ async def test_what_people_read(house: House) -> None:
     assert len(seen) == len(set(seen)) == 6
     for path in ("/invoices", "/payments", "/ledger", "/open-items"):
         assert (await get(path, params={"after": "WyJ4Il0"})).status_code in (404, 422), path
+    newest = (await get("/invoices", params={"limit": 1, "newest": "true"})).json()
+    older = (await get("/invoices", params={"limit": 1, "newest": "true", "after": newest["next"]})).json()
+    assert [newest["items"][0]["serial"], older["items"][0]["serial"], older["next"]] == [2, 1, None]
+    back = (await get("/ledger", params={"newest": "true"})).json()["items"]
+    assert [(p["entry_id"], p["posting_no"]) for p in back] == seen[::-1]
+    (rate,) = (await get("/vat")).json()["items"]
+    assert (rate["invoices"], rate["credit_notes"]) == (2, 1)
+    assert [Decimal(rate[name]) for name in ("net", "vat", "credited_net", "credited_vat")] == [100, 0, 10, 0]
+    assert (await get("/vat", params={"issued_from": "2100-01-01T00:00:00Z"})).json()["items"] == []
     credit = {"reference": "C9", "amount": "27.50", "lines": [{"sku": "D", "quantity": 1, "unit_price": "27.50"}]}
     assert (await house.post("/credits", credit)).status_code == 201
     assert [c["reference"] for c in (await get("/credits")).json()["items"]] == ["C9"]
