@@ -1,12 +1,12 @@
-"""Decisions about accounts and sessions: who may log in, how often one may be wrong, when a session is over."""
+"""Decisions about people: who may log in, how often one may be wrong, when a session is over, who looked at what."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.backoffice.rows import Account, Session
-from shared.contracts.backoffice import KeepSession, OpenSession, RefuseLogin, SetAccount
+from services.backoffice.rows import Account, DocumentView, Session
+from shared.contracts.backoffice import KeepSession, NoteView, OpenSession, RefuseLogin, SetAccount
 from shared.messaging.decision import Context, Effect, Needs, Refused, Rows
 
 IDLE, LONGEST = timedelta(minutes=30), timedelta(hours=12)
@@ -66,6 +66,14 @@ def keep_session(m: KeepSession, rows: Rows, ctx: Context[Any]) -> Iterator[Effe
     session = rows.find(Session, m.session)
     if session is not None and session.ended_at is None:
         yield replace(session, used_at=ctx.now, ended_at=ctx.now if m.ends else None)
+
+
+def to_nothing(m: Any) -> Needs:
+    return ()
+
+
+def note_view(m: NoteView, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
+    yield DocumentView(ctx.new_id(), m.number, m.form, m.actor, ctx.now)
 
 
 def stands(session: Mapping[str, Any], account: Mapping[str, Any], now: datetime) -> bool:

@@ -20,7 +20,7 @@ def build(settings: Settings, owners: Owners | None = None) -> Service:
     pages = Pages(settings.time_zone, settings.shop_name)
 
     def extend(app: FastAPI, running: Running) -> None:
-        api.extend(app, Office(running, pages, reached, Live(running)))
+        api.extend(app, Office(running, pages, reached, Live(running), settings.seller()))
 
     return Service(
         name="backoffice",

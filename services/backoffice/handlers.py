@@ -2,7 +2,15 @@
 
 from services.backoffice import accounts
 from services.backoffice.domain import SAID, look_again, order_seen, to_order
-from shared.contracts.backoffice import KeepSession, LookAgain, OpenSession, OrderSeen, RefuseLogin, SetAccount
+from shared.contracts.backoffice import (
+    KeepSession,
+    LookAgain,
+    NoteView,
+    OpenSession,
+    OrderSeen,
+    RefuseLogin,
+    SetAccount,
+)
 from shared.messaging.decision import Handler, Handlers
 
 HANDLERS: Handlers = {
@@ -11,6 +19,7 @@ HANDLERS: Handlers = {
     SetAccount: Handler(accounts.to_account, accounts.set_account),
     OpenSession: Handler(accounts.to_opening, accounts.open_session),
     RefuseLogin: Handler(accounts.to_account, accounts.refuse_login),
+    NoteView: Handler(accounts.to_nothing, accounts.note_view),
     KeepSession: Handler(accounts.to_session, accounts.keep_session),
     **{fact: Handler(*ways) for statement, ways in SAID.items() for fact in statement.__subclasses__()},
 }

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.backoffice.tables import accounts, entries, money, orders, returns, sessions, shipments
+from services.backoffice.tables import accounts, document_views, entries, money, orders, returns, sessions, shipments
 
 Item = dict[str, Any]
 o = orders.c
@@ -319,6 +319,22 @@ async def latest(conn: AsyncConnection, limit: int = 12) -> list[Item]:
     query = select(some, o.number, o.currency, o.name, o.gross, o.city, o.channel)
     query = query.join(orders, o.order_id == some.c.order_id)
     return await _all(conn, query.order_by(some.c.at.desc(), some.c.event_id.desc()))
+
+
+# Who looked at what
+
+
+async def views(
+    conn: AsyncConnection, *, number: str = "", after: tuple[datetime, UUID] | None = None, limit: int = 50
+) -> list[Item]:
+    """Views of documents, the newest first."""
+    v = document_views.c
+    query = select(document_views).order_by(v.at.desc(), v.view_id.desc()).limit(limit)
+    if number:
+        query = query.where(v.number == number)
+    if after is not None:
+        query = query.where(tuple_(v.at, v.view_id) < _place(after))
+    return await _all(conn, query)
 
 
 # Accounts

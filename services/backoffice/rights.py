@@ -10,7 +10,9 @@ SEES: dict[str, frozenset[str]] = {
     "stock": frozenset({"support", "admin"}),
     "pick": frozenset({"picker", "admin"}),
     "pack": frozenset({"packer", "admin"}),
+    "money": frozenset({"finance", "admin"}),
     "parked": frozenset({"admin"}),
+    "audit": frozenset({"admin"}),
 }
 """Areas, and the roles that see them."""
 

@@ -144,6 +144,19 @@ class Entry(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentView(Row):
+    """Who looked at which document, how and when. Never changed."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("view_id",)
+
+    view_id: UUID
+    number: str
+    form: str  # page, pdf
+    who: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Account(Row):
     """A person who may log in. `epoch` rises with every change; sessions of an older one are over."""
 

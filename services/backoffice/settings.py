@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator
 
 from services.backoffice.domain import Policy
+from services.backoffice.paper import Seller
 from shared.settings import ServiceSettings
 
 
@@ -28,6 +29,13 @@ class Settings(ServiceSettings):
         except (ValueError, OSError) as error:
             raise ValueError(f"not a time zone that is known here: {error}") from None
         return name
+
+    shop_address: str = Field("", max_length=300, description="the shop's address on documents, lines divided by |")
+    shop_vat_number: str = Field("", max_length=30, description="the shop's VAT number on documents")
+
+    def seller(self) -> Seller:
+        lines = tuple(line.strip() for line in self.shop_address.split("|") if line.strip())
+        return Seller(self.shop_name, lines, self.shop_vat_number.strip())
 
     def policy(self) -> Policy:
         return Policy()

@@ -140,6 +140,18 @@ entries = Table(
     Index("ix_entries_at", "at", "event_id"),
 )
 
+document_views = Table(
+    "document_views",
+    metadata,
+    Column("view_id", Uuid, primary_key=True),
+    Column("number", Text, nullable=False),
+    Column("form", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Index("ix_document_views_at", "at", "view_id"),
+    Index("ix_document_views_number", "number", "at"),
+)
+
 accounts = Table(
     "accounts",
     metadata,

@@ -126,6 +126,18 @@ class RefuseLogin(Internal, key="backoffice.refuse_login.v1"):
         return self.name
 
 
+class NoteView(Internal, key="backoffice.note_view.v1"):
+    """A person looked at a document, on the page or as a file."""
+
+    number: Code
+    form: Literal["page", "pdf"]
+    actor: Code
+
+    @property
+    def subject(self) -> str:
+        return self.number
+
+
 class KeepSession(Internal, key="backoffice.keep_session.v1"):
     """A session was used, or ends now."""
 

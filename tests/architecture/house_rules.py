@@ -18,7 +18,19 @@ LOOKED_AT: Final = ("shared", "services", "comptoir", "tests")
 
 REQUIRED_ROOMS: Final = ("api", "app", "handlers", "queries", "settings", "store", "tables", "migrations", "README")
 SHELL: Final = frozenset(
-    {*REQUIRED_ROOMS, "carriers", "live", "login", "owners", "pages", "providers", "views", "webhook", "webhooks"}
+    {
+        *REQUIRED_ROOMS,
+        "carriers",
+        "live",
+        "login",
+        "owners",
+        "pages",
+        "paper",
+        "providers",
+        "views",
+        "webhook",
+        "webhooks",
+    }
 )
 """Rooms of a service that may know frameworks. Every other room is pure: decisions, rows, the saga."""
 

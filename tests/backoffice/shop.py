@@ -62,6 +62,12 @@ class Shop:
         await self.rest()
         return order
 
+    async def ship(self, shipment_id: str) -> None:
+        """Picked, packed and handed over."""
+        for step in ("pick", "pack", "dispatch"):
+            await self.ask("POST", f"/fulfilment/shipments/{shipment_id}/{step}", {})
+            await self.rest()
+
     async def rest(self) -> None:
         """Nothing moves by itself any more, and the read tables are as new as the owner."""
         await self.suite.rest()

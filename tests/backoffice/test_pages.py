@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from services.backoffice.api.guard import POLICY
+from services.backoffice.views.money import TABS
 from services.backoffice.views.orders import cell
 from tests.backoffice.shop import ANNA, Shop
 from tests.eventually import eventually
@@ -25,7 +26,20 @@ def field(html: str, name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/orders", "/stock", "/stock?view=backorders", "/parked-messages", "/stock/mug", "/pick", "/pack"]
+    "path",
+    [
+        "/",
+        "/orders",
+        "/stock",
+        "/stock?view=backorders",
+        "/parked-messages",
+        "/stock/mug",
+        "/pick",
+        "/pack",
+        "/document-views",
+        "/money",
+        *(f"/money/{name}" for name, _ in TABS),
+    ],
 )
 async def test_each_page_answers_with_its_frame_and_headers(shop: Shop, path: str) -> None:
     response = await shop.http.get(path)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from services.backoffice.accounts import stands
 from services.backoffice.live import Live, Rows
 from services.backoffice.owners import Owners
 from services.backoffice.pages import Pages
+from services.backoffice.paper import Seller
 from services.backoffice.rights import LOCAL, Person, known
 from services.backoffice.views import today as today_view
 from shared.contracts.backoffice import KeepSession, LookAgain
@@ -35,7 +36,14 @@ NAV: tuple[tuple[str, tuple[tuple[str, str, str, str, str], ...]], ...] = (
             ("stock", "/stock", "stock", "Stock", "s"),
         ),
     ),
-    ("System", (("parked", "/parked-messages", "parked", "Parked", "p"),)),
+    ("Office", (("money", "/money", "money", "Money", "m"),)),
+    (
+        "System",
+        (
+            ("parked", "/parked-messages", "parked", "Parked", "p"),
+            ("audit", "/document-views", "doc", "Views of documents", ""),
+        ),
+    ),
 )
 """Groups of (area, address, icon, text, key after g)."""
 
@@ -68,6 +76,7 @@ class Office:
     pages: Pages
     owners: Owners
     live: Live
+    seller: Seller = field(default_factory=lambda: Seller("Comptoir"))
 
     def __post_init__(self) -> None:
         self.rows = Rows(self.running)

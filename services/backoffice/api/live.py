@@ -13,7 +13,7 @@ from services.backoffice.api.today import now_shown
 from services.backoffice.live import Watcher, newer
 from services.backoffice.rights import Person
 from services.backoffice.views import order as order_view
-from services.backoffice.views import orders as orders_view
+from services.backoffice.views.cells import place
 from shared.http import NotFound
 
 router = pages()
@@ -61,7 +61,7 @@ def _today_parts(office: Office, person: Person) -> Parts:
 
 
 def _list_parts(office: Office, newest: str) -> Parts:
-    top = orders_view.place(newest) if newest not in ("", "none") else None
+    top = place(newest) if newest not in ("", "none") else None
     came: set[UUID] = set()
 
     async def parts(watcher: Watcher, changed: frozenset[UUID]) -> str:

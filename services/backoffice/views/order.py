@@ -61,7 +61,7 @@ async def page(
         "money_parked": (kept["money"] or {}).get("parked", ""),
         "shipments": _shipments(kept, now_said),
         "returns": kept["returns"],
-        "documents": _documents(w, now_said),
+        "documents": _documents(w, now_said, person),
         "address": _address(now_said),
         "live": f"/live?page=order&id={order_id}&show={group}",
     }
@@ -173,11 +173,12 @@ def _shipments(kept: Item, said: Item | None) -> list[Item]:
     ]
 
 
-def _documents(w: English, said: Item | None) -> list[Item]:
+def _documents(w: English, said: Item | None, person: Person) -> list[Item]:
     money = (said or {}).get("money") or {}
     return [
         {
             "text": w.say("Invoice %(number)s", number=of["number"]),
+            "href": f"/documents/{quote(of['number'])}" if person.may("money") else "",
             "sub": w.say(
                 "%(gross)s, VAT %(vat)s", gross=w.money(Decimal(of["gross"])), vat=w.money(Decimal(of["vat"]))
             ),

@@ -1,6 +1,5 @@
 """The list of orders: what is asked for in the address, and what of it is shown."""
 
-import base64
 import csv
 import io
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -9,13 +8,14 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.backoffice import queries
 from services.backoffice.pages import Pages
 from services.backoffice.queries import Filter
+from services.backoffice.views import cells
+from services.backoffice.views.cells import place
 
 Item = dict[str, Any]
 SHOWN = 50
@@ -52,18 +52,7 @@ def address(wanted: Filter, since: str, **more: str) -> str:
 
 
 def cursor(row: Item) -> str:
-    text = f"{row['placed_at'].isoformat()} {row['order_id']}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def place(text: str) -> tuple[datetime, UUID] | None:
-    """The place that a cursor names; None for what is none."""
-    try:
-        at, id = base64.urlsafe_b64decode(text.encode() + b"==").decode().split(" ")
-        moment = datetime.fromisoformat(at)
-        return (moment, UUID(id)) if moment.tzinfo else None
-    except ValueError:
-        return None
+    return cells.cursor(row["placed_at"], row["order_id"])
 
 
 async def page(

@@ -1,0 +1,200 @@
+"""Documents on paper: an invoice or credit note as PDF, in the customer's language.
+
+The letters are those of Source Sans Pro (SIL Open Font License 1.1), which comes with a package and covers Latin, Greek
+and Cyrillic; only those that are used are put into the file.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date
+from babel.numbers import format_currency, format_decimal
+from font_source_sans_pro import SourceSansPro, SourceSansProBold  # type: ignore[import-untyped]
+from fpdf import FPDF
+from fpdf.enums import TableBordersLayout, XPos, YPos
+from fpdf.fonts import FontFace
+
+Item = Mapping[str, Any]
+LANGUAGES: Mapping[str, str] = {"NL": "nl", "BE": "nl", "DE": "de", "AT": "de", "LU": "fr", "FR": "fr"}
+"""The language of a country's customers; English for all others."""
+
+WORDS: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "invoice": "Invoice", "credit note": "Credit note", "number": "Number", "date": "Date",
+        "delivered": "Date of supply", "order": "Order", "corrects": "Corrects invoice", "customer": "Customer",
+        "vat number": "VAT number", "text": "Description", "pieces": "Pieces", "price": "Price", "rate": "VAT",
+        "net": "Without VAT", "base": "Base", "vat": "VAT", "total": "Total", "credited": "Total credited",
+        "by rate": "VAT by rate", "including": "Prices include VAT", "page": "Page",
+    },
+    "nl": {
+        "invoice": "Factuur", "credit note": "Creditnota", "number": "Nummer", "date": "Datum",
+        "delivered": "Datum van levering", "order": "Bestelling", "corrects": "Corrigeert factuur",
+        "customer": "Klant", "vat number": "Btw-nummer", "text": "Omschrijving", "pieces": "Aantal", "price": "Prijs",
+        "rate": "Btw", "net": "Zonder btw", "base": "Grondslag", "vat": "Btw", "total": "Totaal",
+        "credited": "Totaal gecrediteerd", "by rate": "Btw per tarief", "including": "Prijzen zijn inclusief btw",
+        "page": "Pagina",
+    },
+    "de": {
+        "invoice": "Rechnung", "credit note": "Rechnungskorrektur", "number": "Nummer", "date": "Datum",
+        "delivered": "Tag der Lieferung", "order": "Bestellung", "corrects": "Berichtigt Rechnung",
+        "customer": "Kunde", "vat number": "USt-IdNr.", "text": "Bezeichnung", "pieces": "Stück", "price": "Preis",
+        "rate": "USt", "net": "Ohne USt", "base": "Grundlage", "vat": "USt", "total": "Gesamtbetrag",
+        "credited": "Gutgeschrieben", "by rate": "Umsatzsteuer nach Satz", "including": "Preise enthalten die USt",
+        "page": "Seite",
+    },
+    "fr": {
+        "invoice": "Facture", "credit note": "Avoir", "number": "Numéro", "date": "Date",
+        "delivered": "Date de livraison", "order": "Commande", "corrects": "Rectifie la facture",
+        "customer": "Client", "vat number": "N° de TVA", "text": "Désignation", "pieces": "Quantité", "price": "Prix",
+        "rate": "TVA", "net": "Hors TVA", "base": "Base", "vat": "TVA", "total": "Total", "credited": "Total crédité",
+        "by rate": "TVA par taux", "including": "Les prix comprennent la TVA", "page": "Page",
+    },
+}  # fmt: skip
+FONT, GREY = "Source", 100
+
+
+@dataclass(frozen=True, slots=True)
+class Seller:
+    """Who issues the document."""
+
+    name: str
+    address: tuple[str, ...] = ()
+    vat_number: str = ""
+
+
+def language(document: Item, wanted: str = "") -> str:
+    """What was asked for, else the language of the buyer's country."""
+    return wanted if wanted in WORDS else LANGUAGES.get(str(document["bill_to"]["country"]), "en")
+
+
+class _Sheet(FPDF):
+    """A4 with the number of the document and of the page at the foot."""
+
+    foot = ""
+
+    def footer(self) -> None:
+        self.set_y(-14)
+        self.set_font(FONT, size=8)
+        self.set_text_color(GREY)
+        self.cell(0, 5, f"{self.foot} {self.page_no()} / {{nb}}", align="R")
+        self.set_text_color(0)
+
+
+def pdf(document: Item, buyer: Sequence[str], seller: Seller, zone: ZoneInfo, wanted: str = "") -> bytes:
+    """The document as a file. The same document gives the same bytes."""
+    lang = language(document, wanted)
+    say = WORDS[lang]
+    kind = str(document["kind"])
+
+    def money(value: object) -> str:
+        return format_currency(Decimal(str(value)), document["currency"], locale=lang, decimal_quantization=False)
+
+    def day(text: str) -> str:
+        at = datetime.fromisoformat(text).astimezone(zone).date() if "T" in text else date.fromisoformat(text)
+        return format_date(at, "long", locale=lang)
+
+    def rate(value: object) -> str:
+        return f"{format_decimal(Decimal(str(value)), locale=lang)} %"
+
+    issued = datetime.fromisoformat(str(document["issued_at"]))
+    sheet = _Sheet(format="A4")
+    sheet.foot = f"{document['number']} · {say['page']}"
+    sheet.set_creation_date(issued)
+    sheet.set_title(f"{say[kind]} {document['number']}")
+    sheet.set_author(seller.name)
+    sheet.set_lang(lang)
+    sheet.add_font(FONT, fname=SourceSansPro)
+    sheet.add_font(FONT, "B", fname=SourceSansProBold)
+    sheet.set_margins(20, 18, 20)
+    sheet.set_auto_page_break(True, 20)
+    sheet.add_page()
+    _head(sheet, seller, say)
+    sheet.set_xy(20, 48)
+    for line in buyer:
+        sheet.multi_cell(90, 5, line, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    sheet.set_xy(20, max(sheet.get_y() + 8, 82))
+    sheet.set_font(FONT, "B", 18)
+    sheet.cell(0, 9, f"{say[kind]} {document['number']}", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    facts = [(say["date"], day(str(document["issued_at"])))]
+    if document.get("dispatched_on"):
+        facts.append((say["delivered"], day(str(document["dispatched_on"]))))
+    facts.append((say["order"], str(document["order_number"])))
+    if document["customer_id"]:
+        facts.append((say["customer"], str(document["customer_id"])))
+    if document["invoice"]:
+        facts.append((say["corrects"], str(document["invoice"])))
+    for name, value in facts:
+        sheet.set_font(FONT, size=10)
+        sheet.cell(42, 5.5, name)
+        sheet.set_font(FONT, "B", 10)
+        sheet.multi_cell(0, 5.5, value, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    sheet.ln(4)
+    sheet.set_font(FONT, size=9)
+    _table(
+        sheet,
+        (say["text"], say["pieces"], say["price"], say["rate"], say["net"]),
+        [
+            (
+                f"{line['text']}\n{line['sku']}" if line["text"] else str(line["sku"]),
+                format_decimal(line["quantity"], locale=lang),
+                money(line["unit_price"]),
+                rate(line["rate"]),
+                money(line["net"]),
+            )
+            for line in document["lines"]
+        ],
+        (80, 18, 26, 18, 28),
+    )
+    if document["inclusive"]:
+        sheet.set_font(FONT, size=8)
+        sheet.cell(0, 6, say["including"], new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    sheet.ln(4)
+    sheet.set_font(FONT, "B", 10)
+    sheet.cell(0, 6, say["by rate"], new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    sheet.set_font(FONT, size=9)
+    groups = [
+        (f"{group['category']} {rate(group['rate'])}", money(group["base"]), money(group["vat"]))
+        for group in document["groups"]
+    ]
+    _table(sheet, (say["rate"], say["base"], say["vat"]), groups, (60, 55, 55))
+    sheet.ln(4)
+    sums = [(say["net"], document["net"]), (say["vat"], document["vat"])]
+    sums.append((say["total" if kind == "invoice" else "credited"], document["gross"]))
+    for name, value in sums:
+        sheet.set_font(FONT, "B" if value is document["gross"] else "", 11)
+        sheet.set_x(100)
+        sheet.cell(50, 6.5, name)
+        sheet.cell(40, 6.5, money(value), align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    return bytes(sheet.output())
+
+
+def _head(sheet: FPDF, seller: Seller, say: Mapping[str, str]) -> None:
+    sheet.set_font(FONT, "B", 14)
+    sheet.multi_cell(0, 7, seller.name, align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    sheet.set_font(FONT, size=9)
+    lines = list(seller.address)
+    if seller.vat_number:
+        lines.append(f"{say['vat number']} {seller.vat_number}")
+    for line in lines:
+        sheet.multi_cell(0, 4.5, line, align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    sheet.set_font(FONT, size=10)
+
+
+def _table(sheet: FPDF, heads: Sequence[str], rows: Sequence[Sequence[str]], widths: tuple[int, ...]) -> None:
+    """Rows over as many pages as they need; the heads stand on each."""
+    with sheet.table(
+        col_widths=widths,
+        text_align=("LEFT", *("RIGHT" for _ in widths[1:])),
+        borders_layout=TableBordersLayout.HORIZONTAL_LINES,
+        headings_style=FontFace(emphasis="BOLD"),
+        line_height=5,
+        padding=0.6,
+    ) as table:
+        for cells in (heads, *rows):
+            row = table.row()
+            for text in cells:
+                row.cell(text)
