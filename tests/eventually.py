@@ -35,3 +35,18 @@ async def eventually(check: Callable[[], Any], within_s: float = 10.0, every_s: 
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within_s} s; last seen: {last}")
         await asyncio.sleep(every_s)
+
+
+async def settled(look: Callable[[], Awaitable[T]], for_s: float = 2.0, within_s: float = 30.0) -> T:
+    """What `look` gives, once it has given the same for so long; for what nothing else says that it has ended."""
+    seen, since = await look(), time.monotonic()
+
+    async def same() -> bool:
+        nonlocal seen, since
+        now = await look()
+        if now != seen:
+            seen, since = now, time.monotonic()
+        return time.monotonic() - since >= for_s
+
+    await eventually(same, within_s, 0.1)
+    return seen

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from services.order import queries
 from services.order.preview import preview
+from shared.clock import new_id
 from shared.contracts.order import (
     AcceptDate,
     CancelOrder,
@@ -208,6 +209,20 @@ class EditIn(Body):
     ship_to: AddressIn | None = None
     priority: Annotated[int, Field(ge=-1000, le=1000)] | None = None
     reason: Long = ""
+    quote: Quote = ""
+
+    def command(self, order_id: UUID, actor: str, version: int | None) -> EditOrder:
+        return EditOrder(
+            order_id=order_id,
+            version=version,
+            more=tuple(line.value() for line in self.more),
+            add=tuple(line.value() for line in self.add),
+            ship_to=None if self.ship_to is None else self.ship_to.value(),
+            priority=self.priority,
+            reason=self.reason,
+            actor=actor,
+            quote=self.quote,
+        )
 
 
 class ReturnIn(Body):
@@ -219,6 +234,18 @@ class ReturnIn(Body):
     shipment_id: UUID
     lines: Annotated[tuple[PiecesIn, ...], Field(min_length=1, max_length=MAX_LINES)]
     reason: Long = ""
+    quote: Quote = ""
+
+    def command(self, order_id: UUID, actor: str, key_id: UUID) -> ReturnGoods:
+        return ReturnGoods(
+            order_id=order_id,
+            return_id=self.return_id or key_id,
+            shipment_id=self.shipment_id,
+            lines=tuple(line.value() for line in self.lines),
+            reason=self.reason,
+            actor=actor,
+            quote=self.quote,
+        )
 
 
 class ProductFields(Body):
@@ -397,7 +424,7 @@ async def preview_cancel(order_id: OrderId, body: CancelIn, rehearse: Rehearse) 
     return await _previewed(body.command(order_id, rehearse.actor), rehearse)
 
 
-async def _previewed(wish: CancelOrder | ReleaseHold, rehearse: Rehearser) -> Response:
+async def _previewed(wish: CancelOrder | ReleaseHold | EditOrder | ReturnGoods, rehearse: Rehearser) -> Response:
     outcome = await rehearse(wish)
     ((_, reply),) = outcome.answers
     if reply.status >= 400:
@@ -427,18 +454,13 @@ async def preview_release(order_id: OrderId, body: ReleaseIn, rehearse: Rehearse
 @router.post("/orders/{order_id}/edit", tags=["wishes"])
 async def edit(order_id: OrderId, body: EditIn, ask: Ask, if_match: IfMatch) -> Response:
     """More of a line, new lines, another address or priority."""
-    return await ask(
-        EditOrder(
-            order_id=order_id,
-            version=_version(if_match),
-            more=tuple(line.value() for line in body.more),
-            add=tuple(line.value() for line in body.add),
-            ship_to=None if body.ship_to is None else body.ship_to.value(),
-            priority=body.priority,
-            reason=body.reason,
-            actor=ask.actor,
-        )
-    )
+    return await ask(body.command(order_id, ask.actor, _version(if_match)))
+
+
+@router.post("/orders/{order_id}/edit/preview", tags=["wishes"])
+async def preview_edit(order_id: OrderId, body: EditIn, rehearse: Rehearse, if_match: IfMatch) -> Response:
+    """What the edit would do: pieces, stock, money, shipments, messages. Really decided, and undone."""
+    return await _previewed(body.command(order_id, rehearse.actor, _version(if_match)), rehearse)
 
 
 def _version(if_match: str) -> int | None:
@@ -451,16 +473,13 @@ def _version(if_match: str) -> int | None:
 @router.post("/orders/{order_id}/returns", status_code=201, tags=["wishes"])
 async def return_goods(order_id: OrderId, body: ReturnIn, ask: Ask) -> Response:
     """The customer sends back pieces of one shipment."""
-    return await ask(
-        ReturnGoods(
-            order_id=order_id,
-            return_id=body.return_id or ask.key_id,
-            shipment_id=body.shipment_id,
-            lines=tuple(line.value() for line in body.lines),
-            reason=body.reason,
-            actor=ask.actor,
-        )
-    )
+    return await ask(body.command(order_id, ask.actor, ask.key_id))
+
+
+@router.post("/orders/{order_id}/returns/preview", tags=["wishes"])
+async def preview_return(order_id: OrderId, body: ReturnIn, rehearse: Rehearse) -> Response:
+    """What taking these pieces back would do. Really decided, and undone."""
+    return await _previewed(body.command(order_id, rehearse.actor, new_id()), rehearse)
 
 
 @router.post("/orders/{order_id}/accept-date", tags=["wishes"])

@@ -537,6 +537,7 @@ def edit_order(m: EditOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     if m.version is not None and m.version != progress.version:
         reason = f"The order changed meanwhile: it is {progress.status} at version {progress.version}, not {m.version}."
         raise Refused(reason, field="version", status=412)
+    check_quote(order, m.quote)
     _check_not_final(order)
     if order.all_cancelled:
         raise Refused(f"Order {header.number} is being cancelled.", status=409)
@@ -600,6 +601,7 @@ def return_goods(m: ReturnGoods, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     order = load_order(rows, m.order_id)
     _check_lines(order, m.lines, "lines")
     if not any(known.return_id == m.return_id for known in order.returns):
+        check_quote(order, m.quote)
         if reason := not_returnable(order, m.shipment_id, m.lines):
             raise Refused(reason, field="lines", status=409)
         order, effects = settle(order, *react(order, m), m, ctx)

@@ -13,10 +13,11 @@ from services.order.rows import Header, Line, Money, Progress, Return, Shipment,
 from services.order.saga import line_progress
 from services.order.waits import why_not_moving
 from shared.contracts.billing import AuthorisePayment
-from shared.contracts.fulfilment import CancelShipment, PlanShipment
+from shared.contracts.fulfilment import CancelShipment, ExpectReturn, PlanShipment
 from shared.contracts.inventory import ReserveStock
 from shared.contracts.message import Message
 from shared.contracts.order import OrderStatement
+from shared.contracts.values import Address
 from shared.etag import etag_of
 from shared.messaging.decision import Refused, Row, Rows, key_of
 
@@ -82,9 +83,9 @@ def _lines(before: Order, after: Order) -> Iterator[Item]:
     was = {line.line_no: line for line in line_progress(before)}
     for line in line_progress(after):
         moved = {
-            name: [getattr(was[line.line_no], name), getattr(line, name)]
+            name: [getattr(was.get(line.line_no), name, 0), getattr(line, name)]
             for name in COUNTED
-            if getattr(was[line.line_no], name) != getattr(line, name)
+            if getattr(was.get(line.line_no), name, 0) != getattr(line, name)  # a new line comes from nothing
         }
         if moved:
             yield {"line_no": line.line_no, "sku": line.sku, **moved}
@@ -97,6 +98,11 @@ def _sentences(before: Order, after: Order, messages: list[Message]) -> Iterator
     for hold in was.holds:
         if hold not in now.holds:
             yield f"The hold '{hold}' would be taken away."
+    if before.header.ship_to != after.header.ship_to:
+        yield f"It would go to {in_one_line(after.header.ship_to)} instead of {in_one_line(before.header.ship_to)}."
+    if before.header.gross != after.header.gross:
+        worth = f"{after.header.gross:f} {after.header.currency}"
+        yield f"The order would be worth {worth} instead of {before.header.gross:f}."
     shipments = {shipment.shipment_id: shipment for shipment in after.shipments}
     for message in messages:
         if isinstance(message, ReserveStock):
@@ -115,10 +121,24 @@ def _sentences(before: Order, after: Order, messages: list[Message]) -> Iterator
         elif isinstance(message, PlanShipment):
             pieces = sum(line.quantity for line in message.lines)
             yield f"Fulfilment would be asked to ship {_pieces(pieces)} from {message.warehouse}."
+        elif isinstance(message, ExpectReturn):
+            pieces = sum(line.quantity for line in message.lines)
+            shipment = shipments[message.shipment_id]
+            yield (
+                f"Fulfilment would be asked to expect {_pieces(pieces)} of shipment {shipment.seq} back. "
+                "Money and stock change when they are inspected."
+            )
         elif isinstance(message, OrderStatement):
             yield f"Everybody would be told: {message.key}."
         else:
             yield f"{message.owner.title()} would be asked: {message.key}."
+
+
+def in_one_line(address: Address) -> str:
+    """For people to compare: who and where, without how they are reached."""
+    town = " ".join(filter(None, (address.postcode, address.city)))
+    parts = (address.name, address.company, *address.street, town, address.region, address.country)
+    return ", ".join(filter(None, parts)) or "nowhere"
 
 
 def _stock(before: Order, message: ReserveStock) -> Iterator[str]:

@@ -120,6 +120,7 @@ class EditOrder(Command, key="order.edit_order.v1"):
     priority: int | None = None
     reason: Text = ""
     actor: str = ""
+    quote: Annotated[str, Field(max_length=64)] = ""  # as of CancelOrder
 
 
 class ReturnGoods(Command, key="order.return_goods.v1"):
@@ -131,6 +132,7 @@ class ReturnGoods(Command, key="order.return_goods.v1"):
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1, max_length=MAX_LINES)]
     reason: Text = ""
     actor: str = ""
+    quote: Annotated[str, Field(max_length=64)] = ""  # as of CancelOrder
 
 
 class AcceptDate(Command, key="order.accept_date.v1"):

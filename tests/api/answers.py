@@ -92,10 +92,13 @@ async def story(town: Town) -> None:
     shipment = await town.shipment(order)
     await town.get("fulfilment", "/pick-list?warehouse=north")
     await town.send_and_deliver(shipment)
+    wish = {"shipment_id": shipment, "lines": [{"line_no": 1, "quantity": 1}], "reason": "does not fit"}
+    await town.do("order", f"/orders/{order}/returns/preview", wish)
     parcel = await town.return_goods(order, shipment, {1: 1})
     await town.takes_back(parcel, {1: 1})
 
     second = await town.place({"pot": 40}, ship_complete=True)
+    await town.do("order", f"/orders/{second}/edit/preview", {"priority": 5, "reason": "a wedding"})
     await town.edit(second, priority=5, reason="a wedding")
     await town.do("order", f"/orders/{second}/accept-date")
     await town.hold(second)

@@ -23,7 +23,9 @@ WITHOUT_KEY = {
     ("billing", "/webhooks/provider"): "known by the provider's own event id",
     ("fulfilment", "/webhooks/carrier"): "known by the carrier's own webhook id",
     ("order", "/orders/{order_id}/cancel/preview"): "changes nothing",
+    ("order", "/orders/{order_id}/edit/preview"): "changes nothing",
     ("order", "/orders/{order_id}/release/preview"): "changes nothing",
+    ("order", "/orders/{order_id}/returns/preview"): "changes nothing",
 }
 """POSTs that are safe to repeat without an Idempotency-Key, and why. Reviewed one by one."""
 INSIDE = ("Traceback", "sqlalchemy", "asyncpg", "psycopg", 'File "', "services.", "relation ")

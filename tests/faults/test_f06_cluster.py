@@ -17,7 +17,7 @@ import pytest
 from comptoir.chaos.monkey import until_an_order_walks_through
 from comptoir.rabbit import OwnRabbit
 from shared.messaging.topology import Names, queues
-from tests.eventually import eventually
+from tests.eventually import eventually, settled
 from tests.faults.load import all_is_well, all_live, goes_on, under_load, waiting
 from tests.faults.own import Own, own_at
 
@@ -106,10 +106,13 @@ async def test_f06_without_a_majority_orders_are_taken_and_wait(cluster: Own) ->
         lost = cluster.nodes[:2]
         await asyncio.gather(*(asyncio.to_thread(node.kill) for node in lost))
         await goes_on(load)
-        await asyncio.sleep(3)  # what was confirmed before is through
-        completed = await books.fetchval("select count(*) from progress where status = 'completed'")
+
+        async def completed() -> int:
+            return int(await books.fetchval("select count(*) from progress where status = 'completed'"))
+
+        before = await settled(completed)  # what was confirmed before is through
         await goes_on(load, 2 * 15)
-        assert await books.fetchval("select count(*) from progress where status = 'completed'") == completed
+        assert await completed() == before
         assert await books.fetchval("select count(*) from outbox where sent_at is null") > 0
         await all_live(works)
         await back(cluster, *lost)

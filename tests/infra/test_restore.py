@@ -28,7 +28,7 @@ from shared import clock
 from shared.parked import connected
 from shared.settings import database_of
 from tests.conftest import Databases
-from tests.eventually import eventually
+from tests.eventually import eventually, settled
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -49,15 +49,14 @@ async def tools(databases: Databases) -> Path:
 @asynccontextmanager
 async def under_orders(run: Run, known: int) -> AsyncIterator[list[int]]:
     """Orders come in, a few at a time, while the block runs, and at least up to ORDERS; yields how many are sent."""
-    sender = Sender(run.bus, "restore", clock.now)
-    draw = random.Random(3)
+    sender = Sender(run.bus, "restore", clock.now, run.breathe)
     sent = [known]
 
     async def send() -> None:
         while True:
-            await sender.send([two_lines(sender, sent[0] + i, draw) for i in range(4)])
+            await sender.send([two_lines(sender, i, random.Random(i)) for i in range(sent[0], sent[0] + 4)])
             sent[0] += 4
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0)
 
     task = asyncio.create_task(send())
     try:
@@ -108,16 +107,17 @@ class Drill:
         know_topology()
         async with running(self.first, "local", self.folder) as run:
             sender = Sender(run.bus, "restore", clock.now)
-            await prepare(sender, 10 * ORDERS)
+            await prepare(sender, 100 * ORDERS)
             await at_rest(run.connections, 30)
-            async with under_orders(run, 0):
+            async with under_orders(run, 0) as first:
                 pass
             await at_rest(run.connections, 60)
             self.since = datetime.now(UTC)
-            async with under_orders(run, ORDERS):
+            async with under_orders(run, first[0]) as sent:
                 for service in order:
                     await self.dump(service)
-                    await asyncio.sleep(0.3)
+                    more = sent[0] + ORDERS
+                    await eventually(lambda more=more: sent[0] >= more, 60)
             await at_rest(run.connections, 60)
             return int(await run.connections["order"].fetchval("select count(*) from orders"))
 
@@ -125,6 +125,11 @@ class Drill:
 async def completed(run: Run) -> bool:
     """Every order that the restored suite knows."""
     return not await run.connections["order"].fetchval("select count(*) from progress where status <> 'completed'")
+
+
+async def movements(run: Run) -> list[int]:
+    """How much has happened so far, by service."""
+    return [int(await run.connections[name].fetchval("select count(*) from outbox")) for name in NAMES]
 
 
 async def test_f40_what_was_dumped_while_nothing_moved_is_whole(
@@ -135,15 +140,15 @@ async def test_f40_what_was_dumped_while_nothing_moved_is_whole(
     know_topology()
     async with running(drill.first, "local", tmp_path) as run:
         sender = Sender(run.bus, "restore", clock.now)
-        await prepare(sender, ORDERS)
-        async with under_orders(run, 0):
+        await prepare(sender, 100 * ORDERS)
+        async with under_orders(run, 0) as sent:
             pass
         await at_rest(run.connections, 60)
     for service in NAMES:
         await drill.dump(service)
     await drill.restore()
     async with running(drill.second, "local", tmp_path) as run:
-        async with under_orders(run, ORDERS):
+        async with under_orders(run, sent[0]):
             pass
         await at_rest(run.connections, 60)
         await eventually(lambda: completed(run), 60)
@@ -161,7 +166,7 @@ async def test_f40_dumps_of_different_moments_are_made_good_by_sending_again(
     async with running(drill.second, "local", tmp_path) as run:
         books = run.connections
         await eventually(lambda: completed(run), 90)
-        await asyncio.sleep(2)  # answers to answers; counts of packets do not tell, as some are known to one side only
+        await settled(lambda: movements(run))  # counts of packets do not tell: some are known to one side only
         kept = await books["order"].fetchval("select count(*) from orders")
         assert ORDERS < kept < placed, "orders after the dump are gone, those before it are there"
         assert await books["billing"].fetchval("select count(*) from invoices") == kept

@@ -11,7 +11,7 @@ from services.order import queries, tables
 from services.order.app import build
 from services.order.settings import Settings
 from shared.contracts.billing import InvoiceIssued, PaymentAuthorised
-from shared.contracts.fulfilment import ShipmentDelivered
+from shared.contracts.fulfilment import ShipmentDelivered, ShipmentDispatched
 from shared.contracts.inventory import StockReserved
 from shared.contracts.message import Message
 from shared.messaging.bus import LocalBus
@@ -267,3 +267,46 @@ async def test_a_preview_of_a_resumed_order_plans_its_shipment(shop: Shop) -> No
     assert (await shop.post(path, {**body, "quote": would["quote"]})).json()["status"] == "in_fulfilment"
     assert (await shop.http.post(f"{path}/preview", json=body)).status_code == 409
     assert (await shop.http.post(f"/orders/{uuid4()}/release/preview", json=body)).status_code == 404
+
+
+async def test_a_preview_of_another_address_says_both_and_is_then_done_or_stale(shop: Shop) -> None:
+    order_id = (await shop.place(ship_to={"name": "Anna", "city": "Utrecht", "country": "NL"}))["id"]
+    path = f"/orders/{order_id}/edit"
+    wish = {"ship_to": {"name": "Anna", "street": ["Kade 1", "b"], "postcode": "9711 AA", "city": "Groningen"}}
+    would = (await shop.http.post(f"{path}/preview", json=wish)).json()
+    assert would["sentences"][0] == "It would go to Anna, Kade 1, b, 9711 AA Groningen instead of Anna, Utrecht, NL."
+    assert (await shop.get(f"/orders/{order_id}"))["ship_to"]["city"] == "Utrecht"
+    assert (await shop.post(f"/orders/{order_id}/hold", {"reason": "somebody else"})).status_code == 200
+    late = await shop.post(path, {**wish, "quote": would["quote"]})
+    assert (late.status_code, "went stale" in late.json()["title"]) == (409, True)
+    again = (await shop.http.post(f"{path}/preview", json=wish)).json()
+    assert (await shop.post(path, {**wish, "quote": again["quote"]})).status_code == 200
+    assert (await shop.get(f"/orders/{order_id}"))["ship_to"]["city"] == "Groningen"
+
+
+async def test_a_preview_of_more_pieces_says_what_the_order_is_worth_then(shop: Shop) -> None:
+    order_id = (await shop.place())["id"]
+    wish = {"more": [{"line_no": 1, "quantity": 1}]}
+    would = (await shop.http.post(f"/orders/{order_id}/edit/preview", json=wish)).json()
+    assert "The order would be worth 15.00 EUR instead of 10.00." in would["sentences"]
+    stale = await shop.http.post(f"/orders/{order_id}/edit/preview", json=wish, headers={"If-Match": '"99"'})
+    assert stale.status_code == 412
+
+
+async def test_a_preview_of_a_return_changes_nothing_and_refuses_what_is_not_out(shop: Shop) -> None:
+    order_id = await shop.in_fulfilment()
+    (parcel,) = (await shop.get(f"/orders/{order_id}"))["shipments"]
+    wish = {"shipment_id": parcel["shipment_id"], "lines": [{"line_no": 1, "quantity": 1}], "reason": "too blue"}
+    path = f"/orders/{order_id}/returns"
+    early = await shop.http.post(f"{path}/preview", json=wish)
+    assert (early.status_code, "not on its way" in early.json()["title"]) == (409, True)
+    async with shop.running.reads.connect() as conn:
+        order = await queries.load(conn, UUID(order_id))
+    assert order is not None
+    await shop.say(ShipmentDispatched(**shipment(order, 1, "dispatched", version=4).__dict__), order_id)
+    would = (await shop.http.post(f"{path}/preview", json=wish)).json()
+    said = "Fulfilment would be asked to expect 1 piece of shipment 1 back."
+    assert f"{said} Money and stock change when they are inspected." in would["sentences"]
+    assert (await shop.get(f"/orders/{order_id}"))["returns"] == []
+    assert (await shop.post(path, {**wish, "quote": "another"})).status_code == 409
+    assert (await shop.post(path, {**wish, "quote": would["quote"]})).status_code == 201
