@@ -177,13 +177,14 @@ def replay(
     invoices_out: Annotated[Path | None, typer.Option(help="CSV: our totals of every invoice")] = None,
     movements_out: Annotated[Path | None, typer.Option(help="CSV: our movements of every stock code")] = None,
     keep: Annotated[bool, typer.Option(help="go on where an earlier replay of this file stopped")] = False,
+    reports: Annotated[bool, typer.Option(help="fill the back office and compare its reports too")] = False,
     data: Data = DATA / "replay",
     as_json: Annotated[bool, typer.Option("--json", help="one line for machines instead of tables")] = False,
 ) -> None:
     """A whole file of invoices through the suite, compared with figures computed without it."""
     from comptoir.places import databases, drop_databases
     from comptoir.replaying import replay_file
-    from comptoir.suite import BUILD
+    from comptoir.suite import MEMBERS
     from shared import logging as logs
 
     if opening_stock not in ("ample", "oracle"):
@@ -195,7 +196,7 @@ def replay(
 
         async def work() -> Any:
             if not keep:
-                await drop_databases(url, tuple(BUILD))
+                await drop_databases(url, tuple(MEMBERS))
             return await replay_file(
                 file,
                 url,
@@ -208,6 +209,7 @@ def replay(
                 figures_file=figures,
                 invoices_out=invoices_out,
                 movements_out=movements_out,
+                reports=reports,
             )
 
         outcome = run(work())

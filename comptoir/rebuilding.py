@@ -41,7 +41,7 @@ class Rebuilt:
 
 async def empty(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Takes all of it away at once: the read tables, what was handled, and looks that are on their way."""
-    await connection.execute("truncate orders, money, shipments, returns, entries, inbox, calls")
+    await connection.execute("truncate orders, sold, money, shipments, returns, entries, inbox, calls")
     await connection.execute("delete from timers where key like 'look:%' or key like 'retry:%'")
 
 

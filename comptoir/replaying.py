@@ -12,6 +12,7 @@ from rich.table import Table
 
 from comptoir.outcome import expected, figures, invoices, movements
 from comptoir.replay import CHANNEL, Connections, Opening, Replay, read_retail
+from comptoir.reporting import compared
 from comptoir.rest import at_rest, provider_answered
 from comptoir.retail.figures import Difference, differences, load
 from comptoir.retail.writers import write_invoices, write_movements
@@ -53,10 +54,12 @@ async def replay_file(
     invoices_out: Path | None = None,
     movements_out: Path | None = None,
     joins: bool = False,
+    reports: bool = False,
 ) -> Outcome:
     """Everything from reading the file to the comparison. The databases keep the result.
 
     `joins`: a suite that runs already, on RabbitMQ; figures are compared unless it has orders that are not of a file.
+    `reports`: also those of the back office, whose read tables are filled for it.
     """
     retail = read_retail(path)
     bars = Progress(
@@ -87,6 +90,10 @@ async def replay_file(
             should = load(figures_file) if figures_file else expected(retail, opening)
         wrong = differences(should, ours, partly=True) if should else []
         findings = await verify(run.connections)
+        if reports and should and opening == "ample":
+            n, differ = await compared(retail, database_url, should)
+            wrong += differ
+            findings.append(Finding("reports equal the file", n, [str(difference) for difference in differ]))
         if invoices_out:
             write_invoices(await invoices(replay), invoices_out)
         if movements_out:

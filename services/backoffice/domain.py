@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from services.backoffice.rows import Entry, Money, Order, Return, Shipment
+from services.backoffice.rows import Entry, Money, Order, Return, Shipment, Sold
 from shared.contracts.backoffice import LookAgain, LookAtOrder, OrderSeen, OrderSummary
 from shared.contracts.billing import MoneyStatement
 from shared.contracts.fulfilment import ReturnStatement, ShipmentStatement
@@ -183,11 +183,18 @@ def look_again(m: LookAgain, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     yield from _look(rows.find(Order, m.order_id) or Order(m.order_id))
 
 
+def to_seen(m: OrderSeen) -> Needs:
+    return [(Order, m.order_id), (Sold, m.order_id)]
+
+
 def order_seen(m: OrderSeen, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     """The order as it stands, if that is newer. Older than what others said already: look again a little later."""
     order = rows.find(Order, m.order_id) or Order(m.order_id)
     if m.order is not None and m.order.revision > order.seen:
         order = taken(order, m.order)
+        known_lines = {row.line_no: row for row in rows.group(Sold, m.order_id)}
+        lines = (Sold(m.order_id, **{name: getattr(line, name) for name in SOLD}) for line in m.order.lines)
+        yield from (line for line in lines if line != known_lines.get(line.line_no))
     known = {} if m.order is None else {of.thing: of.version for of in m.order.heard}
     if m.order is not None and all(version <= known.get(thing, 0) for thing, version in order.heard):
         yield replace(order, looking=False, tries=0)
@@ -197,6 +204,7 @@ def order_seen(m: OrderSeen, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     yield Timer(f"look:{m.order_id}", due, LookAgain(order_id=m.order_id))
 
 
+SOLD = tuple(field.name for field in fields(Sold) if field.name != "order_id")
 SAME = tuple(field.name for field in fields(Order) if field.name in OrderSummary.model_fields and field.name != "heard")
 
 

@@ -1,7 +1,7 @@
 """Which decision answers which message: every statement that anybody makes about an order."""
 
 from services.backoffice import accounts
-from services.backoffice.domain import SAID, look_again, order_seen, to_order
+from services.backoffice.domain import SAID, look_again, order_seen, to_order, to_seen
 from shared.contracts.backoffice import (
     KeepSession,
     LookAgain,
@@ -14,7 +14,7 @@ from shared.contracts.backoffice import (
 from shared.messaging.decision import Handler, Handlers
 
 HANDLERS: Handlers = {
-    OrderSeen: Handler(to_order, order_seen),
+    OrderSeen: Handler(to_seen, order_seen),
     LookAgain: Handler(to_order, look_again),
     SetAccount: Handler(accounts.to_account, accounts.set_account),
     OpenSession: Handler(accounts.to_opening, accounts.open_session),

@@ -10,6 +10,8 @@ SEES: dict[str, frozenset[str]] = {
     "stock": frozenset({"support", "admin"}),
     "pick": frozenset({"picker", "admin"}),
     "pack": frozenset({"packer", "admin"}),
+    "customers": frozenset({"support", "finance", "admin"}),
+    "reports": frozenset({"finance", "admin"}),
     "money": frozenset({"finance", "admin"}),
     "parked": frozenset({"admin"}),
     "audit": frozenset({"admin"}),

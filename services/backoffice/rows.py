@@ -39,6 +39,7 @@ class Order(Row):
     holds: tuple[str, ...] = ()
     currency: str = ""
     method: str = ""
+    net: Decimal = Decimal(0)
     gross: Decimal = Decimal(0)
     due: Decimal = Decimal(0)
     why: str = ""
@@ -59,6 +60,24 @@ class Order(Row):
     heard: Versions = ()
     looking: bool = False
     tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sold(Row):
+    """One line of an order as it was sold, as the order service says: what reports add up."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("order_id", "line_no")
+    GROUP: ClassVar[str] = "order_id"
+
+    order_id: UUID
+    line_no: int
+    sku: str
+    text: str
+    kind: str
+    quantity: int
+    net: Decimal
+    vat_category: str
+    vat_rate: Decimal
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from shared.messaging.books import mapping
 
 BOOKS = mapping(
     (rows.Order, tables.orders, True),
+    (rows.Sold, tables.sold, False),
     (rows.Money, tables.money, False),
     (rows.Shipment, tables.shipments, False),
     (rows.Return, tables.returns, False),

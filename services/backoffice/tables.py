@@ -30,6 +30,7 @@ orders = Table(
     Column("holds", JSONB, nullable=False),
     Column("currency", Text, nullable=False),
     Column("method", Text, nullable=False),
+    Column("net", Amount, nullable=False, server_default=text("0")),
     Column("gross", Amount, nullable=False),
     Column("due", Amount, nullable=False),
     Column("why", Text, nullable=False),
@@ -64,6 +65,20 @@ orders = Table(
 for name in ("number", "external_id", "email"):
     beginning = func.lower(orders.c[name]).label(f"{name}_lower")
     Index(f"ix_orders_{name}", beginning, postgresql_ops={f"{name}_lower": "text_pattern_ops"})
+
+sold = Table(
+    "sold",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("line_no", Integer, primary_key=True),
+    Column("sku", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("net", Amount, nullable=False),
+    Column("vat_category", Text, nullable=False),
+    Column("vat_rate", Amount, nullable=False),
+)
 
 money = Table(
     "money",

@@ -15,6 +15,7 @@ from services.order.quantities import Order
 from services.order.rows import Channel, Customer, Header, Line, Money, Product, Progress, Return, Shipment, Stock
 from services.order.saga import line_progress
 from services.order.waits import waits, why_not_moving
+from shared.contracts.money import totals, unit_of
 from shared.contracts.order import FINAL
 from shared.messaging.decision import Row
 
@@ -195,6 +196,7 @@ def summary(found: Order, revision: int) -> Item:
         "holds": list(progress.holds),
         "currency": header.currency,
         "method": header.method,
+        "net": f"{header.net:f}",
         "gross": f"{header.gross:f}",
         "due": f"{found.due:f}",
         "why": why_not_moving(found),
@@ -205,7 +207,29 @@ def summary(found: Order, revision: int) -> Item:
         "tracking": [row.heard.tracking for row in found.shipments if row.heard is not None and row.heard.tracking],
         **{name: sum(getattr(line, name) for line in lines) for name in COUNTED},
         "promised_on": max((line.promised_on.isoformat() for line in lines if line.promised_on), default=None),
+        "lines": sold_lines(found),
     }
+
+
+def sold_lines(found: Order) -> list[Item]:
+    """The lines as they were sold, each with its part of the order's net amount (R-03, R-05)."""
+    header = found.header
+    prices = [line.price for line in found.lines]
+    worth = totals(prices, inclusive=header.prices_include_vat, unit=unit_of(header.currency)).lines
+    net = {line.line_no: line.net for line in worth}
+    return [
+        {
+            "line_no": line.line_no,
+            "sku": line.sku,
+            "text": line.text,
+            "kind": line.kind,
+            "quantity": line.quantity,
+            "net": f"{net.get(line.line_no, Decimal(0)):f}",
+            "vat_category": line.vat_category,
+            "vat_rate": f"{line.vat_rate:f}",
+        }
+        for line in found.lines
+    ]
 
 
 async def history(conn: AsyncConnection, order_id: UUID) -> list[Item]:

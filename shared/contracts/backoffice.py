@@ -1,11 +1,12 @@
 """The back office's words to itself: it looks at an order again after somebody said something about it."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
 from shared.contracts.message import Internal, Value
-from shared.contracts.values import Code, Count, Money, Text
+from shared.contracts.values import Code, Count, LineKind, Money, Text
 
 Who = Literal["customer", "staff", "inventory", "billing", "fulfilment", "warehouse", "carrier", "supplier", "provider"]
 
@@ -26,6 +27,19 @@ class Heard(Value):
 
     thing: str
     version: int
+
+
+class SoldLine(Value):
+    """One line of an order as it was sold; `net` is without VAT, its share of discounts taken off."""
+
+    line_no: int
+    sku: str
+    text: Text = ""
+    kind: LineKind = "goods"
+    quantity: Count
+    net: Money
+    vat_category: str = "S"
+    vat_rate: Money = Decimal(0)
 
 
 class OrderSummary(Value):
@@ -50,6 +64,7 @@ class OrderSummary(Value):
     holds: tuple[str, ...] = ()
     currency: str
     method: str = ""
+    net: Money = Decimal(0)
     gross: Money
     due: Money
     why: str = ""
@@ -65,6 +80,7 @@ class OrderSummary(Value):
     shipped: Count = 0
     returned: Count = 0
     promised_on: date | None = None
+    lines: tuple[SoldLine, ...] = ()
 
 
 class LookAtOrder(Internal, key="backoffice.look_at_order.v1"):

@@ -21,6 +21,7 @@ SHELL: Final = frozenset(
     {
         *REQUIRED_ROOMS,
         "carriers",
+        "figures",
         "live",
         "login",
         "owners",

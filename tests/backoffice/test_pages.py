@@ -11,6 +11,7 @@ import pytest
 from services.backoffice.api.guard import POLICY
 from services.backoffice.views.money import TABS
 from services.backoffice.views.orders import cell
+from services.backoffice.views.reports import TITLES
 from tests.backoffice.shop import ANNA, Shop
 from tests.eventually import eventually
 
@@ -37,6 +38,9 @@ def field(html: str, name: str) -> str:
         "/pick",
         "/pack",
         "/document-views",
+        "/customers",
+        "/reports",
+        *(f"/reports/{name}" for name in TITLES),
         "/money",
         *(f"/money/{name}" for name, _ in TABS),
     ],

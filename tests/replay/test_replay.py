@@ -10,9 +10,11 @@ from rich.console import Console
 from comptoir.outcome import expected
 from comptoir.replay import Opening, read_retail
 from comptoir.replaying import Outcome, as_json, replay_file, show
-from comptoir.retail.figures import differences, invoice_rows, movement_rows
-from comptoir.retail.reader import sample_path
+from comptoir.reporting import flattened
+from comptoir.retail.figures import differences, invoice_rows, load, movement_rows
+from comptoir.retail.reader import sample_figures_path, sample_path
 from comptoir.retail.writers import write_invoices, write_movements
+from comptoir.suite import MEMBERS
 from tests.conftest import Databases
 
 INVOICES = 130
@@ -38,7 +40,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def replayed(path: Path, folder: Path, databases: Databases, opening: Opening) -> Outcome:
     name = f"replay_{opening}_{folder.name}".lower()[:40]
     url = databases.url("postgres").rsplit("/", 1)[0] + f"/{name}_{{service}}"
-    databases.made += [f"{name}_{service}" for service in ("order", "inventory", "fulfilment", "billing")]
+    databases.made += [f"{name}_{service}" for service in MEMBERS]
     return await replay_file(
         path,
         url,
@@ -47,6 +49,7 @@ async def replayed(path: Path, folder: Path, databases: Databases, opening: Open
         opening=opening,
         invoices_out=folder / "invoices.csv" if opening == "ample" else None,
         movements_out=folder / "movements.csv" if opening == "ample" else None,
+        reports=opening == "ample",
     )
 
 
@@ -54,6 +57,8 @@ async def replayed(path: Path, folder: Path, databases: Databases, opening: Open
 async def test_every_figure_and_both_tables_are_equal(small: Path, tmp_path: Path, databases: Databases) -> None:
     outcome = await replayed(small, tmp_path, databases, "ample")
     assert outcome.wrong == []
+    (reports,) = (finding for finding in outcome.findings if finding.name == "reports equal the file")
+    assert reports.checked > 80, "months, weekdays, hours, countries, products, customers, VAT"
     assert [finding for finding in outcome.findings if finding.breaches] == []
     assert outcome.good
     retail = read_retail(small)
@@ -87,3 +92,11 @@ async def test_a_wrong_figure_is_shown_and_fails(small: Path, tmp_path: Path, da
     show(outcome, Console(file=paper, width=160))
     assert "valid_sale.units: expected" in paper.getvalue()
     assert "valid_sale.units" in as_json(outcome)
+
+
+def test_a_report_that_leaves_anything_out_is_seen() -> None:
+    figures = load(sample_figures_path())
+    right = flattened(figures)
+    figures["valid_sale_by_month"]["2010-12"]["units"] += 1
+    assert flattened(figures)["month"] != right["month"]
+    assert sum(orders for orders, _, _ in right["country"].values()) == right["whole"]["all"][0]

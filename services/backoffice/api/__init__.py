@@ -10,16 +10,29 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
-from services.backoffice.api import files, live, login, money, order, orders, parked, stock, today, warehouse, wishes
+from services.backoffice.api import (
+    customers,
+    files,
+    live,
+    login,
+    money,
+    order,
+    orders,
+    parked,
+    reports,
+    stock,
+    today,
+    warehouse,
+    wishes,
+)
 from services.backoffice.api.frame import BARE, SAFE, LoginNeeded, Office, Refused, Visit
 from services.backoffice.api.guard import HEADERS, Guard
 from services.backoffice.owners import Away, Said
 from services.backoffice.rights import LOCAL
 from shared.http import NotFound
 
-ROUTERS = tuple(
-    area.router for area in (login, today, orders, order, wishes, stock, warehouse, money, parked, live, files)
-)
+AREAS = (login, today, orders, order, wishes, stock, warehouse, money, customers, reports, parked, live, files)
+ROUTERS = tuple(area.router for area in AREAS)
 """The pages of each area."""
 
 

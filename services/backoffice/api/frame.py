@@ -36,7 +36,14 @@ NAV: tuple[tuple[str, tuple[tuple[str, str, str, str, str], ...]], ...] = (
             ("stock", "/stock", "stock", "Stock", "s"),
         ),
     ),
-    ("Office", (("money", "/money", "money", "Money", "m"),)),
+    (
+        "Office",
+        (
+            ("money", "/money", "money", "Money", "m"),
+            ("customers", "/customers", "people", "Customers", "c"),
+            ("reports", "/reports", "report", "Reports", "r"),
+        ),
+    ),
     (
         "System",
         (

@@ -1,0 +1,181 @@
+"""Reports and customers: figures are sums of what the owners say, in the reader's days, and nothing is left out."""
+
+import csv
+import io
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from comptoir.rebuilding import rebuild
+from services.backoffice.views.reports import TITLES, Asked
+from tests.backoffice.shop import ANNA, Shop
+
+pytestmark = pytest.mark.postgres
+MARCH = "since=2025-03-01&until=2025-03-31"
+
+
+def total(body: str, column: str) -> Decimal:
+    return sum((Decimal(row[column]) for row in csv.DictReader(io.StringIO(body))), Decimal(0))
+
+
+async def imported(shop: Shop, at: str, **more: Any) -> None:
+    await shop.place(placed_at=at, **more)
+
+
+@pytest.fixture(scope="module")
+async def filled(shop: Shop) -> Shop:
+    """Some orders of one month, one at each of its ends, and some that are not of it."""
+    await imported(shop, "2025-02-28T23:59:59Z", customer_id="early")
+    await imported(shop, "2025-03-01T00:00:00Z", customer_id="C1", quantity=3)
+    await imported(shop, "2025-03-03T10:30:00Z", customer_id="C1", channel="market")
+    await imported(shop, "2025-03-31T23:59:59Z", customer_id="C2", ship_to={**ANNA, "country": "BE"})
+    await imported(shop, "2025-04-01T00:00:00Z", customer_id="late")
+    return shop
+
+
+async def report(shop: Shop, what: str, more: str = "") -> list[dict[str, str]]:
+    response = await shop.http.get(f"/reports/{what}.csv?{MARCH}{more}")
+    assert response.status_code == 200, response.text
+    return list(csv.DictReader(io.StringIO(response.text)))
+
+
+@pytest.mark.parametrize(
+    ("what", "key", "expected"),
+    [
+        ("revenue", "Day", {"2025-03-01": "37.50", "2025-03-03": "25.00", "2025-03-31": "25.00"}),
+        ("products", "Product", {"mug": "87.50"}),
+        ("customers", "Customer", {"C1": "62.50", "C2": "25.00"}),
+        ("countries", "Country", {"NL": "62.50", "BE": "25.00"}),
+        ("channels", "Channel", {"web": "62.50", "market": "25.00"}),
+    ],
+)
+async def test_a_report_sums_what_was_placed_within_its_days(
+    filled: Shop, what: str, key: str, expected: dict[str, str]
+) -> None:
+    rows = await report(filled, what)
+    assert {row[key]: row["Without VAT"] for row in rows} == expected
+    assert sum(int(row["Pieces"]) for row in rows) == 7
+    html = await filled.page(f"/reports/{what}?{MARCH}")
+    assert "<svg" in html
+    for name in expected:
+        assert name in html
+
+
+async def test_weekdays_and_hours_name_also_those_without_an_order(filled: Shop) -> None:
+    days = await report(filled, "weekdays")
+    assert [(row["Weekday"], row["Orders"]) for row in days if row["Orders"] != "0"] == [
+        ("Monday", "2"),
+        ("Saturday", "1"),
+    ]
+    assert len(days) == 7
+    hours = await report(filled, "hours")
+    assert {row["Hour"]: row["Orders"] for row in hours if row["Orders"] != "0"} == {
+        "00:00": "1", "10:00": "1", "23:00": "1",
+    }  # fmt: skip
+
+
+async def test_a_cancelled_order_is_no_revenue(filled: Shop) -> None:
+    placed = await filled.place(placed_at="2025-05-05T10:00:00Z")
+    path = "/reports/revenue.csv?since=2025-05-01&until=2025-05-31"
+    assert total((await filled.http.get(path)).text, "Orders") == 1
+    await filled.ask("POST", f"/order/orders/{placed['id']}/cancel", {"reason": "changed her mind"})
+    await filled.rest()
+    assert total((await filled.http.get(path)).text, "Orders") == 0
+
+
+async def test_vat_is_the_sum_of_billings_documents(filled: Shop) -> None:
+    placed = await filled.place(quantity=4)
+    owner = await filled.ask("GET", f"/order/orders/{placed['id']}")
+    await filled.ship(owner["shipments"][0]["shipment_id"])
+    invoices = (await filled.ask("GET", "/billing/invoices?limit=200"))["items"]
+    body = (await filled.http.get("/reports/vat.csv")).text
+    assert total(body, "VAT") == sum(Decimal(of["vat"]) for of in invoices) > 0
+    assert total(body, "Invoiced") == sum(Decimal(of["net"]) for of in invoices)
+    assert [row["VAT"] for row in await report(filled, "vat")] == [], "issued today, whenever they were placed"
+
+
+async def test_lead_times_and_faults_come_from_what_happened(filled: Shop) -> None:
+    placed = await filled.place(placed_at="2025-06-01T10:00:00Z")
+    owner = await filled.ask("GET", f"/order/orders/{placed['id']}")
+    await filled.ship(owner["shipments"][0]["shipment_id"])
+    days = "since=2025-06-01&until=2025-06-30"
+    steps = list(csv.DictReader(io.StringIO((await filled.http.get(f"/reports/lead-times.csv?{days}")).text)))
+    assert {"planned → picked", "picked → packed", "packed → handed over"} <= {row["Step"] for row in steps}
+    assert all(row["Orders"] == "1" and Decimal(row["Median"]) >= 0 for row in steps)
+    back = list(csv.DictReader(io.StringIO((await filled.http.get(f"/reports/returns.csv?{days}")).text)))
+    assert [(row["Pieces out"], row["Pieces back"]) for row in back] == [("2", "0")]
+    lost = await filled.place(placed_at="2025-07-01T10:00:00Z")
+    await filled.ask("POST", f"/order/orders/{lost['id']}/cancel", {"reason": "no"})
+    await filled.rest()
+    rows = (await filled.http.get("/reports/perfect-orders.csv?since=2025-07-01&until=2025-07-31")).text
+    found = {row["What"]: row["Orders"] for row in csv.DictReader(io.StringIO(rows))}
+    assert (found["Without a fault"], found["Pieces were given up"]) == ("0", "1")
+
+
+async def test_lines_equal_the_orders_and_come_back_by_a_rebuild(filled: Shop) -> None:
+    sums = "select o.order_id, o.net, sum(s.net) as lines from orders o join sold s using (order_id) group by 1, 2"
+    before = await filled.rows(sums)
+    assert before
+    assert all(row["net"] == row["lines"] > 0 for row in before)
+    for row in before:
+        owner = await filled.ask("GET", f"/order/orders/{row['order_id']}")
+        assert Decimal(owner["net"]) == row["net"]
+    await rebuild(filled.database_url)
+    await filled.rest()
+    assert sorted(map(str, await filled.rows(sums))) == sorted(map(str, before))
+
+
+async def test_an_edited_order_counts_as_it_is_now(filled: Shop) -> None:
+    placed = await filled.place(placed_at="2025-08-01T10:00:00Z", hold="wait")
+    where = f"/order/orders/{placed['id']}"
+    await filled.ask("POST", f"{where}/edit", {"more": [{"line_no": 1, "quantity": 1}]})
+    await filled.rest()
+    body = (await filled.http.get("/reports/products.csv?since=2025-08-01&until=2025-08-31")).text
+    assert (total(body, "Pieces"), total(body, "Without VAT")) == (3, Decimal("37.50"))
+
+
+@pytest.mark.parametrize("query", ["since=x&until=y", "since=2026-03-31&until=2026-03-01", "days=0", "currency=<b>"])
+async def test_days_that_make_no_sense_do_no_harm(filled: Shop, query: str) -> None:
+    for what in TITLES:
+        await filled.page(f"/reports/{what}?{query}")
+    assert Asked.of({"since": "x"}, datetime(2026, 3, 31, tzinfo=UTC).date()).since.isoformat() == "2026-03-02"
+
+
+# Customers
+
+
+async def test_customers_go_by_number_and_lead_to_their_orders(filled: Shop) -> None:
+    html = await filled.page("/customers")
+    shown = re.findall(r'href="/customers/([^"?]+)"', html)
+    assert shown == sorted(shown)
+    assert {"C1", "C2", "early", "late"} <= set(shown)
+    assert (
+        re.findall(r'href="/customers/([^"?]+)"', await filled.page("/customers?after=C1"))
+        == shown[shown.index("C1") + 1 :]
+    )
+    one = await filled.page("/customers/C1")
+    assert "Returning" in one
+    assert "2 orders since Sat 1 Mar 2025" in one
+    assert "€62.50" in one
+    assert one.count('href="/orders/') >= 2
+    assert "Returning" not in await filled.page("/customers/C2")
+    await filled.page("/customers/nobody", status=404)
+
+
+async def test_a_customer_is_found_by_name_and_known_by_the_owner_too(filled: Shop) -> None:
+    customer = {"customer_id": "C9", "name": "Zoë Brûlé", "addresses": [ANNA]}
+    await filled.ask("PUT", "/order/customers", {"customers": [customer]})
+    one = await filled.page("/customers/C9")
+    assert "Zoë Brûlé" in one
+    assert "Oudegracht 1" in one
+    assert "/customers/C2" in await filled.page("/customers?q=anna")
+    assert "No customer fits" in await filled.page("/customers?q=qqqqq")
+
+
+async def test_orders_under_the_same_email_without_the_number_are_named(filled: Shop) -> None:
+    await filled.place(customer_id="M1", ship_to={**ANNA, "email": "same@example.org"})
+    await filled.place(ship_to={**ANNA, "email": "Same@example.org"})
+    assert "1 more order under the same e-mail" in await filled.page("/customers/M1")
