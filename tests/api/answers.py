@@ -149,7 +149,7 @@ async def story(town: Town) -> None:
         ),
         "billing": (
             f"/accounts/{order}", "/invoices", "/credit-notes", "/payments", "/bank-entries", "/credits", "/ledger",
-            "/trial-balance", "/open-items",
+            "/trial-balance", "/vat", "/open-items",
         ),
     }  # fmt: skip
     for service, asked in looks.items():

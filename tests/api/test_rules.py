@@ -111,6 +111,7 @@ LISTS_WITHOUT_PAGES = {
     ("inventory", "/availability"): "as many as were asked for, at most 200",
     ("fulfilment", "/pick-list"): "the next 200 of one warehouse: what a picker fetches now",
     ("billing", "/trial-balance"): "one row per account and currency",
+    ("billing", "/vat"): "one row per currency, country, category and rate",
 }
 
 
