@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
-from tests.backoffice.shop import Shop
+from services.backoffice.views.money import TABS
+from services.backoffice.views.reports import TITLES
+from tests.backoffice.shop import ANNA, Shop
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -159,6 +161,26 @@ async def test_nothing_runs_off_the_page_at_any_width(shop: Shop, visit: Any, wi
         wide = await page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, f"{path} is {wide} wide"
         await shot(page, f"{name}-{width}")
+
+
+@pytest.mark.parametrize("width", [320, 768, 1440])
+async def test_pages_of_the_office_fit_every_width(shop: Shop, visit: Any, width: int) -> None:
+    name = "Wilhelmina van den Heuvel-Oosterhuis"
+    placed = await shop.place(customer_id=f"K-{width}", ship_to={**ANNA, "name": name})
+    await shop.place(customer_id=f"K-{width}", ship_to={**ANNA, "name": name})
+    (shipment,) = (await shop.ask("GET", f"/order/orders/{placed['id']}"))["shipments"]
+    await shop.ship(shipment["shipment_id"])
+    (invoice,) = (await shop.ask("GET", f"/billing/invoices?order_id={placed['id']}"))["items"]
+    paths = {"money" if what == "invoices" else what: f"/money/{what}" for what, _ in TABS}
+    paths |= {"document": f"/documents/{invoice['number']}", "document-views": "/document-views"}
+    paths |= {"customers": "/customers", "customer": f"/customers/K-{width}"}
+    paths |= {f"report-{what}": f"/reports/{what}" for what in TITLES}
+    tab = await visit(width)
+    for name, path in paths.items():
+        page = await tab.open(path)
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, f"{path} is {wide} wide"
+        await shot(page, name if width == 1440 else f"{name}-{width}")
 
 
 async def test_filtering_changes_the_list_and_the_address_in_place(shop: Shop, visit: Any) -> None:
