@@ -182,6 +182,9 @@ def test_no_page_is_without_a_right() -> None:
 async def test_each_role_gets_its_own_pages_and_no_other(shop: Shop, role: str) -> None:
     person, http = Person(role, "", frozenset([role])), await logged_in(shop, role)
     paths = {"/orders/{name}": "/orders/C-0", "/stock/{sku:path}": "/stock/mug"}
+    paths |= {"/documents/{number}": "/documents/INV-1", "/documents/{number}/pdf": "/documents/INV-1/pdf"}
+    paths |= {"/money/{what}": "/money/journal", "/customers/{customer_id:path}": "/customers/C1"}
+    paths |= {"/reports/{what}": "/reports/vat", "/reports/{what}.csv": "/reports/vat.csv"}
     try:
         for method, path, right in routes():
             if not right or method != "GET" or ("{" in path and path not in paths):
@@ -194,6 +197,13 @@ async def test_each_role_gets_its_own_pages_and_no_other(shop: Shop, role: str) 
                 assert "Not for your role" in response.text
     finally:
         await http.aclose()
+
+
+def test_money_is_for_finance_and_who_looked_at_what_for_admin() -> None:
+    sees = {right: {role for role in ROLES if Person("", "", frozenset([role])).may(right)} for right in SEES}
+    assert sees["money"] == sees["reports"] == {"finance", "admin"}
+    assert sees["customers"] == {"support", "finance", "admin"}
+    assert sees["audit"] == {"admin"}
 
 
 async def test_finance_reads_orders_and_may_not_cancel_one(shop: Shop) -> None:
