@@ -12,7 +12,7 @@ from typing import Any
 from comptoir.rebuilding import rebuild
 from comptoir.replay import CURRENCY, Retail
 from comptoir.retail.figures import Difference
-from comptoir.retail.reader import country_code
+from comptoir.retail.reader import RetailLine, country_code, kind_of
 from comptoir.suite import migrate
 from services.backoffice import figures
 from services.backoffice.figures import Period
@@ -49,6 +49,7 @@ async def compared(retail: Retail, database_url: str, expected: Tree) -> tuple[i
         await engine.dispose()
     ours["vat"] = {"all": sum((row["vat"] for row in rates), Decimal(0))}
     should = flattened(expected)
+    should["hour"] = by_order(should["hour"], retail.lines)
     wrong = [
         Difference(f"{name}.{key}", should[name].get(key), ours[name].get(key))
         for name in should
@@ -56,6 +57,26 @@ async def compared(retail: Retail, database_url: str, expected: Tree) -> tuple[i
         if should[name].get(key) != ours[name].get(key)
     ]
     return sum(map(len, should.values())), wrong
+
+
+def by_order(hours: Mapping[str, Any], lines: Iterable[RetailLine]) -> dict[str, Any]:
+    """Figures per hour of the order. Those of a file go by its lines, and a few invoices have lines of two hours."""
+    first: dict[str, str] = {}
+    moved = {hour: list(sums) for hour, sums in hours.items()}
+    gone: set[tuple[str, str]] = set()
+    for line in lines:
+        if kind_of(line) != "sale":
+            continue
+        at, of = f"{line.at:%H}", first.setdefault(line.invoice, f"{line.at:%H}")
+        if at == of:
+            continue
+        for hour, sign in ((at, -1), (of, 1)):
+            moved[hour][1] += sign * line.quantity
+            moved[hour][2] += sign * line.amount.quantize(CENT)
+        if (line.invoice, at) not in gone:
+            gone.add((line.invoice, at))
+            moved[at][0] -= 1
+    return {hour: (n, units, amount) for hour, (n, units, amount) in moved.items()}
 
 
 async def reported(conn: Any, period: Period) -> dict[str, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ from rich.console import Console
 from comptoir.outcome import expected
 from comptoir.replay import Opening, read_retail
 from comptoir.replaying import Outcome, as_json, replay_file, show
-from comptoir.reporting import flattened
+from comptoir.reporting import by_order, flattened
 from comptoir.retail.figures import differences, invoice_rows, load, movement_rows
-from comptoir.retail.reader import sample_figures_path, sample_path
+from comptoir.retail.reader import read_stream, sample_figures_path, sample_path
 from comptoir.retail.writers import write_invoices, write_movements
 from comptoir.suite import MEMBERS
 from tests.conftest import Databases
@@ -92,6 +93,14 @@ async def test_a_wrong_figure_is_shown_and_fails(small: Path, tmp_path: Path, da
     show(outcome, Console(file=paper, width=160))
     assert "valid_sale.units: expected" in paper.getvalue()
     assert "valid_sale.units" in as_json(outcome)
+
+
+def test_an_invoice_of_two_hours_counts_in_its_first() -> None:
+    head = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+    rows = "1,22423,A,2,2011-01-03 11:59:00,1.50,,France\n1,22423,A,3,2011-01-03 12:00:00,2.00,,France\n"
+    lines = list(read_stream(io.BytesIO((head + rows).encode())))
+    by_line = {"11": (1, 2, Decimal("3.00")), "12": (1, 3, Decimal("6.00"))}
+    assert by_order(by_line, lines) == {"11": (1, 5, Decimal("9.00")), "12": (0, 0, Decimal("0.00"))}
 
 
 def test_a_report_that_leaves_anything_out_is_seen() -> None:
