@@ -3,7 +3,7 @@
 Every list goes by an index, also at a million orders.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -352,3 +352,11 @@ async def account(conn: AsyncConnection, name: str) -> Item | None:
 async def session(conn: AsyncConnection, session: str) -> Item | None:
     found = await _all(conn, select(sessions).where(sessions.c.session == session))
     return found[0] if found else None
+
+
+async def numbers_of(conn: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, str]:
+    """The numbers of these orders, as far as they are known."""
+    if not ids:
+        return {}
+    found = await conn.execute(select(orders.c.order_id, orders.c.number).where(orders.c.order_id.in_(set(ids))))
+    return {row.order_id: row.number for row in found}

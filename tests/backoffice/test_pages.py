@@ -37,6 +37,7 @@ def field(html: str, name: str) -> str:
         "/stock/mug",
         "/pick",
         "/pack",
+        "/returns",
         "/document-views",
         "/customers",
         "/reports",

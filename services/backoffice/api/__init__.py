@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from services.backoffice.api import (
+    changes,
     customers,
     files,
     live,
@@ -20,6 +21,7 @@ from services.backoffice.api import (
     orders,
     parked,
     reports,
+    returns,
     stock,
     today,
     warehouse,
@@ -31,7 +33,10 @@ from services.backoffice.owners import Away, Said
 from services.backoffice.rights import LOCAL
 from shared.http import NotFound
 
-AREAS = (login, today, orders, order, wishes, stock, warehouse, money, customers, reports, parked, live, files)
+AREAS = (
+    login, today, orders, order, changes, wishes, stock, warehouse, returns, money, customers, reports, parked, live,
+    files,
+)  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)
 """The pages of each area."""
 

@@ -33,6 +33,7 @@ NAV: tuple[tuple[str, tuple[tuple[str, str, str, str, str], ...]], ...] = (
         (
             ("pick", "/pick", "pick", "Pick", ""),
             ("pack", "/pack", "truck", "Pack and hand over", ""),
+            ("returns", "/returns", "back", "Returns", ""),
             ("stock", "/stock", "stock", "Stock", "s"),
         ),
     ),

@@ -36,4 +36,6 @@ async def order(visit: Annotated[Visit, allowed("orders")], name: Name, show: st
     w = visit.office.pages.words
     said = {"cancel": w.say("The order was asked to cancel."), "hold": w.say("The order is on hold.")}
     said["release"] = w.say("The hold is gone.")
+    said["address"] = w.say("The address was changed.")
+    said["take-back"] = w.say("The goods are expected back.")
     return visit.page("order.html", "orders", page, toast=said.get(done, ""))

@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 from services.backoffice.api.frame import Refused, Visit, allowed, pages
 from services.backoffice.api.order import Name, order_called
 from services.backoffice.owners import Away, Said
+from services.backoffice.pages import English
 from services.backoffice.views import wishes
 
 router = pages()
@@ -45,6 +46,20 @@ async def _asking(
     return visit.page("wish.html", "orders", page, status=status)
 
 
+def not_done(w: English, refused: Said) -> Item:
+    """The notice of what the owner refused, also because the order is another one than was looked at."""
+    stale = refused.status == 409 and "stale" in refused.title
+    title = w.say("The order changed since you looked. Nothing was done.") if stale else w.say("Nothing was done.")
+    text = w.say("This is the effect now; look at it and decide again.") if stale else refused.title
+    return {"kind": "wait" if stale else "bad", "title": title, "text": text}
+
+
+def not_known(w: English) -> Item:
+    """The notice when the owner did not answer."""
+    text = w.say("The order service did not answer in time. Pressing again is safe: it is done once.")
+    return {"kind": "wait", "title": w.say("It is not known yet whether it was done."), "text": text}
+
+
 @router.post("/orders/{name}/{wish}")
 async def do_wish(
     visit: Annotated[Visit, allowed("orders")],
@@ -65,17 +80,9 @@ async def do_wish(
     try:
         await wishes.done(office.owners, wish, str(order_id), form, visit.person.name)
     except Said as refused:
-        stale = refused.status == 409 and "stale" in refused.title
-        title = w.say("The order changed since you looked. Nothing was done.") if stale else w.say("Nothing was done.")
-        text = w.say("This is the effect now; look at it and decide again.") if stale else refused.title
-        error = {"kind": "wait" if stale else "bad", "title": title, "text": text}
-        return await _asking(visit, name, wish, form, refused.status, error)
+        return await _asking(visit, name, wish, form, refused.status, not_done(w, refused))
     except Away:
-        error = {
-            "kind": "wait",
-            "title": w.say("It is not known yet whether it was done."),
-            "text": w.say("The order service did not answer in time. Pressing again is safe: it is done once."),
-        }
+        error = not_known(w)
         page = wishes.page(
             office.pages, wish, {"number": name, "holds": [hold] if hold else []}, None, form, key, error
         )

@@ -16,6 +16,8 @@ from services.backoffice.rights import Person
 from services.backoffice.words import Told, timeline
 
 Item = dict[str, Any]
+MAYBE_OUT = ("in_fulfilment", "backordered", "held", "shipped", "delivered", "completed")
+"""Statuses of orders of which something may be with the customer."""
 GROUPS = (("", "All"), ("people", "People"), ("stock", "Stock"), ("money", "Money"), ("goods", "Goods"))
 COUNTED = ("ordered", "cancelled", "waiting", "backordered", "reserved", "released", "shipped")
 
@@ -123,6 +125,10 @@ def _actions(pages: Pages, person: Person, head: Item, where: str) -> list[Item]
         found.append({"href": f"{where}/release", "text": w.say("Release"), "icon": "check", "danger": False})
     if open_ and person.may("hold"):
         found.append({"href": f"{where}/hold", "text": w.say("Hold"), "icon": "pause", "danger": False})
+    if open_ and person.may("edit"):
+        found.append({"href": f"{where}/address", "text": w.say("Address"), "icon": "edit", "danger": False})
+    if head["status"] in MAYBE_OUT and person.may("take-back"):
+        found.append({"href": f"{where}/take-back", "text": w.say("Take back"), "icon": "back", "danger": False})
     if open_ and head["status"] != "cancelling" and person.may("cancel"):
         found.append({"href": f"{where}/cancel", "text": w.say("Cancel"), "icon": "x", "danger": True})
     return found

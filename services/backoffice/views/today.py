@@ -21,10 +21,12 @@ CARDS = (
     ("pick", "To pick", "pick", "/pick"),
     ("pack", "To pack", "orders", "/pack"),
     ("handover", "To hand over", "truck", "/pack"),
-    ("returns", "Returns to inspect", "back", "/orders?view=way"),
+    ("returns", "Returns to inspect", "back", "/returns"),
     ("money", "Money that needs a person", "hand", "/orders?view=staff"),
     ("parked", "Parked messages", "parked", "/parked-messages"),
 )
+ELSEWHERE = {"pick": "/orders?view=warehouse", "pack": "/orders?view=warehouse", "returns": "/orders?view=way"}
+"""Where a card leads whoever does not see its area."""
 ICONS = {"order": "orders", "inventory": "stock", "fulfilment": "truck", "billing": "money"}
 
 
@@ -53,8 +55,8 @@ async def today(
     for name, title, icon, href in CARDS:
         if name == "parked" and "parked" not in sees:
             continue
-        if href[1:] in ("pick", "pack") and href[1:] not in sees:
-            href = "/orders?view=warehouse"
+        if href[1:] in ELSEWHERE and href[1:] not in sees:
+            href = ELSEWHERE[href[1:]]
         found = lists[name]
         if not found["n"]:
             nothing.append(w.say(title).lower())

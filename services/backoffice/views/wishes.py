@@ -52,26 +52,41 @@ def page(
 ) -> Item:
     """The page of a wish: its effects in sentences by subject, and a form that does exactly that."""
     w = pages.words
-    where = f"/orders/{quote(order['number'])}"
+    asked = question(pages, order["number"], wish, told, key, error)
     return {
+        **asked,
         "title": w.say(TITLES[wish], number=order["number"]),
         "about": w.say(ABOUT[wish]),
-        "number": order["number"],
-        "back": where,
-        "action": f"{where}/{wish}",
-        "key": key,
-        "quote": "" if told is None else told["quote"],
-        "hidden": [],
         "choices": list(order["holds"]) if wish == "release" else [],
         "hold": form.get("hold", ""),
-        "sentences": [] if told is None else by_subject(pages, told["sentences"]),
-        "messages": [] if told is None else [message["type"] for message in told["effects"]["messages"]],
         "reason": form.get("reason", ""),
-        "reason_label": w.say("Why is it held?") if wish == "hold" else w.say("Reason"),
+        "reason_label": w.say("Why is it held?") if wish == "hold" else asked["reason_label"],
         "reason_hint": w.say("Everybody who looks at the order sees it.") if wish == "hold" else "",
         "reason_needed": wish == "hold",
         "button": w.say(BUTTONS[wish]),
         "danger": wish == "cancel",
+    }
+
+
+def question(pages: Pages, number: str, act: str, told: Item | None, key: str, error: Item | None) -> Item:
+    """What wish.html needs for any act on an order, but for its words: the effects, and where the answer goes."""
+    where = f"/orders/{quote(number)}"
+    return {
+        "number": number,
+        "back": where,
+        "action": f"{where}/{act}",
+        "key": key,
+        "quote": "" if told is None else told["quote"],
+        "hidden": [],
+        "choices": [],
+        "hold": "",
+        "sentences": [] if told is None else by_subject(pages, told["sentences"]),
+        "messages": [] if told is None else [message["type"] for message in told["effects"]["messages"]],
+        "reason": "",
+        "reason_label": pages.words.say("Reason"),
+        "reason_hint": "",
+        "reason_needed": False,
+        "danger": False,
         "error": error,
     }
 
