@@ -173,7 +173,7 @@ async def test_pages_of_the_office_fit_every_width(shop: Shop, visit: Any, width
     (invoice,) = (await shop.ask("GET", f"/billing/invoices?order_id={placed['id']}"))["items"]
     paths = {"money" if what == "invoices" else what: f"/money/{what}" for what, _ in TABS}
     paths |= {"document": f"/documents/{invoice['number']}", "document-views": "/document-views"}
-    paths |= {"customers": "/customers", "customer": f"/customers/K-{width}"}
+    paths |= {"returns": "/returns", "customers": "/customers", "customer": f"/customers/K-{width}"}
     paths |= {f"report-{what}": f"/reports/{what}" for what in TITLES}
     tab = await visit(width)
     for name, path in paths.items():
