@@ -9,6 +9,9 @@ BIN := .venv/bin
 ARGS ?=
 # Test files that run side by side: they mostly wait for processes, brokers and databases, so more than there are cores.
 WORKERS ?= 3
+# In CI what failed beside other tests is run once more alone, and said; whoever works on the code sees the first failure.
+AGAIN := [ "$$CI" = true ] && echo "FAILED BESIDE OTHERS, RUN AGAIN ALONE:" && \
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 .PHONY: help setup demo up containers test lint format tests bench docs explore chaos clean
 
@@ -45,7 +48,7 @@ lint: setup ## style, types and the rules of the house
 	$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec docker-compose.yml
 
 tests: setup ## the tests alone: make tests ARGS="tests/order -x"
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS) || $(AGAIN)
 
 format: setup ## what can be tidied by machine
 	$(BIN)/ruff format .

@@ -229,10 +229,12 @@ async def test_on_the_phone_a_parcel_is_picked_packed_and_handed_over(shop: Shop
     box = await here.bounding_box()
     assert box is not None
     assert box["height"] >= 44, "large enough for a finger"
-    await here.tap()
+    async with page.expect_navigation():
+        await here.tap()
     await shop.rest()
     page = await tab.open("/pack")
-    await page.locator(f"form[action='/pack/{shipment['shipment_id']}/dispatch'] button").tap()
+    async with page.expect_navigation():
+        await page.locator(f"form[action='/pack/{shipment['shipment_id']}/dispatch'] button").tap()
     await shop.rest()
     owner = await shop.ask("GET", f"/order/orders/{placed['id']}")
     assert (owner["shipments"][0]["state"], owner["lines"][0]["shipped"]) == ("dispatched", 2)
