@@ -10,8 +10,8 @@ ARGS ?=
 # Test files that run side by side: they mostly wait for processes, brokers and databases, so more than there are cores.
 WORKERS ?= 3
 # In CI what failed beside other tests is run once more alone, and said; whoever works on the code sees the first failure.
-AGAIN := [ "$$CI" = true ] && echo "FAILED BESIDE OTHERS, RUN AGAIN ALONE:" && \
-	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
+AGAIN := { [ "$$CI" = true ] && echo "FAILED BESIDE OTHERS, RUN AGAIN ALONE:" && \
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
 
 .PHONY: help setup demo up containers test lint format tests bench docs explore chaos clean
 
