@@ -13,12 +13,12 @@ WORKERS ?= 3
 AGAIN := { [ "$$CI" = true ] && echo "FAILED BESIDE OTHERS, RUN AGAIN ALONE:" && \
 	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
 
-.PHONY: help setup demo up containers test lint format tests bench docs explore chaos clean
+.PHONY: help setup demo up containers test container-tests lint format tests bench docs explore chaos clean
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 
 ##@ Try it (needs Python 3.11+ and pip, nothing else)
@@ -49,6 +49,9 @@ lint: setup ## style, types and the rules of the house
 
 tests: setup ## the tests alone: make tests ARGS="tests/order -x"
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS) || $(AGAIN)
+
+container-tests: setup ## the compose file at work, needs Docker: .ci/containers make container-tests
+	$(BIN)/python -m pytest -m "containers and not chaos" tests/containers --durations=8 -s $(ARGS)
 
 format: setup ## what can be tidied by machine
 	$(BIN)/ruff format .
