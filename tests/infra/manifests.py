@@ -26,6 +26,7 @@ from comptoir.auditor import Auditor, AuditorSettings
 from comptoir.suite import know_topology, make
 from services.billing.devservices.psp import app as payment_provider
 from services.fulfilment.development_carrier import carrier_routes
+from shared.messaging.rabbit import PREFETCH
 from shared.messaging.topology import OPTIONAL, SERVICES, Names
 from shared.service import Running, application
 
@@ -572,12 +573,36 @@ def scaling(suite: Suite) -> Iterator[str]:
                 yield f"{name} is scaled by {trigger['metadata']['queueName']}, which is not its queue"
             if trigger["authenticationRef"]["name"] not in suite.all("TriggerAuthentication"):
                 yield f"{name}: there is no TriggerAuthentication {trigger['authenticationRef']['name']}"
+            if int(trigger["metadata"]["value"]) < 2 * PREFETCH:
+                yield f"{name} gets another copy for what one has in hand"
     if suite.overlay == "production":
         yield from (f"{name} has one copy" for name in (*SERVICES, *OPTIONAL, "door") if name not in masters)
     copies = sum(most[name] + 1 for name in (*SERVICES, *OPTIONAL))  # one more of each while it is replaced
     there = int(suite.all("Cluster")["postgres"]["spec"]["postgresql"]["parameters"]["max_connections"])
     if copies * CONNECTIONS_OF_A_COPY + CONNECTIONS_BESIDE > there:
         yield f"{copies} copies want more than {there} connections"
+
+
+def requested(suite: Suite) -> tuple[float, float]:
+    """Cores and GiB that are asked for with the fewest copies, servers included."""
+    fewest: dict[str, int] = {}
+    for kind, bound in (("HorizontalPodAutoscaler", "minReplicas"), ("ScaledObject", "minReplicaCount")):
+        fewest |= {item["spec"]["scaleTargetRef"]["name"]: item["spec"][bound] for item in suite.all(kind).values()}
+    cluster, broker = suite.all("Cluster")["postgres"]["spec"], suite.all("RabbitmqCluster")["rabbitmq"]["spec"]
+    parts = [(cluster["resources"], cluster["instances"]), (broker["resources"], broker["replicas"])]
+    for name, pod in suite.pods.items():
+        if pod.kind == "Deployment":
+            parts.append((pod.container["resources"], fewest.get(name, 1)))
+    units = {"m": 0.001, "Mi": 1 / 1024, "Gi": 1.0, "": 1.0}
+
+    def quantity(said: str) -> float:
+        number, unit = re.fullmatch(r"([\d.]+)(\w*)", said).groups()  # type: ignore[union-attr]
+        return float(number) * units[unit]
+
+    return (
+        sum(quantity(each["requests"]["cpu"]) * copies for each, copies in parts),
+        sum(quantity(each["requests"]["memory"]) * copies for each, copies in parts),
+    )
 
 
 def servers(suite: Suite) -> Iterator[str]:

@@ -4,6 +4,7 @@ Every check is seen to find the faults that it is for: each is planted into what
 """
 
 import copy
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.infra.manifests import KUBERNETES, OVERLAYS, ROOT, Suite, faults, made_secrets, rendered
+from tests.infra.manifests import KUBERNETES, OVERLAYS, ROOT, STEPS, Suite, faults, made_secrets, rendered, requested
 
 Item = dict[str, Any]
 
@@ -198,6 +199,10 @@ PLANTED: dict[str, tuple[Plant, str]] = {
         lambda items: of(items, "ScaledObject", "order")["spec"]["triggers"][0]["metadata"].update(queueName="order"),
         "scaling: order is scaled by order, which is not its queue",
     ),
+    "a copy for every packet": (
+        lambda items: of(items, "ScaledObject", "order")["spec"]["triggers"][0]["metadata"].update(value="64"),
+        "scaling: order gets another copy for what one has in hand",
+    ),
     "too few connections": (
         lambda items: of(items, "Cluster", "postgres")["spec"]["postgresql"]["parameters"].update(
             max_connections="400"
@@ -266,3 +271,35 @@ def test_no_secret_lies_in_the_manifests_and_none_is_changed_on_the_way(suites: 
     assert admin["database_url"].endswith(f":{secrets['comptoir-postgres']['password']}@postgres-rw:5432")
     assert f":{secrets['comptoir-rabbitmq']['password']}@" in admin["rabbitmq_url"]
     assert secrets["comptoir-billing"]["webhook_secret"] == secrets["comptoir-payment-provider"]["webhook_secret"]
+
+
+def test_the_page_on_deploying_says_the_order_and_the_figures_of_the_manifests(suites: dict[str, Suite]) -> None:
+    page = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
+    part = page[page.index("### The order") : page.index("### Probes")]
+    applied = re.findall(r"kubectl apply -k \$o -l '?(!?comptoir/step(?:=(\w+))?)", part)
+    assert [step for _, step in applied] == ["", *STEPS]
+    for step in re.findall(r"comptoir/step=(\w+)", page):
+        assert step in STEPS
+    for path in re.findall(r"infra/kubernetes/[\w./-]*\w", page):
+        assert (ROOT / path).exists(), path
+    for overlay, suite in suites.items():
+        row = re.search(rf"\| {overlay} \| ([\d.]+) \| ([\d.]+) \|", page)
+        assert row
+        assert tuple(f"{each:.1f}" for each in requested(suite)) == (row[1], row[2]), overlay
+
+
+def test_the_page_computes_copies_from_the_figures_that_were_measured() -> None:
+    page = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
+    measured = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    cost = dict(re.findall(r"(order|billing|inventory|fulfilment|PostgreSQL|RabbitMQ) (\d\.\d+)[,.]", measured))
+    assert len(cost) == 6
+    for part, ms in cost.items():
+        row = re.search(rf"\| {part} \| ([\d.]+) \| ([\d,]+)(?: a core)? \| (.*) \|\n", page)
+        assert row, part
+        assert (row[1], row[2]) == (ms, f"{int(700 / float(ms)):,}"), part
+        for said, rate in zip(row[3].removesuffix(" |").split(" | "), (100, 500, 1000), strict=True):
+            cores = rate * float(ms) / 700
+            if part in ("PostgreSQL", "RabbitMQ"):
+                assert float(said.removesuffix(" cores")) == round(cores, 2), part
+            else:
+                assert int(said) == math.ceil(cores), part
