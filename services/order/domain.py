@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, get_type_hints
 from uuid import UUID
 
 from services.order.facts import Edited, Trigger, not_returnable, promised_on
-from services.order.preview import check_quote
+from services.order.preview import check_quote, in_one_line
 from services.order.quantities import Order, priced
 from services.order.rows import (
     Channel,
@@ -583,17 +583,11 @@ def edit_in_words(order: Order, m: EditOrder, lines: Sequence[Line]) -> str:
     header = order.header
     said = [f"line {line.line_no}: {line.quantity} x {line.sku} more" for line in lines]
     if m.ship_to is not None and m.ship_to != header.ship_to:
-        said.append(f"ship to {_place(m.ship_to)} instead of {_place(header.ship_to)}")
+        said.append(f"ship to {in_one_line(m.ship_to)} instead of {in_one_line(header.ship_to)}")
     if m.priority is not None and m.priority != header.priority:
         said.append(f"priority {m.priority} instead of {header.priority}")
     changes = "; ".join(said) or "nothing changed"
     return f"{m.reason}: {changes}" if m.reason else changes
-
-
-def _place(address: Address) -> str:
-    """Enough of an address to tell two apart, one line long."""
-    town = " ".join(part for part in (address.postcode, address.city, address.country) if part)
-    return ", ".join(part for part in (address.company or address.name, *address.street, town) if part) or "nowhere"
 
 
 def return_goods(m: ReturnGoods, rows: Rows, ctx: Ctx) -> Iterator[Effect]:

@@ -82,11 +82,9 @@ def _lines(before: Order, after: Order) -> Iterator[Item]:
     """Lines of which pieces would change place: quantity -> [before, after]."""
     was = {line.line_no: line for line in line_progress(before)}
     for line in line_progress(after):
-        moved = {
-            name: [getattr(was.get(line.line_no), name, 0), getattr(line, name)]
-            for name in COUNTED
-            if getattr(was.get(line.line_no), name, 0) != getattr(line, name)  # a new line comes from nothing
-        }
+        old = was.get(line.line_no)  # a new line comes from nothing
+        counts = {name: [getattr(old, name) if old else 0, getattr(line, name)] for name in COUNTED}
+        moved = {name: both for name, both in counts.items() if both[0] != both[1]}
         if moved:
             yield {"line_no": line.line_no, "sku": line.sku, **moved}
 

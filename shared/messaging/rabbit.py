@@ -6,7 +6,6 @@ Every setting here answers a way in which the defaults lose or drop messages; do
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -14,7 +13,7 @@ import aio_pika
 import structlog
 from aio_pika.abc import AbstractRobustConnection
 from aio_pika.connection import make_url
-from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
+from aio_pika.exceptions import DeliveryError, PublishError
 from faststream import AckPolicy
 from faststream.rabbit import Channel, ExchangeType, RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
 from faststream.rabbit.schemas.queue import QueueType
@@ -164,7 +163,7 @@ class RabbitBus:
         self.publishing = self._broker(Channel(publisher_confirms=True, on_return_raises=True))
         self.reading = self._broker(Channel(prefetch_count=prefetch, publisher_confirms=False))
         self.known = {queue.service: queue for queue in queues(names)}
-        self.reopening = asyncio.Lock()
+        self.reopening: asyncio.Task[None] | None = None
         self.missed = 0
         self.watcher: asyncio.Task[None] | None = None
         for reader in readers:
@@ -236,13 +235,18 @@ class RabbitBus:
         RabbitMQ 3.10 goes on refusing a channel whose first packet for a quorum queue came while that had no leader,
         also when it has one again.
         """
-        if self.reopening.locked():
-            return
-        async with self.reopening:
-            channel = await self.publishing.config.broker_config.channel_manager.get_channel()
-            with suppress(OSError, AMQPError):
-                await channel.close()
-                await channel.reopen()
+        if self.reopening is None or self.reopening.done():
+            self.reopening = asyncio.create_task(self._reopen())
+        await asyncio.shield(self.reopening)  # a publish that is given up must not leave the channel closed
+
+    async def _reopen(self) -> None:
+        """Never raises: without a connection the channel is opened when there is one again."""
+        channel = await self.publishing.config.broker_config.channel_manager.get_channel()
+        for step in (channel.close, channel.reopen):
+            try:
+                await step()
+            except Exception as error:
+                log.warning("a refused channel is not replaced yet", error=repr(error))
 
     async def start(self) -> None:
         await self.publishing.start()
@@ -259,6 +263,8 @@ class RabbitBus:
 
     async def stop(self) -> None:
         await self.stop_reading()
+        if self.reopening is not None:
+            self.reopening.cancel()
         await self.publishing.stop()
 
     async def watch(self) -> None:

@@ -137,6 +137,33 @@ async def test_after_a_refusal_the_next_packet_goes_over_another_channel(rabbit_
     assert await publishing._channel.get_underlay_channel() is not before
 
 
+@pytest.mark.parametrize("trouble", ["given up", "connection lost"])
+async def test_replacing_a_channel_never_leaves_it_closed(
+    rabbit_town: RabbitTown, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    bus: Any = rabbit_town.bus
+    channel = bus.publishing._channel
+    close, closing, go_on = channel.close, asyncio.Event(), asyncio.Event()
+
+    async def closes() -> None:
+        closing.set()
+        await go_on.wait()
+        await close()
+        if trouble == "connection lost":
+            raise aio_pika.exceptions.ChannelInvalidStateError("no active transport")
+
+    monkeypatch.setattr(channel, "close", closes)
+    replacing = asyncio.create_task(bus._another_channel())
+    await closing.wait()
+    if trouble == "given up":
+        replacing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await replacing
+    go_on.set()
+    await bus.reopening
+    await bus.publish(packet_of(rabbit_town.clock, Remember(box="a", amount=1)))
+
+
 # Findings 2, 5 and 6: consuming
 
 

@@ -32,13 +32,10 @@ def _shown(of: Item) -> Item:
     return {
         "id": of["return_id"],
         "order_id": UUID(of["order_id"]),
-        "shipment_id": of["shipment_id"],
         "warehouse": of["warehouse"],
         "reason": of["reason"],
         "state": of["state"],
         "since": of["opened_at"],
-        "until": of["due_at"],
-        "claimed": of["claimed"],
         "lines": lines,
         "expected": sum(line["expected"] for line in lines),
         "received": sum(line["received"] for line in lines),
