@@ -533,7 +533,7 @@ def test_the_history_says_what_an_edit_changed_by_whom_and_why() -> None:
     assert entry.actor == "bob"
     assert entry.note == (
         "she called: line 2: 1 x mug more; line 3: 1 x post more; "
-        "ship to Anna, Dam 1, 1012 JS Amsterdam NL instead of Utrecht NL; priority 7 instead of 0"
+        "ship to Anna, Dam 1, 1012 JS Amsterdam, NL instead of Utrecht, NL; priority 7 instead of 0"
     )
     book.do(EditOrder(order_id=ORDER, priority=7))
     assert book.only(History).note == "nothing changed"

@@ -9,7 +9,9 @@ from fastapi.responses import RedirectResponse, Response
 from services.backoffice import paper, queries
 from services.backoffice.api.frame import Visit, allowed, pages
 from services.backoffice.owners import Said
+from services.backoffice.views import documents as documents_view
 from services.backoffice.views import money as money_view
+from services.backoffice.views.cells import address
 from shared.contracts.backoffice import NoteView
 
 router = pages()
@@ -36,7 +38,7 @@ async def _list(visit: Visit, what: str) -> Response:
     asked = money_view.Asked.of(visit.request.query_params)
     if asked.q and what in ("invoices", "credit-notes") and not asked.after:
         try:
-            hit = await money_view.document(office.owners, asked.q.upper())
+            hit = await documents_view.document(office.owners, asked.q.upper())
             return RedirectResponse(f"/documents/{hit['number']}", 303)
         except Said:
             pass  # no number of a document: then it is an order or a customer
@@ -49,7 +51,7 @@ async def _list(visit: Visit, what: str) -> Response:
 async def document(visit: Annotated[Visit, allowed("money")], number: Number) -> Response:
     """One invoice or credit note."""
     office = visit.office
-    page = await money_view.paper(office.owners, office.pages, number)
+    page = await documents_view.paper(office.owners, office.pages, number)
     await office.note(NoteView(number=page["of"]["number"], form="page", actor=visit.person.name))
     views = []
     if visit.person.may("audit"):
@@ -64,8 +66,8 @@ async def document_pdf(
 ) -> Response:
     """The same as a file, in the language of the customer's country or in the one that is asked for."""
     office = visit.office
-    of = await money_view.document(office.owners, number)
-    buyer = money_view.address(of["bill_to"])
+    of = await documents_view.document(office.owners, number)
+    buyer = address(of["bill_to"])
     # Making it takes the processor for a while, which nobody else shall wait for.
     body = await asyncio.to_thread(paper.pdf, of, buyer, office.seller, office.pages.zone, lang)
     await office.note(NoteView(number=of["number"], form="pdf", actor=visit.person.name))
@@ -81,5 +83,5 @@ async def document_views(
 ) -> Response:
     """Who looked at which document, when and how."""
     async with visit.office.reading() as conn:
-        page = await money_view.views(conn, visit.office.pages, number.strip(), after)
+        page = await documents_view.views(conn, visit.office.pages, number.strip(), after)
     return visit.page("views.html", "audit", page)

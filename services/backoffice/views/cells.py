@@ -1,10 +1,14 @@
-"""Tables as values, so that one template draws every list and one function writes its CSV."""
+"""What many pages say alike: tables as values (one template draws them, one function writes their CSV), addresses."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
+
+from services.backoffice.pages import English
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +56,15 @@ def place(text: str) -> tuple[datetime, UUID] | None:
         return (moment, UUID(id)) if moment.tzinfo else None
     except ValueError:
         return None
+
+
+def address(a: Mapping[str, Any]) -> list[str]:
+    """The lines of an address that say anything."""
+    lines = [a["name"], a["company"], *a["street"], f"{a['postcode']} {a['city']}", a["region"], a["country"]]
+    return [str(text).strip() for text in lines if str(text).strip()]
+
+
+def amount(w: English, value: object, currency: str) -> Cell:
+    """Money in words of the reader, exact where it is taken along."""
+    exact = Decimal(str(value))
+    return Cell(w.money(exact, currency), plain=f"{exact:f}")

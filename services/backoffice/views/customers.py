@@ -9,8 +9,7 @@ from services.backoffice import figures, queries
 from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import STATUSES, English, Pages
 from services.backoffice.queries import Filter
-from services.backoffice.views.cells import Cell, Column, Table
-from services.backoffice.views.money import address
+from services.backoffice.views.cells import Cell, Column, Table, address
 from services.backoffice.views.reports import share
 
 Item = dict[str, Any]

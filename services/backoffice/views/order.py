@@ -13,6 +13,7 @@ from services.backoffice import queries
 from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import English, Pages
 from services.backoffice.rights import Person
+from services.backoffice.views.cells import address
 from services.backoffice.words import Told, timeline
 
 Item = dict[str, Any]
@@ -64,7 +65,7 @@ async def page(
         "shipments": _shipments(kept, now_said),
         "returns": kept["returns"],
         "documents": _documents(w, now_said, person),
-        "address": _address(now_said),
+        "address": address(now_said["ship_to"]) if now_said else [],
         "live": f"/live?page=order&id={order_id}&show={group}",
     }
 
@@ -191,11 +192,3 @@ def _documents(w: English, said: Item | None, person: Person) -> list[Item]:
         }
         for of in money.get("invoiced", ())
     ]  # fmt: skip
-
-
-def _address(said: Item | None) -> list[str]:
-    if said is None:
-        return []
-    a = said["ship_to"]
-    lines = [a["name"], a["company"], *a["street"], f"{a['postcode']} {a['city']}", a["region"], a["country"]]
-    return [text.strip() for text in lines if text.strip()]
