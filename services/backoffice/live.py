@@ -7,7 +7,6 @@ state of what it shows. What another copy of the service committed is seen at th
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -90,6 +89,7 @@ class Live:
     async def stream(self, watcher: Watcher) -> AsyncIterator[str]:
         """Events of one page until it goes away."""
         self.watchers.add(watcher)
+        self.wake.set()  # what came between the page and its listening is told at once
         if self.task is None or self.task.done():
             self.task = asyncio.create_task(self.run(), name="backoffice live")
         try:
@@ -119,8 +119,3 @@ class Rows:
                 found = await queries.rows_of(conn, list(changed)[: 20 * Live.MOST])
             self.changed, self.rows = changed, {row["order_id"]: row for row in found}
         return self.rows
-
-
-def newer(row: dict[str, Any], than: tuple[datetime, UUID] | None) -> bool:
-    """Whether an order comes before the first of a list."""
-    return than is None or (row["placed_at"], row["order_id"]) > than

@@ -360,3 +360,11 @@ async def numbers_of(conn: AsyncConnection, ids: Collection[UUID]) -> dict[UUID,
         return {}
     found = await conn.execute(select(orders.c.order_id, orders.c.number).where(orders.c.order_id.in_(set(ids))))
     return {row.order_id: row.number for row in found}
+
+
+async def newer(conn: AsyncConnection, than: tuple[datetime, UUID] | None, most: int = 1000) -> int:
+    """How many orders come before the first of a list, or of an empty one; at most so many are counted."""
+    found = select(orders.c.order_id).limit(most)
+    if than is not None:
+        found = found.where(tuple_(orders.c.placed_at, orders.c.order_id) > _place(than))
+    return int(await conn.scalar(select(func.count()).select_from(found.subquery())) or 0)

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from html import unescape
 from typing import Any
 
 import httpx
@@ -312,6 +313,19 @@ async def test_open_pages_are_told_what_changes(shop: Shop) -> None:
             told += await anext(parts)
     assert f'hx-target="#o-{placed["id"]}"' in told
     assert "id: " in told
+
+
+async def test_a_list_hears_of_orders_that_came_before_it_listened(shop: Shop) -> None:
+    await shop.place()
+    page = unescape(await shop.page("/orders"))
+    listening = re.search(r'hx-sse:connect="([^"]+)"', page)
+    assert listening
+    await shop.place()
+    told = ""
+    async with shop.http.stream("GET", listening[1]) as stream:
+        parts = stream.aiter_text()
+        while "Show 1 new order" not in told:
+            told += await anext(parts)
 
 
 async def test_picking_says_what_is_wrong_and_does_nothing_then(shop: Shop) -> None:
