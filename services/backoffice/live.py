@@ -89,7 +89,8 @@ class Live:
     async def stream(self, watcher: Watcher) -> AsyncIterator[str]:
         """Events of one page until it goes away."""
         self.watchers.add(watcher)
-        self.wake.set()  # what came between the page and its listening is told at once
+        self.changed |= watcher.ids  # what changed between the page and its listening is told at once
+        self.wake.set()
         if self.task is None or self.task.done():
             self.task = asyncio.create_task(self.run(), name="backoffice live")
         try:

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import time
 from html import unescape
 from typing import Any
 
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from services.backoffice.api.guard import POLICY
+from services.backoffice.live import Live
 from services.backoffice.views.money import TABS
 from services.backoffice.views.orders import cell
 from services.backoffice.views.reports import TITLES
@@ -326,6 +328,20 @@ async def test_a_list_hears_of_orders_that_came_before_it_listened(shop: Shop) -
         parts = stream.aiter_text()
         while "Show 1 new order" not in told:
             told += await anext(parts)
+
+
+async def test_an_order_page_hears_of_what_changed_before_it_listened(shop: Shop) -> None:
+    placed = await shop.place()
+    listening = re.search(r'hx-sse:connect="([^"]+)"', unescape(await shop.page(f"/orders/{placed['number']}")))
+    assert listening
+    await shop.ask("POST", f"/order/orders/{placed['id']}/hold", {"reason": "look at it first"})
+    await shop.rest()
+    told, began = "", time.monotonic()
+    async with shop.http.stream("GET", listening[1]) as stream:
+        parts = stream.aiter_text()
+        while "look at it first" not in told:
+            told += await anext(parts)
+    assert time.monotonic() - began < Live.ROUND_S, "at once, not at the next round"
 
 
 async def test_picking_says_what_is_wrong_and_does_nothing_then(shop: Shop) -> None:
