@@ -10,8 +10,8 @@ ARGS ?=
 # Test files that run side by side: they mostly wait for processes, brokers and databases, so more than there are cores.
 WORKERS ?= 3
 # In CI what failed beside other tests is run once more alone, and said; whoever works on the code sees the first failure.
-AGAIN := { [ "$$CI" = true ] && echo "FAILED BESIDE OTHERS, RUN AGAIN ALONE:" && \
-	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
+again = { [ "$$CI" = true ] && echo "FAILED BESIDE OTHERS, RUN AGAIN ALONE:" && \
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(1); }
 
 .PHONY: help setup demo up containers test container-tests lint format tests bench docs explore chaos clean
 
@@ -35,7 +35,8 @@ containers: ## the same in containers, needs Docker: http://127.0.0.1:8080, unti
 setup: ## .venv from requirements.lock; does nothing when it is up to date
 	@$(PYTHON) dev.py setup
 
-test: lint tests ## all checks, then all tests
+test: lint tests ## all checks, then all tests; those in containers where an engine is or can be started
+	.ci/containers $(MAKE) --no-print-directory container-tests
 
 lint: setup ## style, types and the rules of the house
 	$(BIN)/ruff check .
@@ -48,10 +49,11 @@ lint: setup ## style, types and the rules of the house
 	$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec docker-compose.yml
 
 tests: setup ## the tests alone: make tests ARGS="tests/order -x"
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS) || $(AGAIN)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS) || $(call again)
 
 container-tests: setup ## the compose file at work, needs Docker: .ci/containers make container-tests
-	$(BIN)/python -m pytest -m "containers and not chaos" tests/containers --durations=8 -s $(ARGS)
+	$(BIN)/python -m pytest -m "containers and not chaos" tests/containers --durations=8 -s $(ARGS) || \
+		$(call again,-m "containers and not chaos" tests/containers -s)
 
 format: setup ## what can be tidied by machine
 	$(BIN)/ruff format .

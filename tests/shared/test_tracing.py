@@ -8,10 +8,11 @@ import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from comptoir.suite import BUILD, migrate, started
+from comptoir.suite import BUILD, BusName, migrate, started
 from shared.service import application
 from shared.tracing import OpenTelemetry
 from tests.conftest import Databases
+from tests.eventually import eventually, settled
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER = "b7ad6b7169203331"
@@ -29,9 +30,20 @@ async def urls(databases: Databases, what: str, *services: str) -> str:
 
 @pytest.mark.postgres
 async def test_one_order_is_one_trace_through_all_services(databases: Databases) -> None:
+    await one_trace(databases, "local")
+
+
+@pytest.mark.postgres
+@pytest.mark.rabbit
+async def test_the_trace_goes_over_rabbitmq_as_well(databases: Databases, rabbit_url: str, rabbit_prefix: str) -> None:
+    await one_trace(databases, "rabbit", rabbitmq_url=rabbit_url, rabbitmq_prefix=rabbit_prefix)
+
+
+async def one_trace(databases: Databases, bus: BusName, **settings: Any) -> None:
     kept = InMemorySpanExporter()
-    automatic = {"warehouses_automatic": True, "deliver_after_s": 0.0}
-    async with started(database_url=await urls(databases, "traced", *BUILD), **automatic) as suite:
+    settings |= {"warehouses_automatic": True, "deliver_after_s": 0.0}
+    settings["database_url"] = await urls(databases, f"traced_{bus}", *BUILD)
+    async with started(bus=bus, **settings) as suite:
         clients = {}
         for name, running in suite.running.items():
             running.trace(OpenTelemetry(name, SimpleSpanProcessor(kept)))
@@ -42,14 +54,20 @@ async def test_one_order_is_one_trace_through_all_services(databases: Databases)
         receipt = {"warehouse": "north", "reference": "PO-1", "lines": [{"sku": "mug", "quantity": 10}]}
         await clients["inventory"].post("/receipts", json=receipt, headers={"Idempotency-Key": "1"})
         await suite.rest()
-        kept.clear()
         line = {"sku": "mug", "quantity": 2, "unit_price": "12.50", "vat_rate": "21"}
         headers = {"Idempotency-Key": "1", "traceparent": f"00-{TRACE}-{CALLER}-01"}
         order = (await clients["order"].post("/orders", json={"lines": [line]}, headers=headers)).json()
-        await suite.rest()
-        assert (await clients["order"].get(f"/orders/{order['id']}")).json()["status"] == "completed"
+
+        async def completed() -> bool:
+            return bool((await clients["order"].get(f"/orders/{order['id']}")).json()["status"] == "completed")
+
+        async def ended() -> int:
+            return len(of_the_trace(kept))
+
+        await eventually(completed, 30)
+        await settled(ended, 1)
         figures = (await clients["order"].get("/metrics")).text
-    ours = [span for span in kept.get_finished_spans() if f"{span.context.trace_id:032x}" == TRACE]
+    ours = of_the_trace(kept)
     names = {(service_of(span), span.name) for span in ours}
     assert {service for service, _ in names} == {f"comptoir-{service}" for service in BUILD}
     assert {
@@ -80,6 +98,10 @@ async def test_one_order_is_one_trace_through_all_services(databases: Databases)
     assert count(f"comptoir_message_age_seconds_count{{{key},{of}}}") == 1
     posted = 'method="POST",route="/orders",service="order",status="201"'
     assert count(f"comptoir_http_seconds_count{{{posted}}}") == 1
+
+
+def of_the_trace(kept: InMemorySpanExporter) -> list[Any]:
+    return [span for span in kept.get_finished_spans() if span.context and f"{span.context.trace_id:032x}" == TRACE]
 
 
 def service_of(span: Any) -> str:
