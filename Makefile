@@ -13,7 +13,7 @@ WORKERS ?= 3
 again = { [ "$$CI" = true ] && echo "FAILED BESIDE OTHERS, RUN AGAIN ALONE:" && \
 	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(1); }
 
-.PHONY: help setup demo up containers test container-tests lint format tests bench docs explore chaos clean
+.PHONY: help setup demo up containers test container-tests lint format tests bench docs words explore chaos clean
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -71,6 +71,9 @@ bench: setup ## orders per second of the whole saga; or make bench ARGS="intake 
 
 docs: setup ## generates docs/saga.md and the AsyncAPI, OpenAPI and golden messages
 	$(BIN)/comptoir docs $(ARGS)
+
+words: setup ## new texts of the pages into the catalogues of each language; says what is to be translated
+	$(BIN)/python -m tests.backoffice.catalogues
 
 clean: ## removes .venv, caches and the data of `make up`
 	rm -rf .venv .comptoir .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

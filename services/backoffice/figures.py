@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.backoffice.words import N_
+
 Item = dict[str, Any]
 AT_MOST = 500
 """Rows of a ranking."""
@@ -106,13 +108,13 @@ async def whole(conn: AsyncConnection, period: Period) -> Item:
 
 
 LEAD = (
-    ("placed", "reserved", "order_placed", "stock_reserved"),
-    ("reserved", "paid", "stock_reserved", "payment_authorised"),
-    ("planned", "picked", "shipment_planned", "shipment_picked"),
-    ("picked", "packed", "shipment_picked", "shipment_packed"),
-    ("packed", "handed over", "shipment_packed", "shipment_dispatched"),
-    ("handed over", "delivered", "shipment_dispatched", "shipment_delivered"),
-    ("placed", "delivered", "order_placed", "shipment_delivered"),
+    (N_("placed"), N_("reserved"), "order_placed", "stock_reserved"),
+    (N_("reserved"), N_("paid"), "stock_reserved", "payment_authorised"),
+    (N_("planned"), N_("picked"), "shipment_planned", "shipment_picked"),
+    (N_("picked"), N_("packed"), "shipment_picked", "shipment_packed"),
+    (N_("packed"), N_("handed over"), "shipment_packed", "shipment_dispatched"),
+    (N_("handed over"), N_("delivered"), "shipment_dispatched", "shipment_delivered"),
+    (N_("placed"), N_("delivered"), "order_placed", "shipment_delivered"),
 )
 """Steps, each from the first event of one kind to the first of another."""
 

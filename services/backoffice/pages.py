@@ -15,53 +15,74 @@ from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.dates import format_date, format_datetime, format_time
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_currency, format_decimal, format_percent
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from services.backoffice.words import Words
+from services.backoffice.languages import PSEUDO, SOURCE, translations
+from services.backoffice.words import N_, NN_, Words
 
 NBSP = "\u00a0"
 Item = Mapping[str, Any]
 STATUSES: Mapping[str, tuple[str, str]] = {
-    "awaiting_stock": ("Stock", "wait"),
-    "backordered": ("Backorder", "wait"),
-    "awaiting_payment": ("Payment", "wait"),
-    "in_fulfilment": ("In the warehouse", "info"),
-    "held": ("On hold", "hold"),
-    "cancelling": ("Being cancelled", "hold"),
-    "cancelled": ("Cancelled", ""),
-    "shipped": ("On its way", "info"),
-    "delivered": ("Delivered", "good"),
-    "completed": ("Done", "good"),
+    "awaiting_stock": (N_("Stock"), "wait"),
+    "backordered": (N_("Backorder"), "wait"),
+    "awaiting_payment": (N_("Payment"), "wait"),
+    "in_fulfilment": (N_("In the warehouse"), "info"),
+    "held": (N_("On hold"), "hold"),
+    "cancelling": (N_("Being cancelled"), "hold"),
+    "cancelled": (N_("Cancelled"), ""),
+    "shipped": (N_("On its way"), "info"),
+    "delivered": (N_("Delivered"), "good"),
+    "completed": (N_("Done"), "good"),
 }
 """What people call a status, and its colour."""
 
 SHIPMENTS: Mapping[str, tuple[str, str]] = {
-    "asked": ("Asked for", ""),
-    "planned": ("To pick", "info"),
-    "picked": ("To pack", "info"),
-    "packed": ("To hand over", "info"),
-    "dispatched": ("On its way", "info"),
-    "delivered": ("Delivered", "good"),
-    "refused": ("Comes back", "bad"),
-    "cancelled": ("Pulled back", ""),
-    "rejected": ("Cannot ship", "bad"),
+    "asked": (N_("Asked for"), ""),
+    "planned": (N_("To pick"), "info"),
+    "picked": (N_("To pack"), "info"),
+    "packed": (N_("To hand over"), "info"),
+    "dispatched": (N_("On its way"), "info"),
+    "delivered": (N_("Delivered"), "good"),
+    "refused": (N_("Comes back"), "bad"),
+    "cancelled": (N_("Pulled back"), ""),
+    "rejected": (N_("Cannot ship"), "bad"),
 }
 METHODS: Mapping[str, str] = {
-    "card": "Card",
-    "bank_transfer": "Bank transfer",
-    "cash_on_delivery": "Cash on delivery",
-    "terms": "On account",
+    "card": N_("Card"),
+    "bank_transfer": N_("Bank transfer"),
+    "cash_on_delivery": N_("Cash on delivery"),
+    "terms": N_("On account"),
 }
+RETURNS: Mapping[str, str] = {
+    "asked": N_("Asked for"),
+    "expected": N_("Expected"),
+    "received": N_("To inspect"),
+    "inspected": N_("Inspected"),
+    "closed": N_("Closed"),
+}
+ACTS: Mapping[str, str] = {
+    "customer": N_("The customer must act."),
+    "staff": N_("Somebody of the staff must act."),
+    "inventory": N_("Inventory must act."),
+    "billing": N_("Billing must act."),
+    "fulfilment": N_("Fulfilment must act."),
+    "warehouse": N_("The warehouse must act."),
+    "carrier": N_("The carrier must act."),
+    "supplier": N_("The supplier must act."),
+    "provider": N_("The payment provider must act."),
+}
+"""Whose turn it is."""
 SEGMENTS = (
-    ("reserved", "reserved", "%(n)s reserved"),
-    ("released", "released", "%(n)s in the warehouse"),
-    ("shipped", "shipped", "%(n)s shipped"),
-    ("backordered", "back", "%(n)s on backorder"),
-    ("waiting", "back", "%(n)s waiting for stock"),
-    ("cancelled", "cancelled", "%(n)s cancelled"),
+    ("reserved", "reserved", NN_("%(n)d reserved", "%(n)d reserved")),
+    ("released", "released", NN_("%(n)d in the warehouse", "%(n)d in the warehouse")),
+    ("shipped", "shipped", NN_("%(n)d shipped", "%(n)d shipped")),
+    ("backordered", "back", NN_("%(n)d on backorder", "%(n)d on backorder")),
+    ("waiting", "back", NN_("%(n)d waiting for stock", "%(n)d waiting for stock")),
+    ("cancelled", "cancelled", NN_("%(n)d cancelled", "%(n)d cancelled")),
 )
 """Where pieces are: the count, the colour, and the words."""
 
@@ -77,18 +98,25 @@ class Segment:
     fill: str
 
 
+DAYS = {"yMMMEd": "EEE d MMM y", "MMMd": "d MMM", "yMMMd": "d MMM y"}
+"""How days are written in the language of the source; other languages have their own order and dots."""
+
+
 class English(Words):
     """The words of the source. Another language is another `translations` and locale."""
 
     def __init__(
-        self, zone: ZoneInfo, locale: str = "en", translations: NullTranslations | None = None, currency: str = ""
+        self, zone: ZoneInfo, locale: str = SOURCE, translations: NullTranslations | None = None, currency: str = ""
     ) -> None:
-        self.zone, self.locale, self.currency = zone, locale, currency
+        self.zone, self.language, self.currency = zone, locale, currency
+        self.locale = SOURCE if locale == PSEUDO else locale
         self.translations = translations or NullTranslations()
+        skeletons = Locale.parse(self.locale).datetime_skeletons
+        self.days = DAYS if self.locale == SOURCE else {name: skeletons[name].pattern for name in DAYS}
 
     def within(self, currency: str) -> "English":
         """The same for amounts in a currency."""
-        return English(self.zone, self.locale, self.translations, currency)
+        return English(self.zone, self.language, self.translations, currency)
 
     def say(self, sentence: str, /, **values: object) -> str:
         said = self.translations.gettext(sentence)
@@ -106,25 +134,35 @@ class English(Words):
     def number(self, n: int | Decimal) -> str:
         return format_decimal(n, locale=self.locale).replace("-", "−")
 
+    def percent(self, n: Decimal) -> str:
+        """A rate that is in hundredths already: 21 is twenty-one per cent."""
+        said = format_percent(n / 100, locale=self.locale, decimal_quantization=False)
+        return said.replace("-", "−").replace(" ", NBSP)
+
+    def amid(self, title: str) -> str:
+        """A title within a sentence: German keeps its capitals, others do not."""
+        return title if self.locale == "de" else title[:1].lower() + title[1:]
+
     def day(self, iso: str | date | datetime) -> str:
         day = datetime.fromisoformat(iso) if isinstance(iso, str) else iso
         if isinstance(day, datetime):
             day = day.astimezone(self.zone).date() if day.tzinfo else day.date()
-        return format_date(day, "EEE d MMM y", locale=self.locale)
+        return format_date(day, self.days["yMMMEd"], locale=self.locale)
 
     def clock(self, at: datetime) -> str:
         return format_time(at.astimezone(self.zone), "HH:mm", locale=self.locale)
 
     def moment(self, at: datetime | str) -> str:
         when = datetime.fromisoformat(at) if isinstance(at, str) else at
-        return format_datetime(when.astimezone(self.zone), "EEE d MMM y, HH:mm", locale=self.locale)
+        return format_datetime(when.astimezone(self.zone), f"{self.days['yMMMEd']}, HH:mm", locale=self.locale)
 
     def short(self, at: datetime, now: datetime) -> str:
         """The clock today, else the day."""
         here = at.astimezone(self.zone)
         if here.date() == now.astimezone(self.zone).date():
             return self.clock(at)
-        pattern = "d MMM HH:mm" if here.year == now.astimezone(self.zone).year else "d MMM y"
+        this_year = here.year == now.astimezone(self.zone).year
+        pattern = f"{self.days['MMMd']} HH:mm" if this_year else self.days["yMMMd"]
         return format_datetime(here, pattern, locale=self.locale)
 
     def age(self, since: datetime, now: datetime) -> str:
@@ -137,7 +175,7 @@ class English(Words):
         return self.many("%(n)d day", "%(n)d days", minutes // (24 * 60))
 
 
-def bar(counts: Item, delivered: bool = False) -> list[Segment]:
+def bar(w: Words, counts: Item, delivered: bool = False) -> list[Segment]:
     """Pieces by where they are, as parts of a bar."""
     parts = [(name, css, words, counts.get(name) or 0) for name, css, words in SEGMENTS]
     whole = sum(n for *_, n in parts) or 1
@@ -147,9 +185,9 @@ def bar(counts: Item, delivered: bool = False) -> list[Segment]:
             continue
         width = Decimal(100 * n) / whole
         if name == "shipped" and delivered:
-            css, words = "delivered", "%(n)s delivered"
+            css, words = "delivered", NN_("%(n)d delivered", "%(n)d delivered")
         fill = {"back": "url(#p-back)", "cancelled": "url(#p-cancel)"}.get(css, "")
-        found.append(Segment(f"q-{css}", f"{at:.2f}%", f"{width:.2f}%", words % {"n": n}, fill))
+        found.append(Segment(f"q-{css}", f"{at:.2f}%", f"{width:.2f}%", w.many(*words, n), fill))
         at += width
     return found
 
@@ -188,11 +226,11 @@ def asset(name: str) -> str:
 
 
 class Pages:
-    """Renders templates."""
+    """Renders templates, in one language."""
 
-    def __init__(self, zone: str, shop: str) -> None:
-        self.zone = ZoneInfo(zone)
-        self.words = English(self.zone)
+    def __init__(self, zone: str, shop: str, language: str = SOURCE) -> None:
+        self.zone, self.shop = ZoneInfo(zone), shop
+        self.words = English(self.zone, language, translations(language))
         self.environment = Environment(
             loader=PackageLoader("services.backoffice"),
             autoescape=select_autoescape(default=True, default_for_string=True),
@@ -205,11 +243,23 @@ class Pages:
             self.words.translations, newstyle=True
         )
         self.environment.globals.update(
-            asset=asset, icon=icon, bar=bar, statuses=STATUSES, shipments_words=SHIPMENTS, methods=METHODS, shop=shop
+            asset=asset,
+            icon=icon,
+            bar=bar,
+            statuses=STATUSES,
+            shipments_words=SHIPMENTS,
+            returns_words=RETURNS,
+            methods=METHODS,
+            acts=ACTS,
+            shop=shop,
         )
         self.environment.filters.update(
             day=self.words.day, clock=self.words.clock, moment=self.words.moment, number=self.words.number
         )
+
+    def speaking(self, language: str) -> "Pages":
+        """The same pages in another language."""
+        return Pages(self.zone.key, self.shop, language)
 
     def render(self, template: str, /, **values: Any) -> str:
         return self.environment.get_template(template).render(w=self.words, **values)

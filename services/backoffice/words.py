@@ -12,6 +12,16 @@ Facts = Mapping[str, Any]
 NOTHING: Facts = {}
 
 
+def N_(text: str) -> str:
+    """Marks a text of a table for the catalogues; it is said in the reader's language where it is shown."""
+    return text
+
+
+def NN_(one: str, more: str) -> tuple[str, str]:
+    """The same for a text that depends on a number, for `many`."""
+    return one, more
+
+
 class Words(Protocol):
     """A language: sentences with what stands in them, plurals, amounts and days."""
 
@@ -202,41 +212,43 @@ SAYINGS: dict[str, Callable[[Facts, Facts, Words], Line]] = {
     "stock_rejected": _stock,
     "stock_released": _stock,
     "stock_issued": _issued,
-    "payment_pending": _money("Waits for %(amount)s.", "wait", "due"),
-    "payment_authorised": _money("%(amount)s is secured.", "ok", "secured"),
-    "payment_declined": _money("The payment was declined; the customer may pay again.", "bad", "secured"),
-    "payment_expired": _money("The hold on the customer's money ended before the goods went out.", "bad", "secured"),
-    "payment_captured": _money("Took %(amount)s.", "ok", "captured"),
-    "payment_refunded": _money("Refunded %(amount)s.", "undo", "refunded"),
-    "capture_failed": _money("The goods are out and the money did not come.", "bad", "captured"),
-    "refund_failed": _money("A refund was refused.", "bad", "refunded"),
-    "payment_overdue": _money("Still %(amount)s to pay; the customer is reminded.", "wait", "owed"),
+    "payment_pending": _money(N_("Waits for %(amount)s."), "wait", "due"),
+    "payment_authorised": _money(N_("%(amount)s is secured."), "ok", "secured"),
+    "payment_declined": _money(N_("The payment was declined; the customer may pay again."), "bad", "secured"),
+    "payment_expired": _money(
+        N_("The hold on the customer's money ended before the goods went out."), "bad", "secured"
+    ),
+    "payment_captured": _money(N_("Took %(amount)s."), "ok", "captured"),
+    "payment_refunded": _money(N_("Refunded %(amount)s."), "undo", "refunded"),
+    "capture_failed": _money(N_("The goods are out and the money did not come."), "bad", "captured"),
+    "refund_failed": _money(N_("A refund was refused."), "bad", "refunded"),
+    "payment_overdue": _money(N_("Still %(amount)s to pay; the customer is reminded."), "wait", "owed"),
     "invoice_issued": _invoice,
-    "credit_note_issued": _money("Issued a credit note over %(amount)s.", "undo", "credited"),
-    "shipment_planned": _shipment("%(pieces)s to be picked in %(warehouse)s.", ""),
-    "shipment_picked": _shipment("Picked in %(warehouse)s.", ""),
-    "shipment_packed": _shipment("Packed and labelled in %(warehouse)s: %(parcel)s.", ""),
-    "shipment_dispatched": _shipment("Handed over in %(warehouse)s: %(parcel)s.", "ok"),
-    "shipment_delivered": _shipment("Delivered: %(parcel)s.", "ok"),
-    "shipment_refused": _shipment("The parcel comes back: %(parcel)s.", "bad"),
-    "shipment_cancelled": _shipment("The shipment from %(warehouse)s was pulled back.", "undo"),
-    "shipment_rejected": _shipment("%(warehouse)s cannot ship it.", "bad"),
-    "return_expected": _return("A return of %(expected)s was announced.", ""),
-    "return_received": _return("%(received)s came back.", ""),
-    "return_inspected": _return("Inspected: %(accepted)s accepted.", "ok"),
-    "return_closed": _return("The return is closed: %(accepted)s accepted.", ""),
+    "credit_note_issued": _money(N_("Issued a credit note over %(amount)s."), "undo", "credited"),
+    "shipment_planned": _shipment(N_("%(pieces)s to be picked in %(warehouse)s."), ""),
+    "shipment_picked": _shipment(N_("Picked in %(warehouse)s."), ""),
+    "shipment_packed": _shipment(N_("Packed and labelled in %(warehouse)s: %(parcel)s."), ""),
+    "shipment_dispatched": _shipment(N_("Handed over in %(warehouse)s: %(parcel)s."), "ok"),
+    "shipment_delivered": _shipment(N_("Delivered: %(parcel)s."), "ok"),
+    "shipment_refused": _shipment(N_("The parcel comes back: %(parcel)s."), "bad"),
+    "shipment_cancelled": _shipment(N_("The shipment from %(warehouse)s was pulled back."), "undo"),
+    "shipment_rejected": _shipment(N_("%(warehouse)s cannot ship it."), "bad"),
+    "return_expected": _return(N_("A return of %(expected)s was announced."), ""),
+    "return_received": _return(N_("%(received)s came back."), ""),
+    "return_inspected": _return(N_("Inspected: %(accepted)s accepted."), "ok"),
+    "return_closed": _return(N_("The return is closed: %(accepted)s accepted."), ""),
 }
 
 WISHES: dict[str, str] = {
-    "cancel_order": "Asked to cancel.",
-    "hold_order": "Put the order on hold.",
-    "release_hold": "Took a hold away.",
-    "edit_order": "Changed the order.",
-    "return_goods": "Announced a return.",
-    "accept_date": "Agreed to the new date.",
-    "pay_by_due": "The time to pay was over.",
-    "consent_due": "The time to agree to a later date was over.",
-    "answer_due": "An answer was overdue; asked again.",
+    "cancel_order": N_("Asked to cancel."),
+    "hold_order": N_("Put the order on hold."),
+    "release_hold": N_("Took a hold away."),
+    "edit_order": N_("Changed the order."),
+    "return_goods": N_("Announced a return."),
+    "accept_date": N_("Agreed to the new date."),
+    "pay_by_due": N_("The time to pay was over."),
+    "consent_due": N_("The time to agree to a later date was over."),
+    "answer_due": N_("An answer was overdue; asked again."),
 }
 """What the order's own history says of wishes and timers, which are no events."""
 

@@ -22,6 +22,7 @@ SHELL: Final = frozenset(
         *REQUIRED_ROOMS,
         "carriers",
         "figures",
+        "languages",
         "live",
         "login",
         "owners",

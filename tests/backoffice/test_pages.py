@@ -258,7 +258,7 @@ async def test_a_parked_message_is_found_tried_and_dropped_with_a_reason(shop: S
     assert "A reason is needed" in refused.text
     await shop.post(f"{where}/drop", {"key": key, "reason": "a test"})
     after = await shop.page(where)
-    assert "It was dropped by local" in after
+    assert "Dropped by local" in after
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ async def test_picking_says_what_is_wrong_and_does_nothing_then(shop: Shop) -> N
     await shop.post(where, {"key": key, "found-1": "2"})
     await shop.post(where, {"key": key, "found-1": "2"})
     await shop.rest()
-    assert "There is nothing to pick here any more: it is picked." in await shop.page(where)
+    assert "There is nothing to pick here any more. State: To pack." in await shop.page(where)
     pack = f"/pack/{shipment['shipment_id']}"
     early = await shop.post(f"{pack}/dispatch", {"key": "k" * 12}, status=409)
     assert 'role="alert"' in early.text

@@ -19,6 +19,7 @@ from services.backoffice.pages import Pages
 from services.backoffice.paper import Seller
 from services.backoffice.rights import LOCAL, Person, known
 from services.backoffice.views import today as today_view
+from services.backoffice.words import N_
 from shared.contracts.backoffice import KeepSession, LookAgain
 from shared.contracts.message import Internal
 from shared.service import Running
@@ -27,29 +28,29 @@ Item = dict[str, Any]
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 NAV: tuple[tuple[str, tuple[tuple[str, str, str, str, str], ...]], ...] = (
-    ("", (("today", "/", "today", "Today", "t"), ("orders", "/orders", "orders", "Orders", "o"))),
+    ("", (("today", "/", "today", N_("Today"), "t"), ("orders", "/orders", "orders", N_("Orders"), "o"))),
     (
-        "Warehouse",
+        N_("Warehouse"),
         (
-            ("pick", "/pick", "pick", "Pick", ""),
-            ("pack", "/pack", "truck", "Pack and hand over", ""),
-            ("returns", "/returns", "back", "Returns", ""),
-            ("stock", "/stock", "stock", "Stock", "s"),
+            ("pick", "/pick", "pick", N_("Pick"), ""),
+            ("pack", "/pack", "truck", N_("Pack and hand over"), ""),
+            ("returns", "/returns", "back", N_("Returns"), ""),
+            ("stock", "/stock", "stock", N_("Stock"), "s"),
         ),
     ),
     (
-        "Office",
+        N_("Office"),
         (
-            ("money", "/money", "money", "Money", "m"),
-            ("customers", "/customers", "people", "Customers", "c"),
-            ("reports", "/reports", "report", "Reports", "r"),
+            ("money", "/money", "money", N_("Money"), "m"),
+            ("customers", "/customers", "people", N_("Customers"), "c"),
+            ("reports", "/reports", "report", N_("Reports"), "r"),
         ),
     ),
     (
-        "System",
+        N_("System"),
         (
-            ("parked", "/parked-messages", "parked", "Parked", "p"),
-            ("audit", "/document-views", "doc", "Views of documents", ""),
+            ("parked", "/parked-messages", "parked", N_("Parked"), "p"),
+            ("audit", "/document-views", "doc", N_("Views of documents"), ""),
         ),
     ),
 )

@@ -6,18 +6,19 @@ from urllib.parse import quote
 
 from services.backoffice.pages import Pages
 from services.backoffice.views.wishes import question
+from services.backoffice.words import N_
 
 Item = dict[str, Any]
 Form = Mapping[str, Any]
 ADDRESS = (
-    ("name", "Name", 200, "name"),
-    ("company", "Company", 200, "organization"),
-    ("postcode", "Postcode", 20, "postal-code"),
-    ("city", "City", 200, "address-level2"),
-    ("region", "Region", 200, "address-level1"),
-    ("country", "Country (two letters)", 2, "country"),
-    ("email", "E-mail", 200, "email"),
-    ("phone", "Phone", 50, "tel"),
+    ("name", N_("Name"), 200, "name"),
+    ("company", N_("Company"), 200, "organization"),
+    ("postcode", N_("Postcode"), 20, "postal-code"),
+    ("city", N_("City"), 200, "address-level2"),
+    ("region", N_("Region"), 200, "address-level1"),
+    ("country", N_("Country (two letters)"), 2, "country"),
+    ("email", N_("E-mail"), 200, "email"),
+    ("phone", N_("Phone"), 50, "tel"),
 )
 """Fields of one line: the name, the label, the most characters, and what a browser may fill in."""
 STREETS = 5

@@ -36,7 +36,7 @@ async def page(conn: AsyncConnection, pages: Pages, q: str, after: str) -> Item:
         Column(w.say("Orders"), True),
         Column(w.say("First order")),
         Column(w.say("Last order")),
-        Column(w.say("Comes back")),
+        Column(w.say("Returning")),
     )
     cells = [
         [

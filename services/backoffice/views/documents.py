@@ -10,10 +10,11 @@ from services.backoffice import queries
 from services.backoffice.owners import Owners, Said
 from services.backoffice.pages import Pages
 from services.backoffice.views.cells import Cell, Column, Table, address, amount, cursor, place
+from services.backoffice.words import N_
 
 Item = dict[str, Any]
 SHOWN = 50
-FORMS = {"page": "Page", "pdf": "PDF"}
+FORMS = {"page": N_("Page"), "pdf": "PDF"}
 
 
 async def document(owners: Owners, number: str) -> Item:
@@ -44,14 +45,14 @@ async def paper(owners: Owners, pages: Pages, number: str) -> Item:
             Cell(line["text"] or line["sku"], sub=line["sku"]),
             Cell(w.number(line["quantity"])),
             amount(w, line["unit_price"], of["currency"]),
-            Cell(f"{w.number(Decimal(str(line['rate'])))} %"),
+            Cell(w.percent(Decimal(str(line["rate"])))),
             amount(w, line["net"], of["currency"]),
         ]
         for line in of["lines"]
     ]
     groups = [
         [
-            Cell(f"{group['category']} {w.number(Decimal(str(group['rate'])))} %"),
+            Cell(f"{group['category']} {w.percent(Decimal(str(group['rate'])))}"),
             amount(w, group["base"], of["currency"]),
             amount(w, group["vat"], of["currency"]),
         ]

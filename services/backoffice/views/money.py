@@ -14,39 +14,45 @@ from services.backoffice import queries
 from services.backoffice.owners import Owners
 from services.backoffice.pages import METHODS, English, Pages
 from services.backoffice.views.cells import Cell, Column, Table, amount
+from services.backoffice.words import N_
 
 Item = dict[str, Any]
 SHOWN = 50
 TABS = (
-    ("invoices", "Invoices"),
-    ("credit-notes", "Credit notes"),
-    ("open-items", "Open items"),
-    ("payments", "Payments"),
-    ("refunds", "Refunds"),
-    ("transfers", "Transfers"),
-    ("credits", "Credits"),
-    ("journal", "Journal"),
-    ("trial-balance", "Trial balance"),
+    ("invoices", N_("Invoices")),
+    ("credit-notes", N_("Credit notes")),
+    ("open-items", N_("Open items")),
+    ("payments", N_("Payments")),
+    ("refunds", N_("Refunds")),
+    ("transfers", N_("Transfers")),
+    ("credits", N_("Credits")),
+    ("journal", N_("Journal")),
+    ("trial-balance", N_("Trial balance")),
 )
 ABOUT = {
-    "invoices": "One for each parcel that went out. An issued document never changes.",
-    "credit-notes": "One for each return that was accepted, at the rates of its invoice.",
-    "open-items": "Goods that are out and not paid, and money that waits for a person.",
-    "payments": "What was asked of the payment provider, and what it answered.",
-    "refunds": "Money that went back to customers, or is on its way.",
-    "transfers": "Entries of the bank statement.",
-    "credits": "Credits that belong to no order we know. They pay nothing out by themselves.",
-    "journal": "Every posting; debit positive, credit negative.",
-    "trial-balance": "Debit and credit of each account. In each currency the balances add up to zero.",
+    "invoices": N_("One for each parcel that went out. An issued document never changes."),
+    "credit-notes": N_("One for each return that was accepted, at the rates of its invoice."),
+    "open-items": N_("Goods that are out and not paid, and money that waits for a person."),
+    "payments": N_("What was asked of the payment provider, and what it answered."),
+    "refunds": N_("Money that went back to customers, or is on its way."),
+    "transfers": N_("Entries of the bank statement."),
+    "credits": N_("Credits that belong to no order we know. They pay nothing out by themselves."),
+    "journal": N_("Every posting; debit positive, credit negative."),
+    "trial-balance": N_("Debit and credit of each account. In each currency the balances add up to zero."),
 }
-KINDS: Mapping[str, str] = {"authorise": "Authorise", "capture": "Take", "void": "Let go", "refund": "Refund"}
+KINDS: Mapping[str, str] = {
+    "authorise": N_("Authorise"),
+    "capture": N_("Take"),
+    "void": N_("Let go"),
+    "refund": N_("Refund"),
+}
 STATES: Mapping[str, tuple[str, str]] = {
-    "wanted": ("Asked", "info"),
-    "unknown": ("Not known yet", "wait"),
-    "done": ("Done", "good"),
-    "refused": ("Refused", "bad"),
-    "matched": ("Matched", "good"),
-    "review": ("To look at", "wait"),
+    "wanted": (N_("Asked"), "info"),
+    "unknown": (N_("Not known yet"), "wait"),
+    "done": (N_("Done"), "good"),
+    "refused": (N_("Refused"), "bad"),
+    "matched": (N_("Matched"), "good"),
+    "review": (N_("To look at"), "wait"),
 }
 
 
@@ -272,46 +278,56 @@ def _columns(*texts: str, figures: tuple[str, ...]) -> tuple[tuple[str, bool], .
     return (*((text, False) for text in texts), *((text, True) for text in figures))
 
 
-_SUMS = ("Without VAT", "VAT", "Total")
+_SUMS = (N_("Without VAT"), N_("VAT"), N_("Total"))
 _PAYMENTS = List(
-    "Operations at the payment provider, newest order first",
-    _columns("Order", "What", "Asked", "State", "Reference", figures=("Amount",)),
+    N_("Operations at the payment provider, newest order first"),
+    _columns(N_("Order"), N_("What"), N_("Asked"), N_("State"), N_("Reference"), figures=(N_("Amount"),)),
     _payment,
     named=True,
 )
 LISTS = {
-    "invoices": List("Documents, newest first", _columns("Number", "Buyer", "Order", figures=_SUMS), _invoice),
+    "invoices": List(
+        N_("Documents, newest first"), _columns(N_("Number"), N_("Buyer"), N_("Order"), figures=_SUMS), _invoice
+    ),
     "credit-notes": List(
-        "Documents, newest first", _columns("Number", "Buyer", "Order", "Corrects", figures=_SUMS), _credit_note
+        N_("Documents, newest first"),
+        _columns(N_("Number"), N_("Buyer"), N_("Order"), N_("Corrects"), figures=_SUMS),
+        _credit_note,
     ),
     "open-items": List(
-        "Open items",
-        (("Order", False), ("Payment", False), ("Owed", True), ("Reminders", True), ("Needs a person", False)),
+        N_("Open items"),
+        (
+            (N_("Order"), False),
+            (N_("Payment"), False),
+            (N_("Owed"), True),
+            (N_("Reminders"), True),
+            (N_("Needs a person"), False),
+        ),
         _open_item,
         named=True,
     ),
     "payments": _PAYMENTS,
     "refunds": _PAYMENTS,
     "transfers": List(
-        "Entries of the bank statement",
-        _columns("Entry", "Reference", "Order", "State", figures=("Amount",)),
+        N_("Entries of the bank statement"),
+        _columns(N_("Entry"), N_("Reference"), N_("Order"), N_("State"), figures=(N_("Amount"),)),
         _transfer,
         named=True,
     ),
     "credits": List(
-        "Credits without an order",
-        _columns("Reference", "Customer", "Recorded", "Reason", figures=("Amount",)),
+        N_("Credits without an order"),
+        _columns(N_("Reference"), N_("Customer"), N_("Recorded"), N_("Reason"), figures=(N_("Amount"),)),
         _credit,
     ),
     "journal": List(
-        "Postings, newest first",
-        _columns("Booked", "What", "Order", "Account", figures=("Debit", "Credit")),
+        N_("Postings, newest first"),
+        _columns(N_("Booked"), N_("What"), N_("Order"), N_("Account"), figures=(N_("Debit"), N_("Credit"))),
         _posting,
         named=True,
     ),
     "trial-balance": List(
-        "Debit, credit and balance per account",
-        _columns("Account", "Currency", figures=("Debit", "Credit", "Balance")),
+        N_("Debit, credit and balance per account"),
+        _columns(N_("Account"), N_("Currency"), figures=(N_("Debit"), N_("Credit"), N_("Balance"))),
         _balance,
         key="accounts",
     ),

@@ -14,12 +14,18 @@ from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import English, Pages
 from services.backoffice.rights import Person
 from services.backoffice.views.cells import address
-from services.backoffice.words import Told, timeline
+from services.backoffice.words import N_, Told, timeline
 
 Item = dict[str, Any]
 MAYBE_OUT = ("in_fulfilment", "backordered", "held", "shipped", "delivered", "completed")
 """Statuses of orders of which something may be with the customer."""
-GROUPS = (("", "All"), ("people", "People"), ("stock", "Stock"), ("money", "Money"), ("goods", "Goods"))
+GROUPS = (
+    ("", N_("All")),
+    ("people", N_("People")),
+    ("stock", N_("Stock")),
+    ("money", N_("Money")),
+    ("goods", N_("Goods")),
+)
 COUNTED = ("ordered", "cancelled", "waiting", "backordered", "reserved", "released", "shipped")
 
 
@@ -151,7 +157,10 @@ def _sums(w: English, kept: Item, said: Item | None) -> list[tuple[str, str, str
     """Name, amount, style."""
     rows: list[tuple[str, str, str]] = []
     if said is not None:
-        rows += [(w.say("Without VAT"), w.money(Decimal(said["net"])), ""), ("VAT", w.money(Decimal(said["vat"])), "")]
+        rows += [
+            (w.say("Without VAT"), w.money(Decimal(said["net"])), ""),
+            (w.say("VAT"), w.money(Decimal(said["vat"])), ""),
+        ]
     gross, due = Decimal((said or kept)["gross"]), Decimal((said or kept)["due"])
     rows.append((w.say("As ordered"), w.money(gross), ""))
     if due != gross:

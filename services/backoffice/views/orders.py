@@ -16,18 +16,19 @@ from services.backoffice.pages import Pages
 from services.backoffice.queries import Filter
 from services.backoffice.views import cells
 from services.backoffice.views.cells import place
+from services.backoffice.words import N_
 
 Item = dict[str, Any]
 SHOWN = 50
 TABS = (
-    ("", "All"),
-    ("verify", "To verify"),
-    ("payment", "Waiting for payment"),
-    ("stock", "Waiting for stock"),
-    ("warehouse", "In the warehouse"),
-    ("way", "On their way"),
-    ("late", "Late"),
-    ("staff", "Needs a person"),
+    ("", N_("All")),
+    ("verify", N_("To verify")),
+    ("payment", N_("Waiting for payment")),
+    ("stock", N_("Waiting for stock")),
+    ("warehouse", N_("In the warehouse")),
+    ("way", N_("On their way")),
+    ("late", N_("Late")),
+    ("staff", N_("Needs a person")),
 )
 FIELDS = ("q", "view", "status", "channel", "customer", "warehouse")
 

@@ -19,31 +19,40 @@ from services.backoffice.owners import Owners
 from services.backoffice.pages import English, Pages
 from services.backoffice.views.cells import Cell, Column, Table
 from services.backoffice.views.orders import cell as safe
+from services.backoffice.words import N_
 
 Item = dict[str, Any]
 SHOWN, DRAWN = 100, 12
 TITLES = {
-    "revenue": "Revenue over time",
-    "products": "Products",
-    "customers": "Customers",
-    "countries": "Countries",
-    "channels": "Channels",
-    "weekdays": "Weekdays",
-    "hours": "Hours",
-    "lead-times": "Lead times",
-    "returns": "Returns",
-    "perfect-orders": "Perfect orders",
-    "vat": "VAT",
+    "revenue": N_("Revenue over time"),
+    "products": N_("Products"),
+    "customers": N_("Customers"),
+    "countries": N_("Countries"),
+    "channels": N_("Channels"),
+    "weekdays": N_("Weekdays"),
+    "hours": N_("Hours"),
+    "lead-times": N_("Lead times"),
+    "returns": N_("Returns"),
+    "perfect-orders": N_("Perfect orders"),
+    "vat": N_("VAT"),
 }
-PERIODS = (("7", "Last 7 days"), ("30", "Last 30 days"), ("90", "Last 90 days"), ("365", "Last 365 days"))
+PERIODS = (
+    ("7", N_("Last 7 days")),
+    ("30", N_("Last 30 days")),
+    ("90", N_("Last 90 days")),
+    ("365", N_("Last 365 days")),
+)
+STEP = {"day": N_("Day"), "week": N_("Week"), "month": N_("Month")}
 LONGEST = timedelta(days=20 * 366)
 FAULTS = {
-    "incomplete": "Pieces were given up",
-    "short": "Pieces were not found in the warehouse",
-    "returned": "Pieces came back",
-    "late": "Handed over after the promised day",
-    "refused": "A parcel came back",
+    "incomplete": N_("Pieces were given up"),
+    "short": N_("Pieces were not found in the warehouse"),
+    "returned": N_("Pieces came back"),
+    "late": N_("Handed over after the promised day"),
+    "refused": N_("A parcel came back"),
 }
+IN_SHORT = (N_("perfect"), N_("incomplete"), N_("short"), N_("returned"), N_("late"), N_("refused"))
+"""The bars of perfect orders and of each fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +151,7 @@ async def page(conn: AsyncConnection, pages: Pages, owners: Owners, what: str, a
         "more": max(0, len(report.tables[0].rows) - SHOWN),
         "by": [
             {"text": w.say(text), "href": asked.address(what, by=by), "here": asked.by == by}
-            for by, text in (("net", "by amount"), ("pieces", "by pieces"))
+            for by, text in (("net", N_("by amount")), ("pieces", N_("by pieces")))
         ]
         if what == "products"
         else [],
@@ -173,7 +182,7 @@ def amount(w: English, value: Decimal) -> Cell:
 
 def share(w: English, part: int | Decimal, of: int | Decimal) -> Cell:
     rate = (Decimal(100) * part / of).quantize(Decimal("0.1")) if of else Decimal(0)
-    return Cell(f"{w.number(rate)} %", plain=f"{rate:f}")
+    return Cell(w.percent(rate), plain=f"{rate:f}")
 
 
 def _sums(w: English, title: str, caption: str, rows: Iterable[Item], name: Callable[[Item], Cell]) -> Table:
@@ -201,7 +210,7 @@ def _total(w: English, rows: Sequence[Item]) -> str:
 
 async def _revenue(conn: AsyncConnection, w: English, period: Period, asked: Asked) -> Report:
     rows = await figures.over_time(conn, period, asked.step)
-    title = w.say({"day": "Day", "week": "Week", "month": "Month"}[asked.step])
+    title = w.say(STEP[asked.step])
     table = _sums(w, title, w.say("Revenue over time"), rows, lambda of: Cell(of["key"]))
     return Report(_total(w, rows), _drawn(rows, lambda of: str(of["key"])), asked.currency, (table,))
 
@@ -276,7 +285,7 @@ def _filled(rows: Sequence[Item], keys: Iterable[int]) -> list[Item]:
 
 def took(w: English, seconds: Decimal) -> str:
     """A span in the largest unit that keeps two figures."""
-    for unit, name in ((86400, "%(n)s days"), (3600, "%(n)s hours"), (60, "%(n)s minutes")):
+    for unit, name in ((86400, N_("%(n)s days")), (3600, N_("%(n)s hours")), (60, N_("%(n)s minutes"))):
         if seconds >= 2 * unit:
             return w.say(name, n=w.number((seconds / unit).quantize(Decimal("0.1"))))
     return w.say("%(n)s seconds", n=w.number(seconds.quantize(Decimal("0.1"))))
@@ -309,7 +318,7 @@ async def _lead_times(conn: AsyncConnection, w: English, period: Period, asked: 
             "From %(first)s to %(last)s takes longest: %(took)s for half of the orders.",
             first=w.say(first), last=w.say(last), took=took(w, slowest["median"]),
         )  # fmt: skip
-    drawn = [(LEAD[of["step"]][1], int(of["median"] / 60)) for of in steps]
+    drawn = [(w.say(LEAD[of["step"]][1]), int(of["median"] / 60)) for of in steps]
     return Report(says, drawn, w.say("minutes, median"), (Table(w.say("Time of each step"), columns, cells),))
 
 
@@ -353,10 +362,10 @@ async def _perfect(conn: AsyncConnection, w: English, period: Period, asked: Ask
         "%(n)s of %(of)s orders that came to their end had no fault: %(rate)s.",
         n=w.number(found["perfect"]), of=w.number(found["ended"]), rate=rate.text,
     )  # fmt: skip
-    rows = [("Without a fault", found["perfect"]), *((text, found[name]) for name, text in FAULTS.items())]
+    rows = [(N_("Without a fault"), found["perfect"]), *((text, found[name]) for name, text in FAULTS.items())]
     columns = (Column(w.say("What")), Column(w.say("Orders"), True), Column(w.say("Share"), True))
     cells = [[Cell(w.say(text)), number(w, n), share(w, n, found["ended"])] for text, n in rows]
-    drawn = [(name, found[name]) for name in ("perfect", *FAULTS)]
+    drawn = [(w.say(text), n) for text, (_, n) in zip(IN_SHORT, rows, strict=True)]
     return Report(
         says, drawn, w.say("orders"), (Table(w.say("Orders by fault; one may have several"), columns, cells),)
     )
@@ -387,7 +396,7 @@ async def _vat(w: English, owners: Owners, period: Period) -> Report:
         rows.append(
             [
                 Cell(of["country"] or w.say("not named")),
-                Cell(f"{of['category']} {w.number(Decimal(str(of['rate'])))} %"),
+                Cell(f"{of['category']} {w.percent(Decimal(str(of['rate'])))}"),
                 number(w, of["invoices"]),
                 *(amount(w, value) for value in (*sums.values(), left)),
             ]

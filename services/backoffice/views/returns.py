@@ -6,14 +6,15 @@ from typing import Any
 from uuid import UUID
 
 from services.backoffice.owners import Owners
+from services.backoffice.words import N_
 
 Item = dict[str, Any]
 SHOWN = 100
 GRADES = ("restock", "quarantine", "scrap")
 STATES = (
-    ("received", "To inspect", "Nothing waits to be inspected."),
-    ("expected", "Expected", "Nothing is expected."),
-    ("inspected", "More to come", "Nothing is half done."),
+    ("received", N_("To inspect"), N_("Nothing waits to be inspected.")),
+    ("expected", N_("Expected"), N_("Nothing is expected.")),
+    ("inspected", N_("More to come"), N_("Nothing is half done.")),
 )
 """The lists of the desk: the state, its title, and what stands there when it is empty."""
 

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 from services.backoffice.owners import Owners
 from services.backoffice.pages import Pages
+from services.backoffice.words import N_
 
 Item = dict[str, Any]
 
@@ -31,7 +32,7 @@ async def backorders(owners: Owners, pages: Pages, sku: str, after: str) -> Item
 def _page(pages: Pages, sku: str, warehouse: str, view: str, said: Item, places: list[str]) -> Item:
     w = pages.words
     wanted = {"sku": sku, "warehouse": warehouse, "view": view}
-    tabs = (("", "Levels"), ("backorders", "Backorders"), ("count", "To count"))
+    tabs = (("", N_("Levels")), ("backorders", N_("Backorders")), ("count", N_("To count")))
     return {
         "rows": said["items"],
         "sku": sku,

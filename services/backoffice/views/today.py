@@ -11,19 +11,19 @@ from services.backoffice import queries
 from services.backoffice.charts import bars
 from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import Pages
-from services.backoffice.words import line
+from services.backoffice.words import N_, line
 
 Item = dict[str, Any]
 CARDS = (
-    ("verify", "To verify", "staff", "/orders?view=verify"),
-    ("payment", "Waiting for payment", "card", "/orders?view=payment"),
-    ("stock", "Waiting for stock", "clock", "/orders?view=stock"),
-    ("pick", "To pick", "pick", "/pick"),
-    ("pack", "To pack", "orders", "/pack"),
-    ("handover", "To hand over", "truck", "/pack"),
-    ("returns", "Returns to inspect", "back", "/returns"),
-    ("money", "Money that needs a person", "hand", "/orders?view=staff"),
-    ("parked", "Parked messages", "parked", "/parked-messages"),
+    ("verify", N_("To verify"), "staff", "/orders?view=verify"),
+    ("payment", N_("Waiting for payment"), "card", "/orders?view=payment"),
+    ("stock", N_("Waiting for stock"), "clock", "/orders?view=stock"),
+    ("pick", N_("To pick"), "pick", "/pick"),
+    ("pack", N_("To pack"), "orders", "/pack"),
+    ("handover", N_("To hand over"), "truck", "/pack"),
+    ("returns", N_("Returns to inspect"), "back", "/returns"),
+    ("money", N_("Money that needs a person"), "hand", "/orders?view=staff"),
+    ("parked", N_("Parked messages"), "parked", "/parked-messages"),
 )
 ELSEWHERE = {"pick": "/orders?view=warehouse", "pack": "/orders?view=warehouse", "returns": "/orders?view=way"}
 """Where a card leads whoever does not see its area."""
@@ -59,7 +59,7 @@ async def today(
             href = ELSEWHERE[href[1:]]
         found = lists[name]
         if not found["n"]:
-            nothing.append(w.say(title).lower())
+            nothing.append(w.amid(w.say(title)))
             continue
         said = w.say("Oldest %(age)s.", age=w.age(found["at"], now)) if found["at"] else w.say("Needs a look.")
         if name == "stock":
@@ -161,11 +161,11 @@ def _date(pages: Pages, at: datetime) -> str:
 
 def _flow(pages: Pages, lists: dict[str, Item]) -> list[Item]:
     steps = [
-        ("verify", "Verify", "bar"),
-        ("payment", "Payment", "bar"),
-        ("stock", "Stock", "bar-wait"),
-        ("warehouse", "Warehouse", "bar"),
-        ("way", "On their way", "bar"),
+        ("verify", N_("Verify"), "bar"),
+        ("payment", N_("Payment"), "bar"),
+        ("stock", N_("Stock"), "bar-wait"),
+        ("warehouse", N_("Warehouse"), "bar"),
+        ("way", N_("On their way"), "bar"),
     ]
     most = max((lists[name]["n"] for name, *_ in steps), default=0) or 1
     return [

@@ -5,25 +5,27 @@ from urllib.parse import quote
 
 from services.backoffice.owners import Owners
 from services.backoffice.pages import Pages
+from services.backoffice.words import N_
 
 Item = dict[str, Any]
 TITLES = {
-    "cancel": "Cancel order %(number)s?",
-    "hold": "Hold order %(number)s?",
-    "release": "Release order %(number)s?",
+    "cancel": N_("Cancel order %(number)s?"),
+    "hold": N_("Hold order %(number)s?"),
+    "release": N_("Release order %(number)s?"),
 }
-BUTTONS = {"cancel": "Cancel what is not out", "hold": "Hold the order", "release": "Take the hold away"}
+BUTTONS = {"cancel": N_("Cancel what is not out"), "hold": N_("Hold the order"), "release": N_("Take the hold away")}
 ABOUT = {
-    "cancel": "Everything that is not handed over is given up; stock and money are given back.",
-    "hold": "The order stops before its next step, and what is not handed over is pulled back, until a person "
-    "releases it.",
-    "release": "One hold is taken away; without any other the order goes on.",
+    "cancel": N_("Everything that is not handed over is given up; stock and money are given back."),
+    "hold": N_(
+        "The order stops before its next step, and what is not handed over is pulled back, until a person releases it."
+    ),
+    "release": N_("One hold is taken away; without any other the order goes on."),
 }
 SUBJECTS = (
-    ("Inventory", "stock", "Stock"),
-    ("Billing", "card", "Money"),
-    ("Fulfilment", "truck", "Goods"),
-    ("Everybody", "mail", "Messages"),
+    ("Inventory", "stock", N_("Stock")),
+    ("Billing", "card", N_("Money")),
+    ("Fulfilment", "truck", N_("Goods")),
+    ("Everybody", "mail", N_("Messages")),
 )
 """How a sentence of a preview begins, and what it is about."""
 
