@@ -10,7 +10,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import asyncpg
 import httpx
@@ -58,27 +58,35 @@ class Secrets:
         return True
 
 
-def make_secrets(kept: Secrets, postgres: str, rabbitmq: str) -> int:
+def make_secrets(kept: Secrets, postgres: str, rabbitmq: str, rabbitmq_authority: str = "") -> int:
     """Random passwords for everybody, in addresses of these hosts (`host:port`). Returns how many files were made.
 
     Each file is decided by itself, so a run that was cut off goes on, and what a person wrote is kept.
+    `rabbitmq_authority`: the file, as consumers see it, with the certificate of who signs the broker's. With it lines
+    to the broker are encrypted, and whoever is at the other end must show a certificate for that host.
     """
+    scheme, verified = (
+        ("amqps", f"?{urlencode({'cafile': rabbitmq_authority})}") if rabbitmq_authority else ("amqp", "")
+    )
 
     def password() -> str:
-        return secrets.token_urlsafe(24)
+        return secrets.token_hex(24)  # nothing that an address, a shell or `rabbitmqctl` takes for something else
 
     def database(role: str, name: str) -> str:
         return f"postgresql://{role}:{password()}@{postgres}/{name}"
 
     def broker(user: str) -> str:
-        return f"amqp://{user}:{password()}@{rabbitmq}/"
+        return at_the_broker(user, password())
+
+    def at_the_broker(user: str, secret: str) -> str:
+        return f"{scheme}://{user}:{secret}@{rabbitmq}/{verified}"
 
     made = [kept.make("postgres", "password", password()), kept.make("rabbitmq", "password", password())]
     admin = kept.read("rabbitmq", "password")
     made += [
         kept.make("rabbitmq", "conf.d/20-admin.conf", f"default_user = comptoir-admin\ndefault_pass = {admin}"),
         kept.make(ADMIN, "database_url", f"postgresql://postgres:{kept.read('postgres', 'password')}@{postgres}"),
-        kept.make(ADMIN, "rabbitmq_url", f"amqp://comptoir-admin:{admin}@{rabbitmq}/"),
+        kept.make(ADMIN, "rabbitmq_url", at_the_broker("comptoir-admin", admin)),
     ]
     for service in EVERYBODY:
         made += [

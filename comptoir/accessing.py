@@ -21,6 +21,10 @@ def access_secrets(
     folder: Kept,
     postgres: Annotated[str, typer.Option(help="host:port of PostgreSQL")] = "postgres:5432",
     rabbitmq: Annotated[str, typer.Option(help="host:port of RabbitMQ")] = "rabbitmq:5672",
+    rabbitmq_authority: Annotated[
+        str,
+        typer.Option(help="lines to RabbitMQ are encrypted, and its certificate is verified by this file of each pod"),
+    ] = "",
 ) -> None:
     """Makes random passwords where there are none yet, as addresses in files. What is there stays."""
     from comptoir.access import Secrets, make_secrets
@@ -28,7 +32,7 @@ def access_secrets(
     from shared.messaging.topology import OPTIONAL
 
     know_topology(*OPTIONAL)
-    typer.echo(f"{folder}: {make_secrets(Secrets(folder), postgres, rabbitmq)} files made")
+    typer.echo(f"{folder}: {make_secrets(Secrets(folder), postgres, rabbitmq, rabbitmq_authority)} files made")
 
 
 @access.command("databases")

@@ -31,7 +31,7 @@ for consumer in "$folder"/*/; do
         cp "$consumer/conf.d/20-admin.conf" "$work/default_user.conf"
         printf comptoir-admin >"$work/username"
         printf rabbitmq.comptoir.svc >"$work/host"
-        printf 5672 >"$work/port"
+        sed 's,.*@[^/]*:\([0-9]*\)/.*,\1,' "$folder/access/rabbitmq_url" | tr -d '\n' >"$work/port"
         printf rabbitmq | tee "$work/type" >"$work/provider"
         secret "$name"
         ;;

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import yaml
@@ -45,6 +46,8 @@ OF_OPERATORS = {
     ("keda.sh/v1alpha1", "ScaledObject"),
     ("keda.sh/v1alpha1", "TriggerAuthentication"),
     ("monitoring.coreos.com/v1", "ServiceMonitor"),
+    ("cert-manager.io/v1", "Certificate"),
+    ("cert-manager.io/v1", "Issuer"),
 }
 """Kinds that are not Kubernetes' own, and have no schema here."""
 
@@ -63,6 +66,13 @@ OF_THE_ENGINE = {"COMPTOIR_HEALTH"}
 FOR_SHOW = {"COMPTOIR_WAREHOUSES_AUTOMATIC", "COMPTOIR_AUTOMATIC_RETURNS", "COMPTOIR_DELIVER_AFTER_S"}
 """What makes a demonstration move by itself, and no warehouse."""
 OUTSIDE = {"COMPTOIR_PAYMENT_PROVIDER_URL", "COMPTOIR_CARRIER_URL"}
+AUTHORITIES = {
+    "PGSSLMODE": "verify-full",
+    "PGSSLROOTCERT": "/run/authorities/postgres.crt",
+    "SSL_CERT_FILE": "/run/authorities/rabbitmq.crt",
+}
+"""Of libraries, by which they verify a server; the compose file's servers are on one machine with who asks them."""
+BROKER = "rabbitmq.comptoir.svc"
 STEPS = ("servers", "access", "migrate", "run")
 """The order in which docs/deploy.md applies what has the label comptoir/step."""
 
@@ -86,9 +96,12 @@ def kubectl() -> str:
 
 
 @cache
-def made_secrets(folder: Path) -> dict[str, dict[str, str]]:
+def made_secrets(folder: Path, overlay: str) -> dict[str, dict[str, str]]:
     """Per Secret what is under its keys: made by `comptoir access secrets`, and turned into Secrets by the script."""
-    make_secrets(Secrets(folder), "postgres-rw:5432", "rabbitmq.comptoir.svc:5672")
+    if overlay == "production":
+        make_secrets(Secrets(folder), "postgres-rw:5432", f"{BROKER}:5671", AUTHORITIES["SSL_CERT_FILE"])
+    else:
+        make_secrets(Secrets(folder), "postgres-rw:5432", f"{BROKER}:5672")
     path = f"{Path(kubectl()).parent}:/usr/bin:/bin"
     done = subprocess.run(
         ["sh", str(KUBERNETES / "secrets.sh"), str(folder)], capture_output=True, env={"PATH": path, "HOME": "/"}
@@ -268,6 +281,8 @@ def as_in_the_compose_file(suite: Suite) -> Iterator[str]:
         command, arguments = pod.container.get("command", []), pod.container.get("args", [])
         if command != each.get("entrypoint", []):
             yield f"{name} begins with {command}, in the compose file {each.get('entrypoint')}"
+        if name == "access-broker" and suite.overlay == "production":
+            arguments = arguments[: arguments.index("--management")] if "--management" in arguments else []
         if arguments != each.get("command", []) and name != "tools":  # which runs what one asks for
             yield f"{name} runs {arguments}, in the compose file {each.get('command')}"
         most = pod.container.get("resources", {}).get("limits", {}).get("memory")
@@ -301,6 +316,7 @@ def settings(suite: Suite) -> Iterator[str]:
         }
         if suite.overlay == "production":
             there = {key: value for key, value in there.items() if key not in FOR_SHOW}
+            there |= {key: value for key, value in AUTHORITIES.items() if key in here}
             for key in OUTSIDE & here.keys() & there.keys():
                 if not here[key].startswith("https://"):
                     yield f"{name}: {key} is {here[key]}, which others can read on the way"
@@ -317,7 +333,8 @@ def secrets(suite: Suite) -> Iterator[str]:
             if key not in suite.secrets.get(secret, {}):
                 yield f"{name}: {path} is {key} of {secret}, which nobody makes"
         for variable, value in suite.environment(pod.container).items():
-            if variable.endswith("_FILE") and value.removeprefix("/run/secrets/") not in mounted:
+            ours = variable.startswith("COMPTOIR_") and variable.endswith("_FILE")
+            if ours and value.removeprefix("/run/secrets/") not in mounted:
                 yield f"{name}: {variable} is {value}, which no secret of its own holds"
         expected = own(suite.compose["services"].get(name, {}))
         found = {secret for secret, _ in mounted.values()}
@@ -332,7 +349,7 @@ def secrets(suite: Suite) -> Iterator[str]:
             yield f"{name} does not see just what it sets: {sorted(wanted ^ set(suite.mounted(suite.pods[name])))}"
     for name, item in suite.all("TriggerAuthentication").items():
         for each in item["spec"]["secretTargetRef"]:
-            if each["key"] not in suite.secrets.get(each["name"], {}):
+            if each["parameter"] == "host" and each["key"] not in suite.secrets.get(each["name"], {}):
                 yield f"TriggerAuthentication {name}: there is no {each['key']} in {each['name']}"
     cluster = suite.all("Cluster")["postgres"]["spec"]["superuserSecret"]["name"]
     if suite.secrets.get(cluster, {}).keys() != {"username", "password"}:
@@ -478,15 +495,16 @@ def reach(suite: Suite) -> Iterator[str]:
     everybody = {name: pod.labels for name, pod in suite.pods.items()}
     servers = {
         "postgres": ({"cnpg.io/cluster": "postgres"}, (5432,)),
-        "rabbitmq": ({"app.kubernetes.io/name": "rabbitmq"}, (5672, 15672)),
+        "rabbitmq": ({"app.kubernetes.io/name": "rabbitmq"}, (5671, 5672, 15671, 15672)),
     }
+    lines, management = (5671, 15671) if suite.overlay == "production" else (5672, 15672)
     wanted: set[tuple[str, str, int]] = set()
     for name, pod in suite.pods.items():
         keys = {key for _, key in suite.mounted(pod).values()}
         if "database_url" in keys:
             wanted.add((name, "postgres", 5432))
         if "rabbitmq_url" in keys:
-            wanted.add((name, "rabbitmq", 15672 if name == "access-broker" else 5672))
+            wanted.add((name, "rabbitmq", management if name == "access-broker" else lines))
         named = " ".join((*suite.environment(pod.container).values(), *pod.container.get("args", ())))
         if name == "door":
             named = re.sub(
@@ -509,7 +527,7 @@ def reach(suite: Suite) -> Iterator[str]:
     if closed not in policies:
         yield "a pod that is not named here is open to everybody"
     known = {port for _, ports in targets.values() for port in ports}
-    of_servers = {53, 443, 6443, 8000, 9187, 4369, 25672, 35672, 15692}
+    of_servers = {53, 443, 6443, 8000, 9187, 4369, 25672, 35672, 15691, 15692}
     for name, item in suite.all("NetworkPolicy").items():
         for rule in (*item["spec"].get("ingress", ()), *item["spec"].get("egress", ())):
             for port in rule.get("ports", ()):
@@ -681,6 +699,55 @@ def steps(suite: Suite) -> Iterator[str]:
             yield f"{item['kind']} {item['metadata']['name']} is in no step, and so applied before all"
 
 
+def encrypted(suite: Suite) -> Iterator[str]:
+    """In production every line to a server is encrypted, and who is at its other end is verified."""
+    if suite.overlay != "production":
+        return
+    tls = suite.all("RabbitmqCluster")["rabbitmq"]["spec"].get("tls", {})
+    certificate = suite.all("Certificate").get("rabbitmq", {}).get("spec", {})
+    if tls != {"secretName": certificate.get("secretName"), "disableNonTLSListeners": True}:
+        yield "RabbitMQ takes passwords over an open line"
+    for name, secret in suite.secrets.items():
+        address = urlsplit(secret.get("rabbitmq_url", ""))
+        if "rabbitmq_url" in secret and (
+            (address.scheme, address.port) != ("amqps", 5671)
+            or address.hostname not in certificate.get("dnsNames", ())
+            or parse_qs(address.query).get("cafile") != [AUTHORITIES["SSL_CERT_FILE"]]
+        ):
+            yield f"{name} sends its password to any broker"
+    for name, pod in suite.pods.items():
+        keys = {key for _, key in suite.mounted(pod).values()}
+        if not keys & {"database_url", "rabbitmq_url"}:
+            continue
+        here = suite.environment(pod.container)
+        for key in ("PGSSLMODE", "PGSSLROOTCERT") if "database_url" in keys else ():
+            if here.get(key) != AUTHORITIES[key]:
+                yield f"{name} sends its password to any PostgreSQL: {key} is {here.get(key)}"
+        if name == "access-broker" and here.get("SSL_CERT_FILE") != AUTHORITIES["SSL_CERT_FILE"]:
+            yield f"{name} verifies the broker by {here.get('SSL_CERT_FILE')}"
+        found = {
+            f"{mount['mountPath']}/{each['path']}": (source["secret"]["name"], each["key"])
+            for mount in pod.container["volumeMounts"]
+            for volume in pod.spec["volumes"]
+            if volume["name"] == mount["name"] and mount["mountPath"] == "/run/authorities"
+            for source in volume["projected"]["sources"]
+            for each in source["secret"]["items"]
+        }
+        if found != {
+            AUTHORITIES["PGSSLROOTCERT"]: ("postgres-ca", "ca.crt"),  # of CloudNativePG
+            AUTHORITIES["SSL_CERT_FILE"]: (certificate.get("secretName"), "ca.crt"),
+        }:
+            yield f"{name} has not what it verifies servers by: {found}"
+    for name, item in suite.all("TriggerAuthentication").items():
+        said = {each["parameter"]: (each["name"], each["key"]) for each in item["spec"]["secretTargetRef"]}
+        said |= {
+            each["parameter"]: suite.all("ConfigMap").get(each["name"], {}).get("data", {}).get(each["key"])
+            for each in item["spec"].get("configMapTargetRef", ())
+        }
+        if (said.get("tls"), said.get("ca")) != ("enable", (certificate.get("secretName"), "ca.crt")):
+            yield f"KEDA asks any broker for {name}"
+
+
 def figures(suite: Suite) -> Iterator[str]:
     """Prometheus finds every part that has figures."""
     parts = {name for name, pod in suite.pods.items() if "/metrics" in served_paths(name)}
@@ -714,6 +781,7 @@ CHECKS: tuple[Check, ...] = (
     servers,
     door,
     steps,
+    encrypted,
     figures,
 )
 

@@ -20,8 +20,10 @@ Item = dict[str, Any]
 @pytest.fixture(scope="module")
 def suites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Suite]:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-    secrets = made_secrets(tmp_path_factory.mktemp("secrets"))
-    return {overlay: Suite(overlay, rendered(overlay), compose, secrets) for overlay in OVERLAYS}
+    return {
+        overlay: Suite(overlay, rendered(overlay), compose, made_secrets(tmp_path_factory.mktemp("secrets"), overlay))
+        for overlay in OVERLAYS
+    }
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -216,6 +218,26 @@ PLANTED: dict[str, tuple[Plant, str]] = {
     "passwords over an open line": (
         lambda items: of(items, "Cluster", "postgres")["spec"]["postgresql"].pop("pg_hba"),
         "servers: PostgreSQL takes passwords over an open line",
+    ),
+    "a broker that takes open lines": (
+        lambda items: of(items, "RabbitmqCluster", "rabbitmq")["spec"]["tls"].pop("disableNonTLSListeners"),
+        "encrypted: RabbitMQ takes passwords over an open line",
+    ),
+    "a broker with somebody else's name": (
+        lambda items: of(items, "Certificate", "rabbitmq")["spec"].update(dnsNames=["rabbit"]),
+        "encrypted: comptoir-order sends its password to any broker",
+    ),
+    "a database that nobody verifies": (
+        lambda items: of(items, "ConfigMap", "database")["data"].update(PGSSLMODE="require"),
+        "encrypted: order sends its password to any PostgreSQL",
+    ),
+    "a job without the authorities": (
+        lambda items: pod(items, "migrate-order", "Job")["volumes"][-1]["projected"]["sources"].pop(),
+        "encrypted: migrate-order has not what it verifies servers by",
+    ),
+    "a scaler that verifies nothing": (
+        lambda items: of(items, "TriggerAuthentication", "order")["spec"].pop("configMapTargetRef"),
+        "encrypted: KEDA asks any broker for order",
     ),
     "a broker of one": (
         lambda items: of(items, "RabbitmqCluster", "rabbitmq")["spec"].update(replicas=1),
