@@ -1,27 +1,31 @@
-"""Lines to a broker that are encrypted: who does not show a certificate of our authority gets no password of ours."""
+"""Lines to servers that are encrypted: who does not show a certificate of our authority gets no password of ours."""
 
+import asyncio
+import ssl
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import asyncpg
 import httpx
 import pytest
 import trustme
+from sqlalchemy.exc import DBAPIError
 
 from comptoir.access import ADMIN, TOPOLOGY, Secrets, grant_broker, make_secrets
 from comptoir.postgres import free_port
 from comptoir.rabbit import OwnRabbit
 from comptoir.suite import BUILD, know_topology, migrate, started
+from shared.database import reading_engine
 from shared.messaging.rabbit import declare
 from shared.messaging.topology import OPTIONAL
 from shared.serve import NotHere, until_there
 from shared.service import application
 from tests.conftest import Databases
 from tests.eventually import eventually
-
-pytestmark = pytest.mark.rabbit
 
 
 @dataclass
@@ -63,6 +67,8 @@ def broker() -> Iterator[Broker]:
             yield Broker(own, kept, port, management, folder / "ours.pem", folder / "theirs.pem")
 
 
+@pytest.mark.rabbit
+@pytest.mark.postgres
 async def test_users_queues_and_an_order_go_over_encrypted_lines(
     broker: Broker, databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +106,7 @@ async def test_users_queues_and_an_order_go_over_encrypted_lines(
         assert set(lines) == {"true"}, "each line is encrypted"
 
 
+@pytest.mark.rabbit
 @pytest.mark.parametrize("consumer", ["order", TOPOLOGY, ADMIN])
 def test_every_address_is_one_that_verifies(broker: Broker, consumer: str) -> None:
     address = urlsplit(broker.kept.read(consumer, "rabbitmq_url"))
@@ -107,6 +114,7 @@ def test_every_address_is_one_that_verifies(broker: Broker, consumer: str) -> No
     assert parse_qs(address.query) == {"cafile": [str(broker.authority)]}
 
 
+@pytest.mark.rabbit
 @pytest.mark.parametrize("what", ["another authority", "another host"])
 async def test_who_shows_no_certificate_of_ours_for_that_host_is_refused_by_name(broker: Broker, what: str) -> None:
     address = broker.kept.read(ADMIN, "rabbitmq_url")
@@ -122,7 +130,49 @@ async def test_who_shows_no_certificate_of_ours_for_that_host_is_refused_by_name
         await until_there("RabbitMQ", reach, 0)
 
 
+@pytest.mark.rabbit
 async def test_the_management_api_is_verified_too(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(broker.stranger))
     with pytest.raises(httpx.ConnectError, match=r"(?i)certificate verify failed"):
         await grant_broker(broker.kept, f"https://localhost:{broker.management_port}")
+
+
+@pytest.mark.parametrize("way", ["as services work", "as services read"])
+async def test_a_postgresql_that_cannot_show_who_it_is_learns_nothing(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a server, but all that one sees before it is believed: a wheel's PostgreSQL is built without TLS."""
+    ours, theirs = trustme.CA(), trustme.CA()
+    ours.cert_pem.write_to_path(tmp_path / "ours.pem")
+    theirs.cert_pem.write_to_path(tmp_path / "theirs.pem")
+    shown = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours.issue_cert("localhost").configure_cert(shown)
+    heard: list[bytes] = []
+
+    async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert int.from_bytes((await reader.readexactly(8))[4:]) == 80877103, "it asks for TLS first"
+        writer.write(b"S")
+        with suppress(OSError):
+            await writer.start_tls(shown)
+            heard.append(await reader.read(1000))
+        writer.close()
+
+    async def ask(authority: str) -> None:
+        monkeypatch.setenv("PGSSLROOTCERT", str(tmp_path / authority))
+        url = f"postgresql://somebody:secret@localhost:{port}/comptoir_order"
+        if way == "as services work":
+            await asyncpg.connect(url, timeout=10)
+        else:
+            async with reading_engine(url).connect():
+                pass
+
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    async with await asyncio.start_server(server, "localhost") as listening:
+        port = listening.sockets[0].getsockname()[1]
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await ask("theirs.pem")
+        assert heard in ([], [b""])
+        heard.clear()
+        with pytest.raises((ConnectionError, asyncpg.PostgresError, DBAPIError)):
+            await ask("ours.pem")  # which hangs up when it has heard enough
+        assert b"somebody" in heard[0]
