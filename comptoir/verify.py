@@ -299,7 +299,7 @@ CREDITS = """
     from (select * from credit_notes where {chosen}) c left join invoices i on i.number = c.invoice
     group by 1 order by 1
 """
-GUARDED = ("invoices", "credit_notes", "postings")
+GUARDED = ("invoices", "credit_notes", "postings", "refunds")
 GUARDS = """
     select tgrelid::regclass::text from pg_trigger
     where tgname = tgrelid::regclass::text || '_never_change' and tgenabled in ('O', 'A')
@@ -358,7 +358,7 @@ ORDER_KINDS = (
     order_rows.Return,
     order_rows.History,
 )
-BILLING_KINDS = (billing.Account, billing.Operation, billing.Invoice, billing.CreditNote)
+BILLING_KINDS = (billing.Account, billing.Operation, billing.Invoice, billing.CreditNote, billing.Refund)
 EXTERNALS = """
     select o.channel, o.external_id, array_agg(o.order_id order by o.order_id), min(e.order_id::text)::uuid
     from orders o left join externals e on e.ref = o.channel || ':' || o.external_id
@@ -576,6 +576,10 @@ def check_money(audit: Audit, background: Background, purses: Group, order_id: U
     name = f"order {header.number if header else order_id}"
     invoices, notes = purses.of(billing.Invoice, order_id), purses.of(billing.CreditNote, order_id)
     audit.each(money.document_is_as_issued, (*invoices, *notes))
+    for invoice in invoices:
+        audit.check(money.lines_credited_within_invoice, invoice, notes)
+    for refund in purses.of(billing.Refund, order_id):
+        audit.check(money.refund_is_its_credit_note, refund, notes)
     account = purses.first(billing.Account, order_id)
     if account is None:
         return name

@@ -9,7 +9,7 @@ from comptoir.invariants.law import law
 from services.billing.domain import rule
 from services.billing.domain.documents import fingerprint
 from services.billing.domain.journal import balance
-from services.billing.domain.rows import Account, CreditNote, Invoice, Operation
+from services.billing.domain.rows import Account, CreditNote, DocumentGroup, Invoice, Operation, Refund
 
 ZERO = Decimal(0)
 
@@ -221,3 +221,42 @@ def credited_within_invoice(credits: Credits) -> Iterator[str]:
         yield f"{credits.invoice}: {credits.credited:f} credited, but there is no such invoice"
     elif credits.credited > credits.gross:
         yield f"{credits.invoice}: {credits.credited:f} credited of {credits.gross:f} invoiced"
+
+
+@law("I16", "no line is credited beyond what was invoiced of it")
+def lines_credited_within_invoice(invoice: Invoice, notes: Sequence[CreditNote]) -> Iterator[str]:
+    """And no VAT rate beyond its VAT, whether pieces came back or a part of the price was given back."""
+    mine = [note for note in notes if note.invoice == invoice.number]
+    for line in invoice.lines:
+        credited = sum((of.amount for note in mine for of in note.lines if of.line_no == line.line_no), ZERO)
+        if abs(credited) > abs(line.amount) or credited * line.amount < 0:
+            yield f"{invoice.number}: {credited:f} of {line.amount:f} of line {line.line_no} is credited"
+    for group in invoice.groups:
+        if any(line.amount < 0 for line in invoice.lines if (line.category, line.rate) == _rate(group)):
+            continue  # lines of both signs have no order to keep
+        vat = sum((of.vat for note in mine for of in note.groups if (of.category, of.rate) == _rate(group)), ZERO)
+        if abs(vat) > abs(group.vat):
+            yield f"{invoice.number}: {vat:f} of {group.vat:f} VAT at {group.rate:f}% is credited"
+
+
+def _rate(group: DocumentGroup) -> tuple[str, Decimal]:
+    return group.category, group.rate
+
+
+@law("I16", "a refund of the staff is its credit note, approved by another person")
+def refund_is_its_credit_note(refund: Refund, notes: Sequence[CreditNote]) -> Iterator[str]:
+    """Both or neither (R-14), over the same figures; and what was above the asker's limit has another's name (S8)."""
+    name = f"refund {refund.refund_id} of {refund.invoice}"
+    mine = [note for note in notes if note.return_id == refund.refund_id]
+    if refund.state != "done":
+        for note in mine:
+            yield f"{name}: is {refund.state}, but {note.number} credits it"
+        return
+    said = [(note.number, note.invoice, note.net, note.vat, note.gross) for note in mine]
+    should = (refund.credit_note, refund.invoice, refund.net, refund.vat, refund.gross)
+    if said != [should]:
+        yield f"{name}: {refund.gross:f} by {refund.credit_note}, its credit notes are {[note.number for note in mine]}"
+    if refund.approver.strip().casefold() == refund.asker.strip().casefold():
+        yield f"{name}: was asked for and approved by {refund.asker}"
+    if not refund.approver and refund.gross > refund.limit:
+        yield f"{name}: {refund.gross:f} is above {refund.asker}'s limit of {refund.limit:f}, and nobody approved it"

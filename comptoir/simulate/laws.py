@@ -508,6 +508,12 @@ class Laws:
             numbered.sort(key=lambda document: document.serial)
             run = money.Run(series, year, counter.last if counter and counter.year == year else None, numbered)
             yield from _numbered("I16", money.numbers_have_no_hole(run))
+        for invoice_row in self.all(BILLING, billing.Invoice):
+            notes = self.of(BILLING, billing.CreditNote, invoice_row.order_id)
+            yield from _numbered("I16", money.lines_credited_within_invoice(invoice_row, notes))
+        for refund in self.all(BILLING, billing.Refund):
+            notes = self.of(BILLING, billing.CreditNote, refund.order_id)
+            yield from _numbered("I16", money.refund_is_its_credit_note(refund, notes))
         for invoice, amount in credited.items():
             yield from _numbered(
                 "I16", money.credited_within_invoice(money.Credits(invoice, gross.get(invoice), amount))

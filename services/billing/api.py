@@ -7,23 +7,46 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID, uuid5
 
-from fastapi import APIRouter, Header, Query, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.responses import JSONResponse, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationError
 
 from services.billing import queries, tables
+from services.billing.preview import preview
 from services.billing.settings import Settings
 from services.billing.webhooks import genuine
+from shared.clock import new_id
 from shared.contracts.billing import (
+    ApproveRefund,
     BankMoneyArrived,
     CashRemitted,
     CreditLine,
     PayAgain,
     ProviderWebhook,
     RecordCredit,
+    RefundLine,
+    RefuseRefund,
+    RequestRefund,
     ResumeOperation,
 )
-from shared.http import KEYS, Ask, Body, NotFound, Paging, Reader, answered, example, no_cursor, page_of, problem
+from shared.contracts.values import MAX_LINES
+from shared.http import (
+    KEYS,
+    Ask,
+    Body,
+    NotFound,
+    Paging,
+    Reader,
+    Rehearse,
+    Rehearser,
+    answered,
+    example,
+    jsonable,
+    no_cursor,
+    page_of,
+    problem,
+)
+from shared.messaging.effects import effects
 
 router = APIRouter()
 Item = dict[str, Any]
@@ -32,6 +55,29 @@ Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]+$")]
 Line = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
 Filter = Annotated[str, Query(max_length=64, pattern=r"^[^\x00]*$")]
+
+
+Quote = Annotated[
+    str,
+    Field(
+        max_length=64,
+        pattern=r"^[^\x00]*$",
+        description="`quote` of the preview that was looked at: 409, and nothing done, when the money changed since",
+    ),
+]
+State = Annotated[str, Query(pattern="^(waiting|done|refused)?$")]
+FORBIDDEN: dict[int | str, dict[str, Any]] = {403: {"description": "Not by this person or these roles"}}
+
+
+def _roles(
+    x_roles: Annotated[
+        str, Header(max_length=200, description="the roles of the person of X-Actor, divided by commas")
+    ] = "",
+) -> tuple[str, ...]:
+    return tuple(filter(None, (role.strip() for role in x_roles.split(","))))
+
+
+Roles = Annotated[tuple[str, ...], Depends(_roles)]
 
 
 def _within_reach(at: datetime) -> datetime:
@@ -96,6 +142,50 @@ class CreditIn(Body):
     amount: Annotated[Decimal, Field(max_digits=16, decimal_places=3)]
     reason: Line = ""
     lines: Annotated[list[CreditLineIn], Field(min_length=1, max_length=1000)]
+
+
+class RefundLineIn(Body):
+    """Of one invoice line: so many pieces, or an amount. Either the one or the other."""
+
+    line_no: Annotated[int, Field(ge=1, le=1_000_000)]
+    quantity: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    amount: Annotated[
+        Decimal,
+        Field(ge=0, max_digits=16, decimal_places=3, description="with VAT when the invoice's prices include it"),
+    ] = Decimal(0)
+
+
+class RefundIn(Body):
+    """What is given back of one invoice without goods that come back; postage is a line like any other."""
+
+    model_config = example(
+        invoice="INV-2026-000001",
+        lines=[{"line_no": 1, "amount": "5.00"}, {"line_no": 2, "quantity": 1}],
+        reason="the cup had a scratch",
+    )
+    invoice: Code
+    lines: Annotated[list[RefundLineIn], Field(min_length=1, max_length=MAX_LINES)]
+    reason: Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
+    quote: Quote = ""
+
+    def command(self, order_id: UUID, refund_id: UUID, actor: str, roles: tuple[str, ...]) -> RequestRefund:
+        lines = tuple(RefundLine(**line.model_dump()) for line in self.lines)
+        fields = self.model_dump(exclude={"lines"})
+        return RequestRefund(order_id=order_id, refund_id=refund_id, lines=lines, actor=actor, roles=roles, **fields)
+
+
+class ApprovalIn(Body):
+    model_config = example(note="she has been a customer for ten years")
+    note: Line = ""
+    quote: Quote = ""
+
+    def command(self, order_id: UUID, refund_id: UUID, actor: str, roles: tuple[str, ...]) -> ApproveRefund:
+        return ApproveRefund(order_id=order_id, refund_id=refund_id, actor=actor, roles=roles, **self.model_dump())
+
+
+class RefusalIn(Body):
+    model_config = example(reason="the photo shows another cup")
+    reason: Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
 
 
 class PayAgainIn(Body):
@@ -242,6 +332,90 @@ async def pay_again(order_id: UUID, body: PayAgainIn, ask: Ask) -> Response:
 async def resume(order_id: UUID, ask: Ask) -> Response:
     """Tries a parked operation again, or asks about an unknown one now."""
     return await ask(ResumeOperation(order_id=order_id, actor=ask.actor))
+
+
+@router.get("/orders/{order_id}/refundable", tags=["refunds"])
+async def refundable(order_id: UUID, conn: Reader) -> Item:
+    """What may still be given back: per line of each invoice, and the order's money that is here (`free`).
+
+    `left` is what of a line is not credited yet, in the mode of the prices; `piece` is what one more piece comes to.
+    """
+    found = await queries.refundable(conn, order_id)
+    if found is None:
+        raise NotFound("money of order", order_id)
+    return found
+
+
+@router.post(
+    "/orders/{order_id}/refunds",
+    tags=["refunds"],
+    status_code=201,
+    responses={202: {"description": "kept until another person approves it"}},
+)
+async def request_refund(order_id: UUID, body: RefundIn, ask: Ask, roles: Roles) -> Response:
+    """Gives money back without goods that come back: credit note, ledger entry and refund at once (201).
+
+    Above what the roles may give back of one order alone it waits for another person (202). Never more than was
+    captured and not given back, nor than what of the line and of the invoice is not credited yet (409).
+    """
+    return await ask(body.command(order_id, ask.key_id, ask.actor, roles))
+
+
+@router.post("/orders/{order_id}/refunds/preview", tags=["refunds"])
+async def preview_refund(order_id: UUID, body: RefundIn, rehearse: Rehearse, roles: Roles) -> Response:
+    """What the refund would do: money, VAT, document, messages. Really decided, and undone."""
+    return await _previewed(body.command(order_id, new_id(), rehearse.actor, roles), rehearse)
+
+
+async def _previewed(m: RequestRefund | ApproveRefund, rehearse: Rehearser) -> Response:
+    outcome = await rehearse(m)
+    ((_, reply),) = outcome.answers
+    if reply.status >= 400:
+        return answered(reply)
+    shown = preview(outcome.rows, m, reply.body["quote"], [event.data for event, _ in outcome.sent])
+    return JSONResponse(jsonable({**shown, "effects": effects(outcome)}))
+
+
+@router.get("/refunds", tags=["refunds"])
+async def refunds(
+    conn: Reader, paging: Paging, state: State = "", order_id: UUID | None = None, newest: bool = False
+) -> Item:
+    """Refunds by the staff as they were asked for, with who asked, who approved, when and why; `newest`: from the
+    last one back; state=waiting are those that another person must decide."""
+    after = _cursor(paging.after, _moment, UUID)
+    rows = await queries.refunds(conn, paging.limit, after, state=state, order_id=order_id, newest=newest)
+    return page_of(rows, paging, key=lambda row: (row["asked_at"], row["refund_id"]))
+
+
+@router.get("/orders/{order_id}/refunds/{refund_id}", tags=["refunds"])
+async def refund(order_id: UUID, refund_id: UUID, conn: Reader) -> Item:
+    """One refund: what was asked for, by whom and why, and what was decided."""
+    found = await queries.refund(conn, order_id, refund_id)
+    if found is None:
+        raise NotFound("refund", refund_id)
+    return found
+
+
+@router.post("/orders/{order_id}/refunds/{refund_id}/approve", tags=["refunds"], responses=FORBIDDEN)
+async def approve_refund(order_id: UUID, refund_id: UUID, body: ApprovalIn, ask: Ask, roles: Roles) -> Response:
+    """Has a waiting refund done exactly as it was asked for; never by who asked for it (403)."""
+    return await ask(body.command(order_id, refund_id, ask.actor, roles))
+
+
+@router.post("/orders/{order_id}/refunds/{refund_id}/approve/preview", tags=["refunds"], responses=FORBIDDEN)
+async def preview_approval(
+    order_id: UUID, refund_id: UUID, body: ApprovalIn, rehearse: Rehearse, roles: Roles
+) -> Response:
+    """What approving would do: money, VAT, document, messages. Really decided, and undone."""
+    return await _previewed(body.command(order_id, refund_id, rehearse.actor, roles), rehearse)
+
+
+@router.post("/orders/{order_id}/refunds/{refund_id}/refuse", tags=["refunds"], responses=FORBIDDEN)
+async def refuse_refund(order_id: UUID, refund_id: UUID, body: RefusalIn, ask: Ask, roles: Roles) -> Response:
+    """Refuses a waiting refund, with the reason; who asked may take it back."""
+    return await ask(
+        RefuseRefund(order_id=order_id, refund_id=refund_id, reason=body.reason, actor=ask.actor, roles=roles)
+    )
 
 
 @router.get("/ledger", tags=["ledger"])

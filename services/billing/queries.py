@@ -1,9 +1,9 @@
 """What screens and APIs read. No locks, no decisions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -25,10 +25,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.billing import tables as t
 from services.billing.domain import rule
-from services.billing.domain.rows import Account
+from services.billing.domain.credits import left_of
+from services.billing.domain.refunds import free
+from services.billing.domain.rows import Account, CreditNote, Invoice, Sale
 from services.billing.store import BOOKS
+from shared.messaging.decision import Row
 
 Item = dict[str, Any]
+R = TypeVar("R", bound=Row)
 OWED = t.accounts.c.invoiced - t.accounts.c.credited - t.accounts.c.captured + t.accounts.c.refunded
 
 
@@ -37,12 +41,8 @@ async def account(connection: AsyncConnection, order_id: UUID) -> Item | None:
     found = await _all(connection, select(t.accounts).where(t.accounts.c.order_id == order_id))
     if not found:
         return None
-    book = BOOKS[Account]
-    # The adapter of each JSON column gives back the row's own types, so that the rule can be asked.
-    values = {
-        c.name: c.adapter.validate_python(found[0][c.name]) if c.adapter else found[0][c.name] for c in book.columns
-    }
-    told = rule.statement(rule.position(Account(**values)), Account(**values)).model_dump(mode="json")
+    (kept_row,) = _made(Account, found)
+    told = rule.statement(rule.position(kept_row), kept_row).model_dump(mode="json")
     sale = await _all(connection, select(t.sales).where(t.sales.c.order_id == order_id))
     operations = select(t.operations).where(t.operations.c.order_id == order_id).order_by(t.operations.c.no)
     kept = ("method", "currency", "due", "granted", "custody", "holds", "blocked", "dunned", "dunning_at")
@@ -52,6 +52,92 @@ async def account(connection: AsyncConnection, order_id: UUID) -> Item | None:
         "number": sale[0]["number"] if sale else "",
         "operations": [_without(row, "token") for row in await _all(connection, operations)],
     }
+
+
+async def refundable(connection: AsyncConnection, order_id: UUID) -> Item | None:
+    """What of an order's invoices may still be given back, line by line, and how much of its money is here."""
+    kept = await _rows(connection, Account, order_id)
+    if not kept:
+        return None
+    account, notes = kept[0], await _rows(connection, CreditNote, order_id)
+    sold = {line.line_no: line.kind for sale in await _rows(connection, Sale, order_id) for line in sale.lines}
+    return {
+        "order_id": order_id,
+        "currency": account.currency,
+        "free": free(account),
+        "owed": rule.owed(account),
+        "invoices": [
+            _refundable(invoice, notes, sold)
+            for invoice in sorted(await _rows(connection, Invoice, order_id), key=lambda i: (i.year, i.serial))
+        ],
+    }
+
+
+def _refundable(invoice: Invoice, notes: Sequence[CreditNote], kinds: Mapping[int, str]) -> Item:
+    credited = sum([note.gross for note in notes if note.invoice == invoice.number], Decimal(0))
+    return {
+        "number": invoice.number,
+        "shipment_id": invoice.shipment_id,
+        "issued_at": invoice.issued_at,
+        "inclusive": invoice.inclusive,
+        "gross": invoice.gross,
+        "credited": credited,
+        "lines": [
+            {
+                "line_no": line_no,
+                "sku": left.line.sku,
+                "text": left.line.text,
+                "kind": kinds.get(line_no, "goods"),
+                "rate": left.line.rate,
+                "quantity": left.line.quantity,
+                "pieces": left.pieces,
+                "piece": left.of(1) if left.pieces else Decimal(0),
+                "amount": left.line.amount,
+                "left": left.amount,
+            }
+            for line_no, left in left_of(invoice, notes).items()
+        ],
+    }
+
+
+async def _rows(connection: AsyncConnection, kind: type[R], order_id: UUID) -> list[R]:
+    """The domain's own rows of one order, so that its rules can be asked."""
+    book = BOOKS[kind]
+    return _made(kind, await _all(connection, select(book.table).where(book.table.c.order_id == order_id)))
+
+
+def _made(kind: type[R], found: Sequence[Item]) -> list[R]:
+    """Rows of a table as the domain has them: the adapter of each JSON column gives back the row's own types."""
+    book = BOOKS[kind]
+    return [
+        kind(**{c.name: c.adapter.validate_python(row[c.name]) if c.adapter else row[c.name] for c in book.columns})
+        for row in found
+    ]
+
+
+async def refunds(
+    connection: AsyncConnection,
+    limit: int,
+    after: Sequence[Any] | None,
+    *,
+    state: str = "",
+    order_id: UUID | None = None,
+    newest: bool = False,
+) -> list[Item]:
+    """Refunds by the staff, in the order in which they were asked for."""
+    f = t.refunds.c
+    query = select(t.refunds).limit(limit + 1)
+    if state:
+        query = query.where(f.state == state)
+    if order_id:
+        query = query.where(f.order_id == order_id)
+    return await _all(connection, _ordered(query, (f.asked_at, f.refund_id), after, newest))
+
+
+async def refund(connection: AsyncConnection, order_id: UUID, refund_id: UUID) -> Item | None:
+    f = t.refunds.c
+    found = await _all(connection, select(t.refunds).where(f.order_id == order_id, f.refund_id == refund_id))
+    return found[0] if found else None
 
 
 async def invoices(

@@ -12,6 +12,7 @@ BOOKS = mapping(
         (rows.Sale, tables.sales),
         (rows.Invoice, tables.invoices),
         (rows.CreditNote, tables.credit_notes),
+        (rows.Refund, tables.refunds),
         (rows.Remittance, tables.remittances),
     ),
     (rows.Operation, tables.operations, False, tables.IN_FLIGHT),

@@ -20,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     event,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -151,6 +152,40 @@ credit_notes = _document(
     _text("invoice"),
 )
 
+refunds = Table(
+    "refunds",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("refund_id", Uuid, primary_key=True),
+    _text("invoice"),
+    _text("order_number"),
+    _text("customer_id"),
+    _json("lines"),
+    _text("currency"),
+    *(_money(amount) for amount in ("net", "vat", "gross")),
+    _text("reason"),
+    _text("asker"),
+    _time("asked_at"),
+    _money("limit"),
+    Column("version", Integer, nullable=False),
+    _text("state"),
+    _text("approver"),
+    _text("decided_by"),
+    _time("decided_at", nullable=True),
+    _text("note"),
+    _text("credit_note"),
+    CheckConstraint("state in ('waiting', 'done', 'refused')", name="state"),
+    CheckConstraint("gross > 0 and net + vat = gross", name="adds_up"),
+    CheckConstraint("asker <> '' and (state = 'waiting') = (decided_by = '')", name="known_who"),
+    CheckConstraint("(state = 'done') = (credit_note <> '')", name="done_with_its_document"),
+    CheckConstraint("lower(btrim(approver)) <> lower(btrim(asker))", name="four_eyes"),
+    postgresql_with=MOVING,
+)
+Index("ix_refunds_asked", refunds.c.asked_at, refunds.c.refund_id)
+Index(
+    "ix_refunds_waiting", refunds.c.asked_at, refunds.c.refund_id, postgresql_where=refunds.c.state == text("'waiting'")
+)
+
 bank_entries = Table(
     "bank_entries",
     metadata,
@@ -237,6 +272,16 @@ GUARDS = tuple(
     for name in ("invoices", "credit_notes", "postings")
 )
 
+DECIDED_STANDS = """
+create or replace function decided_stands() returns trigger language plpgsql as
+$$begin raise exception 'a refund that was decided never changes'; end$$
+"""
+"""Who asked and who approved cannot be told otherwise afterwards (S8)."""
+DECIDED = (
+    "create trigger refunds_never_change before update or delete on refunds "
+    "for each row when (old.state <> 'waiting') execute function decided_stands()"
+)
+
 
 def _ddl(text: str) -> DDL:
     return DDL(text)  # type: ignore[no-untyped-call]
@@ -245,3 +290,5 @@ def _ddl(text: str) -> DDL:
 event.listen(metadata, "before_create", _ddl(NEVER_CHANGES))
 for _table, _guard in zip((invoices, credit_notes, postings), GUARDS, strict=True):
     event.listen(_table, "after_create", _ddl(_guard))
+event.listen(metadata, "before_create", _ddl(DECIDED_STANDS))
+event.listen(refunds, "after_create", _ddl(DECIDED))

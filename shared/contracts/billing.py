@@ -8,7 +8,17 @@ from uuid import UUID
 from pydantic import Field
 
 from shared.contracts.message import Command, Internal, Statement, Value
-from shared.contracts.values import MAX_LINES, Address, Code, LineQuantity, Money, PaymentMethod, PriceLine, Text
+from shared.contracts.values import (
+    MAX_LINES,
+    Address,
+    Code,
+    Count,
+    LineQuantity,
+    Money,
+    PaymentMethod,
+    PriceLine,
+    Text,
+)
 
 
 class AuthorisePayment(Command, key="billing.authorise_payment.v1"):
@@ -63,12 +73,16 @@ class Invoiced(Value):
 
 
 class Credited(Value):
-    """What one return was credited so far; `lines` is the accepted quantity that the credit covers."""
+    """What one return was credited so far; `lines` is the accepted quantity that the credit covers.
+
+    Of a refund by the staff `return_id` is the refund's id, and `lines` is empty: no goods came back for it.
+    """
 
     return_id: UUID
     shipment_id: UUID
     gross: Money
     lines: tuple[LineQuantity, ...]
+    by: Literal["return", "refund"] = "return"
 
 
 class MoneyStatement(Statement):
@@ -126,11 +140,96 @@ class InvoiceIssued(MoneyStatement, key="billing.invoice_issued.v1"):
 
 
 class CreditNoteIssued(MoneyStatement, key="billing.credit_note_issued.v1"):
-    """A return has its credit note."""
+    """A return or a refund has its credit note."""
 
 
 class PaymentOverdue(MoneyStatement, key="billing.payment_overdue.v1"):
     """Money for goods that are out is still owed; the customer is reminded. Nothing else changed."""
+
+
+# Refunds by the staff
+
+
+class RefundLine(Value):
+    """Of one line of an invoice: so many pieces, or an amount in the mode of its prices; one of the two is not 0."""
+
+    line_no: int
+    quantity: Count = 0
+    amount: Money = Decimal(0)
+
+
+class RequestRefund(Command, key="billing.request_refund.v1"):
+    """A person gives money back without goods that come back. Above the limit of the roles it waits for another person.
+
+    Done, it is a credit note, its ledger entry and the wish for the money in one decision. A known refund is stated
+    again. `quote`: of the preview that was looked at; nothing is done if the order's money is another one since.
+    """
+
+    order_id: UUID
+    refund_id: UUID
+    invoice: Code
+    lines: Annotated[tuple[RefundLine, ...], Field(min_length=1, max_length=MAX_LINES)]
+    reason: Text
+    actor: str = ""
+    roles: tuple[str, ...] = ()
+    quote: str = ""
+
+
+class ApproveRefund(Command, key="billing.approve_refund.v1"):
+    """Another person than who asked lets a waiting refund happen, as it was asked for."""
+
+    order_id: UUID
+    refund_id: UUID
+    note: Text = ""
+    actor: str = ""
+    roles: tuple[str, ...] = ()
+    quote: str = ""
+
+
+class RefuseRefund(Command, key="billing.refuse_refund.v1"):
+    """A waiting refund will not happen, and why: said by who may approve, or by who asked."""
+
+    order_id: UUID
+    refund_id: UUID
+    reason: Text
+    actor: str = ""
+    roles: tuple[str, ...] = ()
+
+
+class RefundStatement(Statement):
+    """One refund of the staff: what, why, who asked, who decided, and the credit note when it was done.
+
+    `version` counts for this refund. `approver` is empty where the asker's own limit was enough.
+    """
+
+    refund_id: UUID
+    state: Literal["waiting", "done", "refused"]
+    invoice: str
+    lines: tuple[RefundLine, ...]
+    currency: str
+    net: Money
+    vat: Money
+    gross: Money
+    reason: Text
+    asker: str
+    asked_at: datetime
+    approver: str = ""
+    decided_by: str = ""
+    decided_at: datetime | None = None
+    note: Text = ""
+    credit_note: str = ""
+
+
+class RefundRequested(RefundStatement, key="billing.refund_requested.v1"):
+    """A refund above its asker's limit waits for another person."""
+
+
+class RefundGranted(RefundStatement, key="billing.refund_granted.v1"):
+    """A refund was done: its credit note is issued, and the money is on its way."""
+
+
+class RefundDenied(RefundStatement, key="billing.refund_denied.v1"):
+    """A waiting refund was refused or taken back; nothing was credited."""
 
 
 # Bank, carrier and staff

@@ -106,12 +106,13 @@ class Totals:
 
 
 class _Cut(NamedTuple):
-    """What a document takes of one piece: so many, between two cumulative amounts."""
+    """What a document takes of one piece: so many, between two cumulative amounts. `named`: it is on the document."""
 
     piece: Piece
     quantity: int
     earlier: Decimal
     later: Decimal
+    named: bool
 
 
 def line_amount(line: PriceLine, unit: Decimal = Decimal("0.01")) -> Decimal:
@@ -145,23 +146,30 @@ def part(
     known = {piece.line_no for piece in pieces}
     if strangers := [no for no, last in after.items() if no not in known and last != before.get(no, 0)]:
         raise ValueError(f"no such lines: {sorted(strangers)}")
-    zero = net = vat = unit * 0
-    groups: dict[tuple[str, Decimal], list[_Cut]] = {}
-    taken: list[_Cut] = []
+    zero = unit * 0
+    cuts: list[_Cut] = []
     for piece in pieces:
         first, last = before.get(piece.line_no, 0), after.get(piece.line_no, 0)
         if not 0 <= first <= last <= piece.quantity:
             raise ValueError(f"line {piece.line_no}: {first} to {last} of {piece.quantity} pieces is not a part")
-        earlier = _share(piece, first, unit) if first else zero
-        later = _share(piece, last, unit) if last else zero
-        cut = _Cut(piece, last - first, earlier, later)
-        groups.setdefault((piece.category, piece.rate), []).append(cut)
-        if last > first:
-            taken.append(cut)
+        earlier = share_of(piece.amount, first, piece.quantity, unit) if first else zero
+        later = share_of(piece.amount, last, piece.quantity, unit) if last else zero
+        cuts.append(_Cut(piece, last - first, earlier, later, last > first))
+    return _document(cuts, inclusive, unit, closing)
+
+
+def _document(
+    taken: Sequence[_Cut], inclusive: bool, unit: Decimal, closing: Mapping[tuple[str, Decimal], Decimal] | None
+) -> Totals:
+    """The figures of a document that takes these cuts. All pieces of the whole are among them, those it leaves too."""
+    zero = net = vat = unit * 0
+    groups: dict[tuple[str, Decimal], list[_Cut]] = {}
+    for cut in taken:
+        groups.setdefault((cut.piece.category, cut.piece.rate), []).append(cut)
     nets: dict[int, Decimal] = {}
     breakdown: list[VatGroup] = []
     for (category, rate), cuts in groups.items():
-        of_group = [cut for cut in cuts if cut.quantity]
+        of_group = [cut for cut in cuts if cut.named]
         if not of_group:
             continue
         earlier, later = sum([cut.earlier for cut in cuts], zero), sum([cut.later for cut in cuts], zero)
@@ -180,10 +188,11 @@ def part(
         net += base
         vat += of_cut
     lines: list[LineTotal] = []
-    for piece, quantity, earlier, later in taken:
-        amount = later - earlier
-        of_line = nets[piece.line_no] if inclusive else amount
-        lines.append(LineTotal(piece.line_no, quantity, amount, of_line, piece.category, piece.rate))
+    for piece, quantity, earlier, later, named in taken:
+        if named:
+            amount = later - earlier
+            of_line = nets[piece.line_no] if inclusive else amount
+            lines.append(LineTotal(piece.line_no, quantity, amount, of_line, piece.category, piece.rate))
     return Totals(tuple(lines), tuple(breakdown), net, vat, net + vat)
 
 
@@ -210,12 +219,45 @@ def credit(
 ) -> Totals:
     """The credit note for pieces of an invoice, between two cumulative credited quantities (R-08)."""
     pieces = [Piece(line.line_no, line.quantity, line.amount, line.category, line.rate) for line in invoice.lines]
-    closing = {(group.category, group.rate): group.vat for group in invoice.groups}
-    return part(pieces, before, after, inclusive=inclusive, unit=unit, closing=closing)
+    return part(pieces, before, after, inclusive=inclusive, unit=unit, closing=_vat_of(invoice))
 
 
-def _share(piece: Piece, quantity: int, unit: Decimal) -> Decimal:
-    return piece.amount if quantity == piece.quantity else rounded(piece.amount * quantity / piece.quantity, unit)
+def credit_amounts(
+    invoice: Totals,
+    before: Mapping[int, Decimal],
+    taken: Mapping[int, tuple[int, Decimal]],
+    *,
+    inclusive: bool,
+    unit: Decimal = Decimal("0.01"),
+) -> Totals:
+    """The credit note for amounts of some lines of an invoice, which is what pieces of it come to as well (R-08).
+
+    `before`: what is credited of each line already; `taken`: line number -> (pieces, amount), amounts in the mode of
+    the prices. Whatever the amounts, base, VAT and gross of every group sum to the invoice's when all is credited.
+    """
+    zero = unit * 0
+    if strangers := set(taken) - {line.line_no for line in invoice.lines}:
+        raise ValueError(f"no such lines: {sorted(strangers)}")
+    cuts: list[_Cut] = []
+    for line in invoice.lines:
+        earlier = before.get(line.line_no, zero)
+        pieces, amount = taken.get(line.line_no, (0, zero))
+        later = earlier + amount
+        for credited in (earlier, later):
+            if not (0 <= credited <= line.amount or line.amount <= credited <= 0):
+                raise ValueError(f"line {line.line_no}: {credited} of {line.amount} would be credited")
+        piece = Piece(line.line_no, line.quantity, line.amount, line.category, line.rate)
+        cuts.append(_Cut(piece, pieces, earlier, later, line.line_no in taken))
+    return _document(cuts, inclusive, unit, _vat_of(invoice))
+
+
+def _vat_of(invoice: Totals) -> dict[tuple[str, Decimal], Decimal]:
+    return {(group.category, group.rate): group.vat for group in invoice.groups}
+
+
+def share_of(amount: Decimal, part: int, whole: int, unit: Decimal = Decimal("0.01")) -> Decimal:
+    """What so many of all pieces are worth; all of them the whole amount, to the unit."""
+    return amount if part == whole else rounded(amount * part / whole, unit)
 
 
 def _vat(amount: Decimal, rate: Decimal, inclusive: bool, unit: Decimal) -> Decimal:

@@ -97,6 +97,18 @@ async def story(town: Town) -> None:
     parcel = await town.return_goods(order, shipment, {1: 1})
     await town.takes_back(parcel, {1: 1})
 
+    invoice = (await town.get("billing", f"/invoices?order_id={order}"))["items"][0]["number"]
+    gift = {"invoice": invoice, "lines": [{"line_no": 1, "amount": "2.50"}], "reason": "a scratch"}
+    roles = {"X_Roles": "support"}
+    shown = await town.do("billing", f"/orders/{order}/refunds/preview", gift, **roles)
+    await town.do("billing", f"/orders/{order}/refunds", {**gift, "quote": shown["quote"]}, **roles)
+    for path in ("approve/preview", "approve", "refuse"):
+        asked = await town.do("billing", f"/orders/{order}/refunds", gift, X_Roles="packer")
+        where = f"/orders/{order}/refunds/{asked['refund_id']}/{path}"
+        said = {"reason": "it was no scratch"} if path == "refuse" else {"note": "fair"}
+        await town.do("billing", where, said, X_Actor="flo", X_Roles="finance")
+    refund = asked["refund_id"]
+
     second = await town.place({"pot": 40}, ship_complete=True)
     await town.do("order", f"/orders/{second}/edit/preview", {"priority": 5, "reason": "a wedding"})
     await town.edit(second, priority=5, reason="a wedding")
@@ -149,7 +161,8 @@ async def story(town: Town) -> None:
         ),
         "billing": (
             f"/accounts/{order}", "/invoices", "/credit-notes", "/payments", "/bank-entries", "/credits", "/ledger",
-            "/trial-balance", "/vat", "/open-items",
+            "/trial-balance", "/vat", "/open-items", "/refunds", f"/orders/{order}/refundable",
+            f"/orders/{order}/refunds/{refund}",
         ),
     }  # fmt: skip
     for service, asked in looks.items():

@@ -20,6 +20,8 @@ pytestmark = pytest.mark.postgres
 
 PROBLEM = "application/problem+json"
 WITHOUT_KEY = {
+    ("billing", "/orders/{order_id}/refunds/preview"): "changes nothing",
+    ("billing", "/orders/{order_id}/refunds/{refund_id}/approve/preview"): "changes nothing",
     ("billing", "/webhooks/provider"): "known by the provider's own event id",
     ("fulfilment", "/webhooks/carrier"): "known by the carrier's own webhook id",
     ("order", "/orders/{order_id}/cancel/preview"): "changes nothing",
@@ -32,7 +34,7 @@ INSIDE = ("Traceback", "sqlalchemy", "asyncpg", "psycopg", 'File "', "services."
 
 
 def filled(path: str) -> str:
-    for name in ("order_id", "shipment_id", "return_id", "id"):
+    for name in ("order_id", "shipment_id", "return_id", "refund_id", "id"):
         path = path.replace(f"{{{name}}}", str(uuid4()))
     return path.replace("{", "").replace("}", "")
 

@@ -9,10 +9,19 @@ from uuid import UUID, uuid5
 
 from comptoir.invariants import across, messages, money, orders, stock
 from services.billing.domain.documents import fingerprint
-from services.billing.domain.rows import Account, DocumentGroup, DocumentLine, Hold, Invoice, Operation
+from services.billing.domain.rows import (
+    Account,
+    CreditNote,
+    DocumentGroup,
+    DocumentLine,
+    Hold,
+    Invoice,
+    Operation,
+    Refund,
+)
 from services.order.quantities import Order
 from services.order.rows import Header, History, Line, Money, Progress, Return, Shipment, Stock
-from shared.contracts.billing import Credited, Invoiced, MoneyStatement
+from shared.contracts.billing import Credited, Invoiced, MoneyStatement, RefundLine
 from shared.contracts.fulfilment import ReturnLine, ReturnStatement, ShipmentLine, ShipmentStatement
 from shared.contracts.inventory import Promise, StockStatement
 from shared.contracts.values import Address, LineQuantity
@@ -225,6 +234,14 @@ def _invoice() -> Invoice:
 
 
 INVOICE = _invoice()
+NOTE = CreditNote(
+    ORDER, RETURN, 1, FIRST, "INV-2026-000001", "CN-2026-000001", "CN", 2026, 1, NOW, "C-1", "anna", "GBP", False,
+    INVOICE.net, INVOICE.vat, INVOICE.gross, INVOICE.lines, INVOICE.groups, Address(),
+)  # fmt: skip
+REFUND = Refund(
+    ORDER, RETURN, "INV-2026-000001", "C-1", "anna", (RefundLine(line_no=1, quantity=2),), "GBP", INVOICE.net,
+    INVOICE.vat, INVOICE.gross, "broken", "sam", NOW, Decimal(10), 2, "done", "flo", "flo", NOW, "", "CN-2026-000001",
+)  # fmt: skip
 
 
 def numbered(*serials: int) -> tuple[money.Numbered, ...]:

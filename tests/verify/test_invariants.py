@@ -20,6 +20,7 @@ from tests.verify.snapshots import (
     HANDLED,
     INVOICE,
     LINE,
+    NOTE,
     NOW,
     OPEN,
     ORDER,
@@ -28,6 +29,7 @@ from tests.verify.snapshots import (
     PLANNED,
     POISON,
     PURSE,
+    REFUND,
     REQUEST,
     RUN,
     SECOND,
@@ -293,6 +295,43 @@ MONEY = [
         money.credited_within_invoice, CREDITS, of(CREDITS, credited=Decimal(25)), "INV-2026-000001: 25 credited of 24"
     ),
     fault(money.credited_within_invoice, CREDITS, of(CREDITS, gross=None), "but there is no such invoice"),
+    fault(
+        money.lines_credited_within_invoice,
+        (INVOICE, [NOTE]),
+        (INVOICE, [NOTE, of(NOTE, number="CN-2026-000002")]),
+        "INV-2026-000001: 40.00 of 20.00 of line 1 is credited",
+    ),
+    fault(
+        money.lines_credited_within_invoice,
+        (INVOICE, [NOTE]),
+        (INVOICE, [of(NOTE, groups=(of(NOTE.groups[0], vat=Decimal("4.01")),))]),
+        "INV-2026-000001: 4.01 of 4.00 VAT at 20% is credited",
+    ),
+    fault(
+        money.refund_is_its_credit_note,
+        (REFUND, [NOTE]),
+        (of(REFUND, state="refused", credit_note=""), [NOTE]),
+        "is refused, but CN-2026-000001 credits it",
+    ),
+    fault(money.refund_is_its_credit_note, (REFUND, [NOTE]), (REFUND, []), "24.00 by CN-2026-000001, its credit"),
+    fault(
+        money.refund_is_its_credit_note,
+        (REFUND, [NOTE]),
+        (of(REFUND, gross=Decimal(25)), [NOTE]),
+        "25 by CN-2026-000001",
+    ),
+    fault(
+        money.refund_is_its_credit_note,
+        (REFUND, [NOTE]),
+        (of(REFUND, approver="Sam "), [NOTE]),
+        "was asked for and approved by sam",
+    ),
+    fault(
+        money.refund_is_its_credit_note,
+        (REFUND, [NOTE]),
+        (of(REFUND, approver=""), [NOTE]),
+        "24.00 is above sam's limit of 10, and nobody approved it",
+    ),
 ]
 
 ACROSS = [

@@ -1,11 +1,12 @@
 """What the order asks of billing: secure money, invoice a shipment, credit a return."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
+from services.billing.domain.credits import Left, left_of, taken_by
 from services.billing.domain.documents import CREDIT_NOTES, INVOICES, Impossible, credit_note_for, next_number
 from services.billing.domain.flow import Ctx, Draft, bill, collect
-from services.billing.domain.journal import REVENUE, VAT, customer, entry
+from services.billing.domain.refunds import credit
 from services.billing.domain.rows import Account, CreditNote, EarlyBill, Invoice, Operation, Sale, Series, changed
 from services.billing.domain.rule import position
 from shared.contracts.billing import (
@@ -120,19 +121,38 @@ def refund_return(m: RefundReturn, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     more = after - before  # only what grew
     if not more:
         return
+    notes = rows.group(CreditNote, m.order_id)
     number = next_number(rows.find(Series, CREDIT_NOTES), CREDIT_NOTES, ctx.now)
-    note = credit_note_for(invoice, rows.group(CreditNote, m.order_id), m, more, number)
+    taken = taken_by(_returnable(invoice, notes, account, m, more), more)
+    note = credit_note_for(invoice, notes, m.return_id, taken, number)
     covered = tuple(LineQuantity(line_no=no, quantity=n) for no, n in sorted((before | after).items()))
     gross = note.gross + (known.gross if known else 0)
     told = Credited(return_id=m.return_id, shipment_id=m.shipment_id, gross=gross, lines=covered)
     draft = Draft(account, ctx)
-    draft.change(
-        credited=account.credited + note.gross,
-        credits=(*(c for c in account.credits if c.return_id != m.return_id), told),
-    )
-    sides = [*customer(account, draft.account), (REVENUE, note.net), *((VAT, group.vat) for group in note.groups)]
-    draft.add(note, *entry(note.number, "credit", account.currency, sides, ctx.now, account), number.series)
+    draft.add(*credit(draft, note, told), number.series)
     yield from draft.finish(CreditNoteIssued)
+
+
+def _returnable(
+    invoice: Invoice, notes: Sequence[CreditNote], account: Account, m: RefundReturn, more: Mapping[int, int]
+) -> dict[int, Left]:
+    """What is left of the invoice's lines. Raises Impossible when more pieces came back than it has.
+
+    What the staff gave back counts in the money alone: these pieces may still come back, and are worth what is left.
+    """
+    refunds = {c.return_id for c in account.credits if c.by == "refund"}
+    came: Counter[int] = Counter(more)
+    for note in notes:
+        if note.invoice == invoice.number and note.return_id not in refunds:
+            came.update({line.line_no: line.quantity for line in note.lines})
+    left = left_of(invoice, notes)
+    for line_no in more:
+        if line_no not in left:
+            raise Impossible(f"return {m.return_id}: line {line_no} is not on {invoice.number}")
+        if came[line_no] > left[line_no].line.quantity:
+            sold = left[line_no].line.quantity
+            raise Impossible(f"return {m.return_id}: {came[line_no]} pieces of line {line_no} came back, {sold} sold")
+    return left
 
 
 def to_pay_again(m: PayAgain) -> Needs:

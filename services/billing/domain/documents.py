@@ -1,15 +1,16 @@
 """Invoices and credit notes: their figures, numbers and fingerprints."""
 
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, TypeVar
+from uuid import UUID
 
 from services.billing.domain.rows import (
+    ZERO,
     Account,
     CreditNote,
     DocumentGroup,
@@ -20,13 +21,14 @@ from services.billing.domain.rows import (
     Series,
     changed,
 )
-from shared.contracts.billing import RefundReturn
-from shared.contracts.money import LineTotal, Piece, Totals, VatGroup, credit, part, totals, unit_of
+from shared.contracts.money import LineTotal, Piece, Totals, VatGroup, credit_amounts, part, totals, unit_of
 from shared.contracts.values import Address, PriceLine
 
 INVOICES: Final = "INV"
 CREDIT_NOTES: Final = "CN"
 D = TypeVar("D", Invoice, CreditNote)
+Taken = tuple[int, Decimal]
+"""Pieces of a line, and the amount that they or a part of its price come to, in the mode of the prices."""
 _HEAD: Final = {
     kind: tuple(f.name for f in fields(kind) if f.name not in ("lines", "groups", "hash"))
     for kind in (Invoice, CreditNote)
@@ -92,25 +94,19 @@ def invoice_for(a: Account, sale: Sale, earlier: Sequence[Invoice], bill: EarlyB
 
 
 def credit_note_for(
-    invoice: Invoice, earlier: Sequence[CreditNote], m: RefundReturn, more: Mapping[int, int], number: Number
+    invoice: Invoice,
+    earlier: Sequence[CreditNote],
+    credit_id: UUID,
+    taken: Mapping[int, Taken],
+    number: Number,
 ) -> CreditNote:
-    """The credit note for so many more pieces, at the invoice's own rates; cumulative per invoice (R-08)."""
-    before: Counter[int] = Counter()
-    for note in earlier:
-        if note.shipment_id == invoice.shipment_id:
-            before.update({line.line_no: line.quantity for line in note.lines})
-    after = before + Counter(more)
-    try:
-        figures = credit(_totals(invoice), before, after, inclusive=invoice.inclusive, unit=unit_of(invoice.currency))
-    except ValueError as error:
-        raise Impossible(f"return {m.return_id}: {error}") from error
-    if unknown := set(more) - {line.line_no for line in invoice.lines}:
-        raise Impossible(f"return {m.return_id}: lines {sorted(unknown)} are not on {invoice.number}")
+    """The credit note for so much more of these lines, at the invoice's own rates; cumulative per invoice (R-08)."""
+    figures = credit_figures(invoice, earlier, taken)
     return _hashed(
         CreditNote(
             invoice.order_id,
-            m.return_id,
-            1 + sum(note.return_id == m.return_id for note in earlier),
+            credit_id,
+            1 + sum(note.return_id == credit_id for note in earlier),
             invoice.shipment_id,
             invoice.number,
             *number.placed,
@@ -126,6 +122,25 @@ def credit_note_for(
             bill_to=invoice.bill_to,
         )
     )
+
+
+def credit_figures(invoice: Invoice, earlier: Iterable[CreditNote], taken: Mapping[int, Taken]) -> Totals:
+    """Net, VAT and gross of a credit note for so much more of these lines."""
+    before: dict[int, Decimal] = {}
+    for line in credited_lines(invoice, earlier):
+        before[line.line_no] = before.get(line.line_no, ZERO) + line.amount
+    try:
+        return credit_amounts(
+            _totals(invoice), before, taken, inclusive=invoice.inclusive, unit=unit_of(invoice.currency)
+        )
+    except ValueError as error:
+        raise Impossible(f"{invoice.number}: {error}") from error
+
+
+def credited_lines(invoice: Invoice, notes: Iterable[CreditNote]) -> Iterator[DocumentLine]:
+    """The lines of an invoice's credit notes, in the order in which these were issued."""
+    for note in sorted((n for n in notes if n.invoice == invoice.number), key=lambda n: (n.year, n.serial)):
+        yield from note.lines
 
 
 def fingerprint(document: Invoice | CreditNote) -> str:

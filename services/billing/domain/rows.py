@@ -1,6 +1,6 @@
 """What billing keeps, as immutable rows, and what its owner may set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
-from shared.contracts.billing import Credited, CreditLine, Invoiced
+from shared.contracts.billing import Credited, CreditLine, Invoiced, RefundLine
 from shared.contracts.values import Address, LineQuantity, PriceLine
 from shared.messaging.decision import Row
 
@@ -31,6 +31,10 @@ class Policy:
     unknown_is_a_task_after: timedelta = timedelta(hours=24)
     retry: tuple[timedelta, ...] = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
     """Pauses before a refused capture, void or refund is tried again; parked after the last."""
+    refund_limits: Mapping[str, Decimal] = field(default_factory=dict)
+    """Per role what a person may give back of one order without another's approval, in the order's currency."""
+    refund_approvers: frozenset[str] = frozenset()
+    """The roles that may approve what another person asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +200,10 @@ class Invoice(Row):
 
 @dataclass(frozen=True, slots=True)
 class CreditNote(Row):
-    """One issued credit note: one growth of what was accepted of one return. Never changed (R-11)."""
+    """One issued credit note: one growth of what was accepted of one return, or one refund. Never changed (R-11).
+
+    `return_id` is the refund's id when it credits a refund. A line of 0 pieces gives back a part of the price.
+    """
 
     KEY: ClassVar[tuple[str, ...]] = ("order_id", "return_id", "no")
     GROUP: ClassVar[str] = "order_id"
@@ -222,6 +229,45 @@ class CreditNote(Row):
     groups: tuple[DocumentGroup, ...]
     bill_to: Address
     hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refund(Row):
+    """What a person gives back of one invoice without goods that come back: asked for, and done, waiting or refused.
+
+    What was asked, and by whom, never changes; a decided one not at all. Who approved is never who asked (S8).
+    `lines` as they were asked for; net, VAT and gross are what its credit note says. `limit` is what the asker might
+    have given back alone; `approver` is empty when that was enough.
+    """
+
+    KEY: ClassVar[tuple[str, ...]] = ("order_id", "refund_id")
+    GROUP: ClassVar[str] = "order_id"
+    FIXED: ClassVar[tuple[str, ...]] = (
+        "invoice", "order_number", "customer_id", "lines", "currency", "net", "vat", "gross", "reason", "asker",
+        "asked_at", "limit",
+    )  # fmt: skip
+
+    order_id: UUID
+    refund_id: UUID
+    invoice: str
+    order_number: str
+    customer_id: str
+    lines: tuple[RefundLine, ...]
+    currency: str
+    net: Decimal
+    vat: Decimal
+    gross: Decimal
+    reason: str
+    asker: str
+    asked_at: datetime
+    limit: Decimal
+    version: int = 1
+    state: str = "waiting"  # waiting, done, refused
+    approver: str = ""
+    decided_by: str = ""  # who approved or refused it; the asker where nobody else had to
+    decided_at: datetime | None = None
+    note: str = ""
+    credit_note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

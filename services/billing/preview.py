@@ -1,0 +1,104 @@
+"""What a refund would do, told before it is done: the real decision on the order's real rows, undone."""
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any
+
+from services.billing.domain import rule
+from services.billing.domain.credits import left_of
+from services.billing.domain.refunds import given_alone
+from services.billing.domain.rows import Account, CreditNote, DocumentGroup, Invoice, Operation, Refund
+from shared.contracts.billing import ApproveRefund, RequestRefund
+from shared.contracts.message import Message
+from shared.messaging.decision import Rows, key_of
+
+Item = dict[str, Any]
+
+
+def preview(rows: Rows, m: RequestRefund | ApproveRefund, quote: str, messages: Iterable[Message]) -> Item:
+    """Quote, figures before and after, the document, and all that in sentences. `state`: done, or waiting for another.
+
+    A refund that would only wait is shown as it would be once it is approved, which credits nothing before.
+    """
+    refund = next(r for r in rows.group(Refund, m.order_id) if r.refund_id == m.refund_id)
+    now = rows.group(Account, m.order_id)[0]
+    was = _before(rows, now)
+    note = next((n for n in rows.group(CreditNote, m.order_id) if n.return_id == refund.refund_id), None)
+    return {
+        "order_id": str(m.order_id),
+        "number": refund.order_number,
+        "version": was.version,
+        "quote": quote,
+        "state": refund.state,
+        "invoice": refund.invoice,
+        "currency": refund.currency,
+        "limit": f"{refund.limit:f}",
+        "net": f"{refund.net:f}",
+        "vat": f"{refund.vat:f}",
+        "gross": f"{refund.gross:f}",
+        "credited": [f"{was.credited:f}", f"{now.credited:f}"],
+        "held": [f"{rule.held(was):f}", f"{min(rule.held(now), rule.should_hold(now)):f}"],
+        "groups": [] if note is None else [_group(group) for group in note.groups],
+        "sentences": list(_sentences(rows, refund, note, messages)),
+    }
+
+
+def _before(rows: Rows, account: Account) -> Account:
+    found = rows.before.get(Account, {}).get(key_of(account), account)
+    assert isinstance(found, Account)
+    return found
+
+
+def _group(group: DocumentGroup) -> Item:
+    return {
+        "category": group.category,
+        "rate": f"{group.rate:f}",
+        "base": f"{group.base:f}",
+        "vat": f"{group.vat:f}",
+    }
+
+
+def _sentences(rows: Rows, refund: Refund, note: CreditNote | None, sent: Iterable[Message]) -> Iterator[str]:
+    amount = f"{refund.gross:f} {refund.currency}"
+    if note is None:
+        alone = given_alone([r for r in rows.group(Refund, refund.order_id) if r is not refund], refund.asker)
+        before = f", and gave back {alone:f} of this order before" if alone else ""
+        yield (
+            f"Billing would keep it until another person approves it: {refund.asker} may give back {refund.limit:f} "
+            f"{refund.currency} of an order alone{before}. Nothing is credited or paid before."
+        )
+        yield f"Billing would then credit {amount} of {refund.invoice}, {refund.vat:f} of it VAT."
+    else:
+        invoice, notes = _invoice_and_notes(rows, refund)
+        credited = sum([n.gross for n in notes if n.invoice == invoice.number], Decimal(0))
+        account = rows.group(Account, refund.order_id)[0]
+        yield (
+            f"Billing would issue a credit note over {amount} to {refund.invoice}: {refund.net:f} without VAT, "
+            f"{refund.vat:f} VAT."
+        )
+        for group in note.groups:
+            yield f"Billing would take back {group.vat:f} VAT at {group.rate.normalize():f}% on {group.base:f}."
+        yield _back(rows, account, amount)
+        yield f"Billing would have credited {credited:f} of {invoice.gross:f} of {refund.invoice} in all."
+    for line_no, left in left_of(*_invoice_and_notes(rows, refund)).items():
+        if note is not None and any(line.line_no == line_no for line in note.lines):
+            yield (
+                f"Of line {line_no} ({left.line.sku}) {left.amount:f} {refund.currency} would be left; a later return "
+                "gives back no more than that."
+            )
+    yield f"Everybody would be told: {', '.join(dict.fromkeys(message.key for message in sent))}."
+
+
+def _back(rows: Rows, account: Account, amount: str) -> str:
+    """How the money goes back (R-14): through the payment that it came by, or as a payout."""
+    started = next((o for o in rows.group(Operation, account.order_id) if o.state == "wanted"), None)
+    if started is None or started.kind != "refund":
+        return f"Billing would give back {amount} as soon as what is under way with the provider is over."
+    if f"{started.amount:f} {account.currency}" != amount:
+        return f"Billing would give back {amount}, {started.amount:f} of it through the oldest payment at once."
+    return f"Billing would give back {amount} " + ("the way it was paid." if started.hold else "by a payout.")
+
+
+def _invoice_and_notes(rows: Rows, refund: Refund) -> tuple[Invoice, list[CreditNote]]:
+    invoice = next(i for i in rows.group(Invoice, refund.order_id) if i.number == refund.invoice)
+    return invoice, rows.group(CreditNote, refund.order_id)

@@ -1,0 +1,162 @@
+"""Refunds by the staff as they run: over HTTP, on PostgreSQL, with the provider."""
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from services.billing.settings import Settings
+from tests.billing.book import ask, line, ship
+from tests.billing.test_service import House, house, of  # noqa: F401 - the fixture
+from tests.eventually import eventually
+
+pytestmark = pytest.mark.postgres
+GOODS = (line(1, "20.00", 3, rate="21"), line(2, "6.05", rate="21", kind="shipping"))
+
+
+class Desk:
+    """The refunds of one order that is out and paid."""
+
+    def __init__(self, house: House, order: Any, invoice: str) -> None:  # noqa: F811
+        self.house, self.order, self.invoice = house, order, invoice
+
+    async def post(self, path: str, body: Any, actor: str, roles: str, key: str = "") -> httpx.Response:
+        headers = {"Idempotency-Key": key or str(uuid4()), "X-Actor": actor, "X-Roles": roles}
+        return await self.house.http.post(f"/orders/{self.order}/{path}", json=body, headers=headers)
+
+    def body(self, *lines: Any, **more: Any) -> dict[str, Any]:
+        return {"invoice": self.invoice, "lines": lines, "reason": "a scratch", **more}
+
+    async def refunded(self, amount: str) -> None:
+        async def look() -> bool:
+            account = await self.house.account(self.order)
+            return Decimal(account["refunded"]) == Decimal(amount) and account["settled"]
+
+        await eventually(look)
+
+
+async def desk_of(house: House) -> Desk:  # noqa: F811
+    order = uuid4()
+    whole = ask(1, "66.05", lines=GOODS, prices_include_vat=True)
+    await house.say(of(whole, order), of(ship(1, l1=3, l2=1), order))
+    account = await house.settled(order)
+    return Desk(house, order, account["invoiced"][0]["number"])
+
+
+async def test_shown_done_once_and_told(house: House) -> None:  # noqa: F811
+    desk = await desk_of(house)
+    left = (await house.http.get(f"/orders/{desk.order}/refundable")).json()
+    assert Decimal(left["free"]) == Decimal("66.05")
+    assert [(of["line_no"], of["kind"], of["left"], of["pieces"]) for of in left["invoices"][0]["lines"]] == [
+        (1, "goods", "60.00", 3),
+        (2, "shipping", "6.05", 1),
+    ]
+    body = desk.body({"line_no": 1, "amount": "12.10"}, {"line_no": 2, "quantity": 1})
+    shown = (await desk.post("refunds/preview", body, "sam", "support")).json()
+    assert (shown["state"], shown["gross"], shown["vat"]) == ("done", "18.15", "3.15")
+    assert shown["credited"] == ["0.00", "18.15"]
+    assert shown["held"] == ["66.05", "47.90"]
+    assert "Billing would give back 18.15 EUR the way it was paid." in shown["sentences"]
+    assert "Billing would take back 3.15 VAT at 21% on 15.00." in shown["sentences"]
+    assert {m["type"] for m in shown["effects"]["messages"]} == {
+        "billing.credit_note_issued.v1",
+        "billing.refund_granted.v1",
+    }
+    assert not await house.sql("select 1 from refunds union all select 1 from credit_notes"), "looking does nothing"
+    key = str(uuid4())
+    for _ in range(2):
+        done = await desk.post("refunds", {**body, "quote": shown["quote"]}, "sam", "support", key)
+        assert done.status_code == 201, done.text
+    told = done.json()
+    note = (await house.http.get(f"/credit-notes/{told['credit_note']}")).json()
+    assert (note["return_id"], note["gross"], note["invoice"]) == (told["refund_id"], "18.15", desk.invoice)
+    await desk.refunded("18.15")
+    assert not await house.sql("select entry_id from postings group by entry_id having sum(amount) <> 0")
+    (refund,) = (await house.http.get(f"/refunds?order_id={desk.order}")).json()["items"]
+    assert refund["refund_id"] == told["refund_id"]
+    assert (await house.http.get(f"/orders/{desk.order}/refunds/{told['refund_id']}")).json() == refund
+    sent = {packet.key for packet in house.bus.packets}
+    assert "billing.refund_granted.v1" in sent
+    stale = await desk.post("refunds", {**body, "quote": shown["quote"]}, "sam", "support")
+    assert stale.status_code == 409
+
+
+async def test_a_preview_that_went_stale_does_nothing(house: House) -> None:  # noqa: F811
+    desk = await desk_of(house)
+    body = desk.body({"line_no": 1, "amount": "5.00"})
+    shown = (await desk.post("refunds/preview", body, "sam", "support")).json()
+    await desk.post("refunds", desk.body({"line_no": 2, "amount": "0.05"}), "kim", "support")
+    late = await desk.post("refunds", {**body, "quote": shown["quote"]}, "sam", "support")
+    assert late.status_code == 409
+    assert "went stale" in late.json()["title"]
+    assert late.json()["errors"][0]["field"] == "quote"
+    assert [row["gross"] for row in await house.sql("select gross from refunds")] == [Decimal("0.05")]
+
+
+async def test_many_at_once_never_give_back_more_than_there_is(house: House) -> None:  # noqa: F811
+    desk = await desk_of(house)
+    wishes = [
+        desk.post("refunds", desk.body({"line_no": 1, "amount": "7.00"}), f"sam {n}", "support") for n in range(12)
+    ]
+    answers = await asyncio.gather(*wishes)
+    assert sorted(answer.status_code for answer in answers) == [201] * 8 + [409] * 4
+    await desk.refunded("56.00")
+
+
+async def test_four_eyes_hold_in_the_service_and_in_the_database(house: House) -> None:  # noqa: F811
+    desk = await desk_of(house)
+    body = desk.body({"line_no": 1, "amount": "50.01"})
+    asked = await desk.post("refunds", body, "sam", "support")
+    assert (asked.status_code, asked.json()["state"], asked.json()["limit"]) == (202, "waiting", "50")
+    id = asked.json()["refund_id"]
+    assert [of["refund_id"] for of in (await house.http.get("/refunds?state=waiting")).json()["items"]] == [id]
+    for actor, roles, status in (
+        ("sam", "finance,admin", 403),
+        ("SAM", "admin", 403),
+        ("kim", "support", 403),
+        ("kim", "", 403),
+        ("", "admin", 422),
+    ):
+        for path in ("approve/preview", "approve"):
+            refused = await desk.post(f"refunds/{id}/{path}", {}, actor, roles)
+            assert refused.status_code == status, (actor, roles, refused.text)
+    with pytest.raises(asyncpg.CheckViolationError, match="four_eyes"):
+        await house.sql(f"update refunds set approver = 'Sam' where refund_id = '{id}'")
+    shown = (await desk.post(f"refunds/{id}/approve/preview", {}, "flo", "finance")).json()
+    assert (shown["state"], shown["gross"]) == ("done", "50.01")
+    done = await desk.post(f"refunds/{id}/approve", {"note": "fair", "quote": shown["quote"]}, "flo", "finance")
+    assert (done.status_code, done.json()["approver"], done.json()["note"]) == (200, "flo", "fair")
+    await desk.refunded("50.01")
+    assert (await desk.post(f"refunds/{id}/approve", {}, "flo", "finance")).status_code == 409
+    for change in ("update refunds set asker = 'kim'", "delete from refunds"):
+        with pytest.raises(asyncpg.RaiseError, match="never changes"):
+            await house.sql(change)
+
+
+async def test_a_role_that_nobody_wrote_down_gives_nothing_back_alone(house: House) -> None:  # noqa: F811
+    desk = await desk_of(house)
+    for roles in ("", "packer", "Support"):
+        asked = await desk.post("refunds", desk.body({"line_no": 1, "amount": "0.01"}), "pat", roles)
+        assert asked.status_code == 202
+    id = asked.json()["refund_id"]
+    refused = await desk.post(f"refunds/{id}/refuse", {"reason": "not ours"}, "flo", "finance")
+    assert (refused.status_code, refused.json()["state"]) == (200, "refused")
+    assert Decimal((await house.account(desk.order))["refunded"]) == 0
+
+
+@pytest.mark.parametrize("wrong", ["support", "support=", "support=ten", "=5", "support=-1", "support=NaN"])
+def test_limits_that_cannot_be_read_are_refused_at_the_start(wrong: str) -> None:
+    with pytest.raises(ValueError, match="is no role=amount"):
+        Settings(_env_file=None, refund_limits=wrong)
+
+
+async def test_what_is_not_there_is_not_found(house: House) -> None:  # noqa: F811
+    for path in (f"/orders/{uuid4()}/refundable", f"/orders/{uuid4()}/refunds/{uuid4()}"):
+        assert (await house.http.get(path)).status_code == 404
+    desk = Desk(house, uuid4(), "INV-1")
+    assert (await desk.post("refunds", desk.body({"line_no": 1, "quantity": 1}), "sam", "admin")).status_code == 404
+    assert (await desk.post(f"refunds/{uuid4()}/approve", {}, "sam", "admin")).status_code == 404
