@@ -6,6 +6,7 @@ state of what it shows. What another copy of the service committed is seen at th
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -23,10 +24,11 @@ Parts = Callable[["Watcher", frozenset[UUID]], Awaitable[str]]
 
 @dataclass(eq=False)
 class Watcher:
-    """One open page: what it shows, and what it was told last."""
+    """One open page: what it shows, what it was told last, and whether whoever looks at it still may."""
 
     page: str
     parts: Parts
+    may: Callable[[], Awaitable[bool]]
     ids: frozenset[UUID] = frozenset()
     seen: dict[str, str] = field(default_factory=dict)
     news: "asyncio.Queue[str]" = field(default_factory=lambda: asyncio.Queue(8))
@@ -44,6 +46,7 @@ class Live:
 
     GATHER_S = 0.25
     ROUND_S = 5.0
+    ASKED_S = 5.0
     MOST = 200
 
     def __init__(self, running: Running) -> None:
@@ -87,7 +90,7 @@ class Live:
             self.watchers.discard(watcher)
 
     async def stream(self, watcher: Watcher) -> AsyncIterator[str]:
-        """Events of one page until it goes away."""
+        """Events of one page until it goes away, or its session does: that is asked every ASKED_S."""
         self.watchers.add(watcher)
         self.changed |= watcher.ids  # what changed between the page and its listening is told at once
         self.wake.set()
@@ -95,11 +98,17 @@ class Live:
             self.task = asyncio.create_task(self.run(), name="backoffice live")
         try:
             yield "retry: 1000\n\n"
+            asked = asyncio.get_running_loop().time()
             while watcher in self.watchers and self.running.begins:
-                try:
-                    async with asyncio.timeout(15):
+                html = ""
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self.ASKED_S):
                         html = await watcher.news.get()
-                except TimeoutError:
+                if (now := asyncio.get_running_loop().time()) - asked >= self.ASKED_S:
+                    if not await watcher.may():
+                        return
+                    asked = now
+                if not html:
                     yield ": still here\n\n"
                     continue
                 self.n += 1

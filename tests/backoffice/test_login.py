@@ -1,5 +1,6 @@
 """Who gets in, what each role sees and does, and that nobody acts in another's name."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from services.backoffice import login
 from services.backoffice.accounts import FREE_TRIES, IDLE, LONGEST, LONGEST_LOCK, refuse_login, stands, to_account
 from services.backoffice.api import ROUTERS
 from services.backoffice.api.guard import Guard
+from services.backoffice.live import Live
 from services.backoffice.rights import DOES, LOCAL, ROLES, SEES, Person
 from services.backoffice.rows import Account
 from shared.contracts.backoffice import RefuseLogin
@@ -276,3 +278,21 @@ async def test_behind_a_door_accounts_get_in_over_https_or_at_the_machine_itself
     scope = {"type": "http", "method": "GET", "path": "/orders", "scheme": scheme, "client": ("172.18.0.9", 4711)}
     await Guard(page, Office())({**scope, "headers": [(b"host", host.encode())]}, receive, send)  # type: ignore[arg-type]
     assert sent[0]["status"] == status
+
+
+async def test_an_open_page_hears_nothing_more_when_its_session_is_over(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Live, "ASKED_S", 0.1)
+    http = await logged_in(shop, "support")
+    token = field((await http.get("/orders")).text, "csrf")
+    async with http.stream("GET", "/live?page=orders&newest=none", timeout=20) as stream:
+        assert stream.status_code == 200
+        parts = stream.aiter_text()
+        await anext(parts)
+        assert "still here" in await anext(parts)
+        await http.post("/logout", data={"csrf": token})
+        async with asyncio.timeout(10):
+            async for _ in parts:
+                pass
+    await http.aclose()

@@ -104,8 +104,8 @@ class Office:
         async with self.running.reads.connect() as connection:
             yield connection
 
-    async def person(self, request: Request) -> Person:
-        """Who asks. Raises LoginNeeded."""
+    async def person(self, request: Request, *, keeps: bool = True) -> Person:
+        """Who asks. Raises LoginNeeded. `keeps`: it is a use of the session, which therefore lasts longer."""
         token = request.cookies.get(cookie_name(request), "")
         if token:
             async with self.reading() as conn:
@@ -113,7 +113,7 @@ class Office:
                 account = await queries.account(conn, session["name"]) if session else None
             now = self.running.now()
             if session and account and stands(session, account, now):
-                if now - session["used_at"] > USED_EVERY:
+                if keeps and now - session["used_at"] > USED_EVERY:
                     await self.note(KeepSession(session=session["session"]))
                 roles = known(account["roles"])
                 return Person(account["name"], account["shown"], roles, session["session"], session["csrf"])
