@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.backoffice.rows import Account, DocumentView, Session
-from shared.contracts.backoffice import KeepSession, NoteView, OpenSession, RefuseLogin, SetAccount
+from shared.contracts.backoffice import ChooseLanguage, KeepSession, NoteView, OpenSession, RefuseLogin, SetAccount
 from shared.messaging.decision import Context, Effect, Needs, Refused, Rows
 
 IDLE, LONGEST = timedelta(minutes=30), timedelta(hours=12)
@@ -41,7 +41,12 @@ def set_account(m: SetAccount, rows: Rows, ctx: Context[Any]) -> Iterator[Effect
         epoch=known.epoch + 1 if known else 1,
         failures=0,
         locked_until=None,
+        language=known.language if known else "",
     )
+
+
+def choose_language(m: ChooseLanguage, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
+    yield replace(rows.one(Account, m.name), language=m.language)
 
 
 def open_session(m: OpenSession, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:

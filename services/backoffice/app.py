@@ -17,10 +17,12 @@ def build(settings: Settings, owners: Owners | None = None) -> Service:
     """The service, assembled; nothing is started. `owners`: another way to the owners than over the network."""
     reached = owners or Owners(clients(settings.owners(), settings.owner_timeout_s))
     looker = Looker(reached, settings.gather_ms / 1000)
-    pages = Pages(settings.time_zone, settings.shop_name)
+    pages = Pages(settings.time_zone, settings.shop_name, settings.languages.partition(",")[0])
 
     def extend(app: FastAPI, running: Running) -> None:
-        api.extend(app, Office(running, pages, reached, Live(running), settings.seller()))
+        api.extend(
+            app, Office(running, pages, reached, Live(running), settings.seller(), tuple(settings.languages.split(",")))
+        )
 
     return Service(
         name="backoffice",

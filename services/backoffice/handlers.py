@@ -3,6 +3,7 @@
 from services.backoffice import accounts
 from services.backoffice.domain import SAID, look_again, order_seen, to_order, to_seen
 from shared.contracts.backoffice import (
+    ChooseLanguage,
     KeepSession,
     LookAgain,
     NoteView,
@@ -17,6 +18,7 @@ HANDLERS: Handlers = {
     OrderSeen: Handler(to_seen, order_seen),
     LookAgain: Handler(to_order, look_again),
     SetAccount: Handler(accounts.to_account, accounts.set_account),
+    ChooseLanguage: Handler(accounts.to_account, accounts.choose_language),
     OpenSession: Handler(accounts.to_opening, accounts.open_session),
     RefuseLogin: Handler(accounts.to_account, accounts.refuse_login),
     NoteView: Handler(accounts.to_nothing, accounts.note_view),

@@ -6,7 +6,7 @@ step between writing and reading that anybody could forget. `make words` brings 
 
 import io
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
@@ -58,12 +58,12 @@ class Pseudo(NullTranslations):
         return self.gettext(msgid1 if n == 1 else msgid2)
 
 
-def preferred(accepted: str, offered: Collection[str]) -> str:
-    """The offered language that a browser's Accept-Language likes best; the source for one that likes none."""
+def preferred(accepted: str, offered: Sequence[str]) -> str:
+    """The offered language that a browser's Accept-Language likes best; the first for one that likes none."""
     liked: list[tuple[float, int, str]] = []
     for place, part in enumerate(accepted.split(",")[:20]):
         tag, _, weight = part.partition(";")
         match = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", weight or "q=1")
         if match and (quality := float(match[1])) > 0:
             liked.append((-quality, place, tag.strip().lower().partition("-")[0]))
-    return next((tag for _, _, tag in sorted(liked) if tag in offered), SOURCE)
+    return next((tag for _, _, tag in sorted(liked) if tag in offered), offered[0])

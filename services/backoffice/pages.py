@@ -22,6 +22,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from services.backoffice.languages import PSEUDO, SOURCE, translations
+from services.backoffice.retold import retold
 from services.backoffice.words import N_, NN_, Words
 
 NBSP = "\u00a0"
@@ -76,6 +77,8 @@ ACTS: Mapping[str, str] = {
     "provider": N_("The payment provider must act."),
 }
 """Whose turn it is."""
+CODES = {code: text for code, (text, _) in {**SHIPMENTS, **STATUSES}.items()} | dict(RETURNS)
+"""What the statuses that stand in a sentence of an owner are called."""
 SEGMENTS = (
     ("reserved", "reserved", NN_("%(n)d reserved", "%(n)d reserved")),
     ("released", "released", NN_("%(n)d in the warehouse", "%(n)d in the warehouse")),
@@ -125,7 +128,7 @@ class English(Words):
     def many(self, one: str, more: str, n: int, /, **values: object) -> str:
         return self.translations.ngettext(one, more, n) % {"n": n, **values}
 
-    def money(self, amount: Decimal, currency: str = "") -> str:
+    def money(self, amount: Decimal, currency: str = "", /) -> str:
         if not (currency or self.currency):
             return self.number(amount)
         said = format_currency(amount, currency or self.currency, locale=self.locale)
@@ -148,6 +151,20 @@ class English(Words):
         if isinstance(day, datetime):
             day = day.astimezone(self.zone).date() if day.tzinfo else day.date()
         return format_date(day, self.days["yMMMEd"], locale=self.locale)
+
+    def known(self, text: str) -> str | None:
+        """What an owner said, in this language; None for what nobody here knows."""
+        return text if self.language == SOURCE or not text else retold(self, text, CODES)
+
+    def heard(self, text: str) -> str:
+        """The same; as it was said where nobody here knows it."""
+        said = self.known(text)
+        return text if said is None else said
+
+    def marked(self, text: str) -> str:
+        """The same for a page: a sentence that stays English says so."""
+        said = self.known(text)
+        return Markup('<span lang="en">{}</span>').format(text) if said is None else said
 
     def clock(self, at: datetime) -> str:
         return format_time(at.astimezone(self.zone), "HH:mm", locale=self.locale)
@@ -230,6 +247,7 @@ class Pages:
 
     def __init__(self, zone: str, shop: str, language: str = SOURCE) -> None:
         self.zone, self.shop = ZoneInfo(zone), shop
+        self.language = language
         self.words = English(self.zone, language, translations(language))
         self.environment = Environment(
             loader=PackageLoader("services.backoffice"),
@@ -254,7 +272,12 @@ class Pages:
             shop=shop,
         )
         self.environment.filters.update(
-            day=self.words.day, clock=self.words.clock, moment=self.words.moment, number=self.words.number
+            day=self.words.day,
+            clock=self.words.clock,
+            moment=self.words.moment,
+            number=self.words.number,
+            heard=self.words.heard,
+            retold=self.words.marked,
         )
 
     def speaking(self, language: str) -> "Pages":

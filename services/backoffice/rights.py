@@ -45,6 +45,7 @@ class Person:
     roles: frozenset[str]
     session: str = ""
     csrf: str = ""
+    language: str = ""
 
     def may(self, right: str) -> bool:
         """Whether one of the roles has an area or an act; False for what nobody wrote down."""
@@ -60,8 +61,8 @@ class Person:
         return "".join(part[0] for part in self.shown.split()[:2]).upper() or "?"
 
     @property
-    def roles_shown(self) -> str:
-        return ", ".join(role for role in ROLES if role in self.roles)
+    def roles_named(self) -> list[str]:
+        return [role for role in ROLES if role in self.roles]
 
 
 def known(roles: Iterable[str]) -> frozenset[str]:

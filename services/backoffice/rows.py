@@ -177,7 +177,10 @@ class DocumentView(Row):
 
 @dataclass(frozen=True, slots=True)
 class Account(Row):
-    """A person who may log in. `epoch` rises with every change; sessions of an older one are over."""
+    """A person who may log in. `epoch` rises with every change; sessions of an older one are over.
+
+    `language` is what the person chose for the pages; empty: as the browser asks.
+    """
 
     KEY: ClassVar[tuple[str, ...]] = ("name",)
     GROUP: ClassVar[str] = "name"
@@ -190,6 +193,7 @@ class Account(Row):
     epoch: int
     failures: int
     locked_until: datetime | None
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

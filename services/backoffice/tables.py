@@ -178,6 +178,7 @@ accounts = Table(
     Column("epoch", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("locked_until", Moment),
+    Column("language", Text, nullable=False, server_default=text("''")),
 )
 
 sessions = Table(

@@ -27,8 +27,10 @@ class Words(Protocol):
 
     def say(self, sentence: str, /, **values: object) -> str: ...
     def many(self, one: str, more: str, n: int, /, **values: object) -> str: ...
-    def money(self, amount: Decimal) -> str: ...
+    def money(self, amount: Decimal, currency: str = "", /) -> str: ...
     def day(self, iso: str) -> str: ...
+    def amid(self, title: str) -> str: ...
+    def heard(self, text: str) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,8 @@ def _completed(f: Facts, b: Facts, w: Words) -> Line:
 
 
 def _reason(f: Facts, w: Words) -> str:
-    return f"{str(f['reason']).strip().rstrip('.').capitalize()}." if f.get("reason") else ""
+    said = w.heard(str(f.get("reason") or "")).strip().rstrip(".")
+    return f"{said[:1].upper()}{said[1:]}." if said else ""
 
 
 # Stock
@@ -156,7 +159,7 @@ def _money_effects(f: Facts, b: Facts, w: Words) -> tuple[tuple[str, str], ...]:
 
 
 def _parked(f: Facts, w: Words) -> str:
-    return w.say("It needs a person: %(why)s.", why=f["parked"]) if f.get("parked") else ""
+    return w.say("It needs a person: %(why)s.", why=w.heard(f["parked"])) if f.get("parked") else ""
 
 
 def _money(sentence: str, kind: str, name: str) -> Callable[[Facts, Facts, Words], Line]:

@@ -120,6 +120,17 @@ class SetAccount(Internal, key="backoffice.set_account.v1"):
         return self.name
 
 
+class ChooseLanguage(Internal, key="backoffice.choose_language.v1"):
+    """A person wants the pages in this language, in every browser. Open sessions go on."""
+
+    name: Code
+    language: Code
+
+    @property
+    def subject(self) -> str:
+        return self.name
+
+
 class OpenSession(Internal, key="backoffice.open_session.v1"):
     """A person gave the right password. `session` is a hash of what only the browser knows."""
 

@@ -99,7 +99,7 @@ def test_a_bare_text_is_found(template: str, found: list[tuple[int, str]]) -> No
     ],
 )
 def test_the_browser_chooses_before_anybody_is_known(accepted: str, language: str) -> None:
-    assert preferred(accepted, LANGUAGES) == language
+    assert preferred(accepted, tuple(LANGUAGES)) == language
 
 
 def words(language: str) -> English:

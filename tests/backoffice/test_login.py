@@ -28,7 +28,7 @@ pytestmark = pytest.mark.postgres
 PASSWORD = "a long enough password"
 HASH = login.hashed(PASSWORD)
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-OPEN = {"/login", "/logout", "/live", "/static/{digest}/{name:path}"}
+OPEN = {"/login", "/logout", "/language", "/live", "/static/{digest}/{name:path}"}
 """Routes that look for themselves who asks, or are for everybody."""
 
 

@@ -27,10 +27,11 @@ from services.backoffice.api import (
     warehouse,
     wishes,
 )
-from services.backoffice.api.frame import BARE, SAFE, LoginNeeded, Office, Refused, Visit
+from services.backoffice.api.frame import BARE, SAFE, LoginNeeded, Office, Refused, Visit, spoken
 from services.backoffice.api.guard import HEADERS, Guard
 from services.backoffice.owners import Away, Said
 from services.backoffice.rights import LOCAL
+from services.backoffice.words import N_
 from shared.http import NotFound
 
 AREAS = (
@@ -39,6 +40,7 @@ AREAS = (
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)
 """The pages of each area."""
+NO_SUCH = (N_("There is no such thing"), N_("Perhaps it was never there, or the address is wrong."))
 
 
 def extend(app: FastAPI, office: Office) -> None:
@@ -47,10 +49,14 @@ def extend(app: FastAPI, office: Office) -> None:
     for router in ROUTERS:
         app.include_router(router)
     app.add_middleware(Guard, office=office)
-    w = office.pages.words
 
-    def told(status: int, title: str, text: str) -> Response:
-        return HTMLResponse(office.pages.render("error.html", page={"title": title, "text": text}, **BARE), status)
+    def told(request: Request, status: int, title: str, text: str, **values: str) -> Response:
+        pages = spoken(request).pages
+        page = {
+            "title": pages.words.say(title),
+            "text": pages.words.say(text, **values) if values else pages.words.heard(pages.words.say(text)),
+        }
+        return HTMLResponse(pages.render("error.html", page=page, **BARE), status)
 
     @app.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> Response:
@@ -58,8 +64,10 @@ def extend(app: FastAPI, office: Office) -> None:
             person = await office.person(request)
         except LoginNeeded:
             person = LOCAL
+        there = office.heard(request, person)
+        w = there.pages.words
         page = {"title": w.say("Not for your role"), "text": w.say("Ask somebody who looks after the accounts.")}
-        return Visit(request, office, person).page("error.html", "", page, status=403)
+        return Visit(request, there, person).page("error.html", "", page, status=403)
 
     @app.exception_handler(LoginNeeded)
     async def login_needed(request: Request, error: LoginNeeded) -> Response:
@@ -71,22 +79,20 @@ def extend(app: FastAPI, office: Office) -> None:
 
     @app.exception_handler(Away)
     async def away(request: Request, error: Away) -> Response:
-        text = w.say("The service %(name)s does not answer now. Try again in a moment.", name=error.owner)
-        return told(503, w.say("Not now"), text)
+        text = N_("The service %(name)s does not answer now. Try again in a moment.")
+        return told(request, 503, N_("Not now"), text, name=error.owner)
 
     @app.exception_handler(Said)
     async def said(request: Request, error: Said) -> Response:
         if error.status == 404:
-            return told(
-                404, w.say("There is no such thing"), w.say("Perhaps it was never there, or the address is wrong.")
-            )
-        return told(error.status, w.say("Refused"), error.title)
+            return told(request, 404, *NO_SUCH)
+        return told(request, error.status, N_("Refused"), error.title)
 
     for kind in (NotFound, DBAPIError, HTTPException, RequestValidationError, Exception):
-        app.add_exception_handler(kind, _as_page(app.exception_handlers[kind], told, w.say))
+        app.add_exception_handler(kind, _as_page(app.exception_handlers[kind], told))
 
 
-def _as_page(plain: Any, told: Callable[[int, str, str], Response], say: Callable[[str], str]) -> Any:
+def _as_page(plain: Any, told: Callable[[Request, int, str, str], Response]) -> Any:
     """The same refusal, as a page where a browser asks for one."""
 
     async def handle(request: Request, error: Exception) -> Response:
@@ -95,10 +101,10 @@ def _as_page(plain: Any, told: Callable[[int, str, str], Response], say: Callabl
         if "text/html" not in request.headers.get("accept", ""):
             return answer
         if answer.status_code == 404:
-            return told(404, say("There is no such thing"), say("Perhaps it was never there, or the address is wrong."))
+            return told(request, 404, *NO_SUCH)
         if answer.status_code == 503:
-            return told(503, say("Not now"), say("The database does not answer. Try again in a moment."))
-        page = told(answer.status_code, say("This did not work"), say("Go back and try again."))
+            return told(request, 503, N_("Not now"), N_("The database does not answer. Try again in a moment."))
+        page = told(request, answer.status_code, N_("This did not work"), N_("Go back and try again."))
         page.headers.update(HEADERS)
         return page
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.backoffice import login, queries
 from services.backoffice.accounts import stands
+from services.backoffice.languages import LANGUAGES, SOURCE, preferred
 from services.backoffice.live import Live, Rows
 from services.backoffice.owners import Owners
 from services.backoffice.pages import Pages
@@ -59,6 +61,7 @@ NAV: tuple[tuple[str, tuple[tuple[str, str, str, str, str], ...]], ...] = (
 
 BARE: Item = {
     "nav": [], "area": "", "person": None, "may": lambda right: False, "csrf": "", "notice": None, "toast": "",
+    "languages": [], "here": "/",
 }  # fmt: skip
 """The frame of a page that is for everybody."""
 
@@ -73,31 +76,56 @@ class LoginNeeded(Exception):
 
 ASKED_EVERY = timedelta(seconds=2)
 """How often the owners are asked for what is parked with them."""
+LANGUAGE = "comptoir-language"
+"""The cookie of a browser in which somebody chose a language."""
 USED_EVERY = timedelta(minutes=1)
 """How often the use of a session is written down."""
 
 
 @dataclass
+class Memory:
+    """What is remembered between requests, in whichever language they come."""
+
+    parked: tuple[datetime, dict[str, list[Item]]] | None = None
+    closed: bool = False  # there is an account, so nobody gets in without
+
+
+@dataclass
 class Office:
-    """All that the pages need of a running service."""
+    """All that the pages need of a running service, in one language."""
 
     running: Running
     pages: Pages
     owners: Owners
     live: Live
     seller: Seller = field(default_factory=lambda: Seller("Comptoir"))
+    languages: tuple[str, ...] = (SOURCE,)
 
     def __post_init__(self) -> None:
+        self.memory = Memory()
+        self.spoken = {self.pages.language: self}
         self.rows = Rows(self.running)
         self.tries = login.Tries()
-        self.parked: tuple[datetime, dict[str, list[Item]]] | None = None
-        self.closed = False  # there is an account, so nobody gets in without
+
+    def speaking(self, language: str) -> "Office":
+        """The same office in another language; the two share all that they remember."""
+        if language not in self.spoken:
+            other = copy(self)
+            other.pages = self.pages.speaking(language)
+            self.spoken[language] = other
+        return self.spoken[language]
+
+    def heard(self, request: Request, person: Person | None = None) -> "Office":
+        """The office in the language of who asks: what the person chose, else this browser, else what it asks for."""
+        chosen = (person.language if person else "", request.cookies.get(LANGUAGE, ""))
+        asked = preferred(request.headers.get("accept-language", ""), self.languages)
+        return self.speaking(next((one for one in chosen if one in self.languages), asked))
 
     async def has_accounts(self) -> bool:
-        if not self.closed:
+        if not self.memory.closed:
             async with self.reading() as conn:
-                self.closed = await queries.any_account(conn)
-        return self.closed
+                self.memory.closed = await queries.any_account(conn)
+        return self.memory.closed
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -116,7 +144,9 @@ class Office:
                 if keeps and now - session["used_at"] > USED_EVERY:
                     await self.note(KeepSession(session=session["session"]))
                 roles = known(account["roles"])
-                return Person(account["name"], account["shown"], roles, session["session"], session["csrf"])
+                return Person(
+                    account["name"], account["shown"], roles, session["session"], session["csrf"], account["language"]
+                )
         if await self.has_accounts():
             raise LoginNeeded
         return LOCAL
@@ -124,9 +154,9 @@ class Office:
     async def parked_now(self) -> dict[str, list[Item]]:
         """What is parked anywhere; asked of the owners once in a while, however many look at today."""
         now = self.running.now()
-        if self.parked is None or now - self.parked[0] > ASKED_EVERY:
-            self.parked = now, await today_view.parked_counts(self.owners)
-        return self.parked[1]
+        if self.memory.parked is None or now - self.memory.parked[0] > ASKED_EVERY:
+            self.memory.parked = now, await today_view.parked_counts(self.owners)
+        return self.memory.parked[1]
 
     async def note(self, word: Internal) -> None:
         """Has something decided that nobody waits for an answer of."""
@@ -175,7 +205,15 @@ class Visit:
             "csrf": self.person.csrf,
             "notice": None,
             "toast": "",
+            **choice(self.office, self.request),
         }
+
+
+def choice(office: Office, request: Request) -> Item:
+    """The languages to choose from, and where the choice leads back to."""
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    offered = [(code, LANGUAGES.get(code, code)) for code in office.languages]
+    return {"languages": offered if len(offered) > 1 else [], "here": here if request.method in SAFE else "/"}
 
 
 def allowed(right: str) -> Any:
@@ -187,6 +225,7 @@ def allowed(right: str) -> Any:
     async def visit(request: Request) -> Visit:
         office: Office = request.app.state.office
         person = await office.person(request)
+        office = request.state.office = office.heard(request, person)
         if not person.may(right):
             raise Refused(right)
         if request.method not in SAFE and person.session:
@@ -201,6 +240,12 @@ def allowed(right: str) -> Any:
 
 def cookie_name(request: Request) -> str:
     return login.SECURE if request.url.scheme == "https" else login.PLAIN
+
+
+def spoken(request: Request) -> Office:
+    """The office in the language of the request, also where nobody knows who asks."""
+    office: Office = request.app.state.office
+    return getattr(request.state, "office", None) or office.heard(request)
 
 
 def pages() -> APIRouter:

@@ -32,6 +32,7 @@ async def live(
     office: Office = request.app.state.office
     right = "today" if page == "today" else "orders"
     person = await office.person(request)
+    office = office.heard(request, person)
     if not person.may(right):
         raise Refused(page)
 

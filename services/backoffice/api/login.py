@@ -5,25 +5,37 @@ from typing import Annotated
 import structlog
 from fastapi import Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
 
 from services.backoffice import login, queries
-from services.backoffice.api.frame import BARE, Office, Refused, cookie_name, pages
+from services.backoffice.api.frame import (
+    BARE,
+    LANGUAGE,
+    LoginNeeded,
+    Office,
+    Refused,
+    choice,
+    cookie_name,
+    pages,
+    spoken,
+)
 from services.backoffice.rights import Person, known
-from shared.contracts.backoffice import KeepSession, OpenSession, RefuseLogin
+from shared.contracts.backoffice import ChooseLanguage, KeepSession, OpenSession, RefuseLogin
 
 router = pages()
 log = structlog.get_logger("comptoir.backoffice")
 
 
-def _login_page(office: Office, onward: str, name: str = "", error: str = "", status: int = 200) -> Response:
+def _login_page(request: Request, onward: str, name: str = "", error: str = "", status: int = 200) -> Response:
+    office = spoken(request)
     page = {"onward": onward, "name": name, "error": error}
-    return HTMLResponse(office.pages.render("login.html", page=page, **BARE), status)
+    return HTMLResponse(office.pages.render("login.html", page=page, **BARE | choice(office, request)), status)
 
 
 @router.get("/login")
 async def login_page(request: Request, onward: Annotated[str, Query(max_length=500)] = "/") -> Response:
     """A name and a password."""
-    return _login_page(request.app.state.office, login.onward(onward))
+    return _login_page(request, login.onward(onward))
 
 
 @router.post("/login")
@@ -34,7 +46,7 @@ async def log_in(
     onward: Annotated[str, Form(max_length=500)] = "/",
 ) -> Response:
     """A new session. Wrong, unknown and locked get the same answer; many tries wait ever longer."""
-    office: Office = request.app.state.office
+    office = spoken(request)
     now, w, goes = office.running.now(), office.pages.words, login.onward(onward)
     address = request.client.host if request.client else ""
     async with office.reading() as conn:
@@ -48,7 +60,7 @@ async def log_in(
             await office.note(RefuseLogin(name=account["name"]))
         log.warning("a login was refused", name=name[:64], address=address)
         said = w.say("The name or the password is wrong, or there were too many tries. Wait a moment and try again.")
-        return _login_page(office, goes, name, said, 401)
+        return _login_page(request, goes, name, said, 401)
     if goes == "/":
         goes = Person(account["name"], "", known(account["roles"])).begins
     token = login.token()
@@ -56,6 +68,38 @@ async def log_in(
     answer = RedirectResponse(goes, 303)
     secure = request.url.scheme == "https"
     answer.set_cookie(cookie_name(request), token, path="/", httponly=True, secure=secure, samesite="lax")
+    if account["language"]:
+        keep_language(request, answer, account["language"])
+    return answer
+
+
+def keep_language(request: Request, answer: Response, language: str) -> None:
+    """For this browser, also where nobody is logged in; what a person chose before goes with the account."""
+    secure = request.url.scheme == "https"
+    answer.set_cookie(LANGUAGE, language, max_age=365 * 86400, path="/", httponly=True, secure=secure, samesite="lax")
+
+
+@router.post("/language")
+async def choose_language(
+    request: Request,
+    language: Annotated[str, Form(max_length=10)],
+    csrf: Annotated[str, Form(max_length=100)] = "",
+    onward: Annotated[str, Form(max_length=500)] = "/",
+) -> Response:
+    """Another language from here on; with a person's account when there is one."""
+    office: Office = request.app.state.office
+    if language not in office.languages:
+        raise HTTPException(422, "there are no pages in this language")
+    try:
+        person = await office.person(request)
+    except LoginNeeded:
+        person = None
+    if person is not None and person.session:
+        if not login.same(csrf, person.csrf):
+            raise Refused("the form is not of this session")
+        await office.note(ChooseLanguage(name=person.name, language=language))
+    answer = RedirectResponse(login.onward(onward), 303)
+    keep_language(request, answer, language)
     return answer
 
 

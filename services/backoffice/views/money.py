@@ -191,8 +191,8 @@ def _moment(w: English, at: object) -> str:
     return w.moment(str(at)) if at else ""
 
 
-def _account(of: Item) -> Cell:
-    return Cell(of["account"], f"/money/journal?{urlencode({'account': of['account']})}")
+def _account(w: English, of: Item) -> Cell:
+    return Cell(w.heard(of["account"]), f"/money/journal?{urlencode({'account': of['account']})}")
 
 
 def _paper(number: str, sub: str = "") -> Cell:
@@ -220,7 +220,7 @@ def _open_item(w: English, names: Mapping[str, Item], of: Item) -> list[Cell]:
         Cell(w.say(METHODS.get(of["method"], of["method"]))),
         amount(w, of["owed"], of["currency"]),
         Cell(w.number(of["dunned"])),
-        Cell(of["parked"], badge="bad" if of["parked"] else None),
+        Cell(w.heard(of["parked"]), badge="bad" if of["parked"] else None),
     ]
 
 
@@ -230,7 +230,7 @@ def _payment(w: English, names: Mapping[str, Item], of: Item) -> list[Cell]:
         Cell(w.say(KINDS.get(of["kind"], of["kind"]))),
         Cell(_moment(w, of["wanted_at"])),
         _state(w, of["state"]),
-        Cell(of["reference"], sub=of["reason"]),
+        Cell(of["reference"], sub=w.heard(of["reason"])),
         amount(w, of["amount"], of["currency"]),
     ]
 
@@ -238,7 +238,7 @@ def _payment(w: English, names: Mapping[str, Item], of: Item) -> list[Cell]:
 def _transfer(w: English, names: Mapping[str, Item], of: Item) -> list[Cell]:
     return [
         Cell(of["entry_id"], sub=w.day(of["booked_on"])),
-        Cell(of["reference"], sub=of["reason"]),
+        Cell(of["reference"], sub=w.heard(of["reason"])),
         _order(names, of["order_id"]),
         _state(w, of["state"]),
         amount(w, of["amount"], of["currency"]),
@@ -251,7 +251,7 @@ def _credit(w: English, names: Mapping[str, Item], of: Item) -> list[Cell]:
         Cell(of["reference"]),
         Cell(customer, f"/customers/{quote(customer, safe='')}" if customer else ""),
         Cell(_moment(w, of["recorded_at"])),
-        Cell(of["reason"]),
+        Cell(w.heard(of["reason"])),
         amount(w, of["amount"], of["currency"]),
     ]
 
@@ -261,16 +261,16 @@ def _posting(w: English, names: Mapping[str, Item], of: Item) -> list[Cell]:
     sum_ = amount(w, abs(by), of["currency"])
     return [
         Cell(_moment(w, of["booked_at"])),
-        Cell(of["kind"].replace("_", " "), sub=of["entry_id"]),
+        Cell(w.heard(of["kind"]), sub=of["entry_id"]),
         _order(names, of["order_id"]),
-        _account(of),
+        _account(w, of),
         *((sum_, nothing) if by > 0 else (nothing, sum_)),
     ]
 
 
 def _balance(w: English, names: Mapping[str, Item], of: Item) -> list[Cell]:
     sums = (amount(w, of[name], of["currency"]) for name in ("debit", "credit", "balance"))
-    return [_account(of), Cell(of["currency"]), *sums]
+    return [_account(w, of), Cell(of["currency"]), *sums]
 
 
 def _columns(*texts: str, figures: tuple[str, ...]) -> tuple[tuple[str, bool], ...]:

@@ -349,7 +349,10 @@ async def _returns(conn: AsyncConnection, w: English, period: Period, asked: Ask
     second = Table(
         w.say("Reasons"),
         (Column(w.say("Reason")), Column(w.say("Returns"), True), Column(w.say("Pieces"), True)),
-        [[Cell(of["key"] or w.say("not said")), number(w, of["returns"]), number(w, of["pieces"])] for of in why],
+        [
+            [Cell(w.heard(of["key"]) or w.say("not said")), number(w, of["returns"]), number(w, of["pieces"])]
+            for of in why
+        ],
     )
     tables = (Table(w.say("Returns"), columns, cells), *([second] if why else []))
     return Report(says, [(of["key"], int(of["returned"])) for of in rows], w.say("pieces back"), tables)

@@ -1,0 +1,228 @@
+"""What owners say of an order in English, said again in the reader's language.
+
+Owners answer people and programs with whole English sentences. Each that a page shows stands here as a text with its
+places; what stands in them is said again too, when it is a count, a day, an amount, a status or a sentence itself. What
+nobody put here stays English, and the page marks it so. Tests hold the texts against the owners' own code.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+
+from services.backoffice.words import N_, Words
+
+SENTENCES = (
+    # why an order does not move
+    N_("It is held (%(reason)s); somebody must release the hold."),
+    N_("Inventory has not said yet how much it can promise."),
+    N_("Billing has not said yet whether the money is secured."),
+    N_("A shipment is being pulled back; fulfilment has not said yet whether it was in time."),
+    N_("A shipment was asked for and the warehouse has not confirmed it yet."),
+    N_("A shipment is out and its invoice has not been issued yet."),
+    N_("A return was announced and the warehouse has not confirmed it yet."),
+    N_("Returned goods were accepted and are not credited yet."),
+    N_("The payment provider has not said yet what became of the payment."),
+    N_("The payment was declined; the customer may pay the %(amount)s again."),
+    N_("The customer's transfer of %(amount)s has not arrived."),
+    N_("Another %(amount)s must be secured."),
+    N_("%(pieces)s come later than the customer accepted; the customer must agree to the new date."),
+    N_("%(pieces)s on backorder, promised for %(day)s."),
+    N_("%(pieces)s were not found on the shelf; inventory must look for other stock."),
+    N_("%(pieces)s reserved; the customer wants everything in one go."),
+    N_("Shipment %(seq)s from %(warehouse)s waits to be picked."),
+    N_("Shipment %(seq)s from %(warehouse)s is picked and waits to be packed."),
+    N_("Shipment %(seq)s from %(warehouse)s is packed and waits to be handed over to the carrier."),
+    N_("Shipment %(seq)s from %(warehouse)s is on its way to the customer."),
+    N_("Goods are expected back."),
+    N_("Returned goods wait for inspection, or for the rest of them."),
+    N_("Billing needs a person: %(why)s."),
+    N_("%(amount)s are still to be paid."),
+    N_("Money is on its way; billing has not settled it yet."),
+    N_("It is cancelled and settled; nothing more happens."),
+    N_("It is completed; nothing more happens."),
+    # what a wish would do
+    N_("Nothing would change."),
+    N_("The order would be %(now)s instead of %(was)s."),
+    N_("The hold '%(hold)s' would be taken away."),
+    N_("It would go to %(now)s instead of %(was)s."),
+    N_("The order would be worth %(now)s instead of %(was)s."),
+    N_("Billing would be asked to secure %(due)s instead of %(was)s; %(held)s is secured now."),
+    N_(
+        "Fulfilment would be asked to pull back shipment %(seq)s from %(warehouse)s (%(pieces)s), if it is not out."
+    ),
+    N_("Fulfilment would be asked to ship %(pieces)s from %(warehouse)s."),
+    N_(
+        "Fulfilment would be asked to expect %(pieces)s of shipment %(seq)s back. Money and stock change when they are "
+        "inspected."
+    ),
+    N_("Everybody would be told: %(what)s."),
+    N_("Inventory would be asked for %(quantity)s of %(sku)s (line %(line)s) instead of %(was)s."),
+    N_("%(who)s would be asked: %(what)s."),
+    # what the order refuses
+    N_("Of line %(line)s, %(left)s can still be cancelled."),
+    N_("The order has no line %(line)s."),
+    N_("Order %(number)s is %(status)s; that is final."),
+    N_("There is no hold '%(hold)s'; the holds are: %(holds)s."),
+    N_("The order changed meanwhile: it is %(status)s at version %(now)s, not %(was)s."),
+    N_("Order %(number)s is being cancelled."),
+    N_(
+        "The preview went stale: the order is %(status)s at version %(now)s now. Nothing was done; look at a new one."
+    ),
+    N_(
+        "Shipment %(seq)s is with the warehouse already: hold the order, change the address when the shipment is "
+        "cancelled, then release the hold."
+    ),
+    N_("Everything was handed over already: the address can change no more."),
+    N_("That shipment is not on its way to the customer, so nothing of it can come back."),
+    N_("Of line %(line)s, %(left)s can still come back, not %(wanted)s."),
+    # what the warehouse refuses
+    N_("there is no such shipment"),
+    N_("nothing of this shipment is parked"),
+    N_("the shipment is %(state)s, not picked"),
+    N_("the shipment is %(state)s"),
+    N_("the shipment cannot leave: it has no label yet"),
+    N_("the shipment cannot leave: it is %(state)s"),
+    N_("line %(line)s: %(short)s short of %(planned)s planned"),
+    N_("there is no such return"),
+    N_("the return is closed"),
+    N_("line %(line)s is not in this return"),
+    N_("line %(line)s: %(more)s arrived, %(left)s still expected"),
+    N_("line %(line)s: %(pieces)s graded, %(waiting)s wait for it"),
+    N_("line %(line)s: %(accepted)s accepted of %(pieces)s graded"),
+    N_("line %(line)s: more accepted than was shipped"),
+    N_("pieces that arrived are not inspected yet"),
+    N_("only what the carrier did not deliver can be claimed from it"),
+    N_("it ends received and inspected, or claimed from the carrier"),
+    N_("the request is not valid"),
+    # what happened to a return
+    N_("announced"),
+    N_("announced: %(reason)s"),
+    N_("%(pieces)s received"),
+    N_("%(pieces)s accepted"),
+    N_("%(pieces)s accepted, nothing more to come"),
+    N_("nothing has to come back"),
+    N_("came back whole, to stock"),
+    N_("claimed from the carrier"),
+    # why stock or money stopped
+    N_("sold out"),
+    N_("unknown SKU"),
+    N_("no warehouse ships it"),
+    N_("short pick"),
+    N_("shipped without stock"),
+    N_("overdue: %(amount)s after %(level)s reminders"),
+    N_("no certain day"),
+    N_("nothing"),
+    N_("nowhere"),
+    # movements of stock
+    N_("receipt"),
+    N_("adjustment"),
+    N_("count"),
+    N_("issue"),
+    N_("loss"),
+    N_("found"),
+    N_("restock"),
+    N_("quarantine"),
+    # entries and accounts of the ledger
+    N_("sale"),
+    N_("delivery"),
+    N_("capture"),
+    N_("refund"),
+    N_("credit"),
+    N_("remittance"),
+    N_("receivable"),
+    N_("customer_prepayments"),
+    N_("revenue"),
+    N_("vat_payable"),
+    N_("psp_clearing"),
+    N_("bank"),
+    N_("cod_in_custody"),
+    N_("unmatched_receipts"),
+    # how fast
+    N_("standard"),
+    N_("express"),
+    # roles of staff, and who nobody knows
+    N_("picker"),
+    N_("packer"),
+    N_("support"),
+    N_("finance"),
+    N_("admin"),
+    N_("At this machine"),
+    # messages that could not be handled: why, what to do, what became of it
+    N_("It speaks of something that is not here: %(rest)s. It was tried %(tries)s."),
+    N_("It asks for what cannot be: %(rest)s."),
+    N_("It states what cannot be true: %(rest)s."),
+    N_("Its text is not what was agreed: %(rest)s."),
+    N_("It does not belong on this queue: %(rest)s."),
+    N_("It, or what would follow from it, is too large to be sent: %(rest)s."),
+    N_("The database refused what came of it, to protect the data: %(rest)s."),
+    N_("Deciding it failed, which is a fault of ours: %(reason)s."),
+    N_(
+        "Find the document at its owner; if its message was lost, send it again with `comptoir resend`; then replay."
+    ),
+    N_("Compare both services' view of the document; mend it at the sender; then drop this with the reason."),
+    N_(
+        "A foreign sender, or a newer version of ours: after the upgrade replay; else drop it, and tell the sender."
+    ),
+    N_("Find who sent it, and tell them; then drop it."),
+    N_("Have the sender split it; then drop this with the reason."),
+    N_(
+        "Run `comptoir verify`; it is a fault of ours: report it with `comptoir parked show`, and do not drop it "
+        "before."
+    ),
+    N_("Report it with `comptoir parked show`; replay it after the fix."),
+    N_("replayed"),
+    N_("dropped"),
+)  # fmt: skip
+
+
+_PLACE = re.compile(r"%\((\w+)\)s")
+_AMOUNT = re.compile(r"(-?\d+(?:\.\d+)?) ([A-Z]{3})")
+_PIECES = re.compile(r"(\d+) pieces?")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def pattern(sentence: str) -> re.Pattern[str]:
+    """What fits a sentence with its places."""
+    parts = _PLACE.split(sentence)
+    return re.compile(
+        "".join(f"(?P<{part}>.+?)" if i % 2 else re.escape(part) for i, part in enumerate(parts)), re.DOTALL
+    )
+
+
+_WHOLE = {sentence: sentence for sentence in SENTENCES if "%(" not in sentence}
+_BY_TEXT = sorted(SENTENCES, key=lambda sentence: -len(_PLACE.sub("", sentence)))
+_WITH_PLACES = [(sentence, pattern(sentence)) for sentence in _BY_TEXT if "%(" in sentence]
+"""Where several fit, the one with the most text of its own is meant."""
+
+
+@lru_cache(8192)
+def found(text: str) -> tuple[str, Mapping[str, str]] | None:
+    """The sentence that a text is, and what stands in its places; None for one that is not known here."""
+    if text in _WHOLE:
+        return text, {}
+    for sentence, fits in _WITH_PLACES:
+        if match := fits.fullmatch(text):
+            return sentence, match.groupdict()
+    return None
+
+
+def retold(w: Words, text: str, codes: Mapping[str, str]) -> str | None:
+    """The text in the reader's language; None when nobody here knows it. `codes`: what a status is called."""
+    if match := _PIECES.fullmatch(text):
+        return w.many("%(n)d piece", "%(n)d pieces", int(match[1]))
+    if match := _AMOUNT.fullmatch(text):
+        return w.money(Decimal(match[1]), match[2])
+    if _DAY.fullmatch(text):
+        try:
+            return w.day(date.fromisoformat(text).isoformat())
+        except ValueError:
+            return None
+    if text in codes:
+        return w.amid(w.say(codes[text]))
+    known = found(text)
+    if known is None:
+        return None
+    sentence, values = known
+    return w.say(sentence, **{name: retold(w, value, codes) or value for name, value in values.items()})
