@@ -98,6 +98,17 @@ async def products(conn: AsyncConnection, period: Period, by: str = "net") -> li
     return await _all(conn, sql, period)
 
 
+async def pace(conn: AsyncConnection, period: Period) -> list[Item]:
+    """Products by pieces sold, in whatever currency: in the whole period, and in its second half."""
+    sql = (
+        "select s.sku as key, max(s.text) as name, sum(s.quantity)::bigint as pieces, coalesce(sum(s.quantity) "
+        "filter (where o.placed_at >= :middle), 0)::bigint as lately from orders o join sold s on "
+        "s.order_id = o.order_id where o.seen > 0 and o.placed_at >= :start and o.placed_at < :end "
+        f"and o.status <> 'cancelled' group by 1 order by pieces desc, 1 limit {AT_MOST}"
+    )
+    return await _all(conn, sql, period, middle=period.start + (period.end - period.start) / 2)
+
+
 async def whole(conn: AsyncConnection, period: Period) -> Item:
     """The period as one."""
     sql = (

@@ -115,6 +115,25 @@ async def test_lead_times_and_faults_come_from_what_happened(filled: Shop) -> No
     assert (found["Without a fault"], found["Pieces were given up"]) == ("0", "1")
 
 
+async def test_the_outlook_sets_what_was_sold_against_what_is_free(filled: Shop) -> None:
+    rows = await report(filled, "outlook")
+    [there] = (await filled.ask("GET", "/inventory/availability?sku=mug"))["items"]
+    free = there["available"]
+    assert rows == [
+        {
+            "Product": "mug",
+            "Sold": "7",
+            "Second half against first": "-60.0",  # 5 pieces until the middle of the month, 2 after it
+            "Expected in 28 days": "7",  # 6.3
+            "Free": str(free),
+            "Lasts days": str(free * 31 // 7),
+            "Short": str(max(0, 7 - free)),
+            "More from": there["more_from"] or "",
+        }
+    ]
+    assert "sell on as in these 31 days" in await filled.page(f"/reports/outlook?{MARCH}")
+
+
 async def test_lines_equal_the_orders_and_come_back_by_a_rebuild(filled: Shop) -> None:
     sums = "select o.order_id, o.net, sum(s.net) as lines from orders o join sold s using (order_id) group by 1, 2"
     before = await filled.rows(sums)

@@ -10,7 +10,7 @@ from services.backoffice.views import reports as reports_view
 router = pages()
 What = Literal[
     "revenue", "products", "customers", "countries", "channels", "weekdays", "hours", "lead-times", "returns",
-    "perfect-orders", "vat",
+    "perfect-orders", "vat", "outlook",
 ]  # fmt: skip
 
 

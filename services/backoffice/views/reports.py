@@ -1,7 +1,9 @@
 """Reports: figures of a period with a picture, the table behind it, and the same table as CSV."""
 
+import asyncio
 import csv
 import io
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -35,6 +37,7 @@ TITLES = {
     "returns": N_("Returns"),
     "perfect-orders": N_("Perfect orders"),
     "vat": N_("VAT"),
+    "outlook": N_("Outlook"),
 }
 PERIODS = (
     ("7", N_("Last 7 days")),
@@ -42,6 +45,10 @@ PERIODS = (
     ("90", N_("Last 90 days")),
     ("365", N_("Last 365 days")),
 )
+AHEAD_DAYS = 28
+"""How far the outlook looks."""
+ASKED_AT_ONCE = 200
+"""Products that inventory tells of in one answer."""
 STEP = {"day": N_("Day"), "week": N_("Week"), "month": N_("Month")}
 LONGEST = timedelta(days=20 * 366)
 FAULTS = {
@@ -116,6 +123,8 @@ async def made(
     w = pages.words.within(asked.currency)
     if what == "vat":
         return await _vat(w, owners, period), asked, known
+    if what == "outlook":
+        return await _outlook(conn, w, owners, period, (asked.until - asked.since).days + 1), asked, known
     return await MADE[what](conn, w, period, asked), asked, known
 
 
@@ -408,6 +417,68 @@ async def _vat(w: English, owners: Owners, period: Period) -> Report:
     says = w.say("%(due)s VAT on documents of the period, credits taken off.", due=w.money(due))
     table = Table(w.say("VAT by country and rate, by date of issue"), columns, rows)
     return Report(says, [bar for bar in drawn if bar[1] > 0], period.currency, (table,))
+
+
+async def _outlook(conn: AsyncConnection, w: English, owners: Owners, period: Period, days: int) -> Report:
+    """What sells on as in the period, against what inventory has free: which products run out, and when.
+
+    Plain on purpose: pieces a day of the period, and its two halves beside each other, so that whoever reads it sees
+    what it rests on. A product that is not kept in stock never runs out.
+    """
+    rows = await figures.pace(conn, period)
+    skus = [of["key"] for of in rows]
+    parts = [skus[i : i + ASKED_AT_ONCE] for i in range(0, len(skus), ASKED_AT_ONCE)]
+    said = await asyncio.gather(*(owners.get("inventory", "/availability", sku=part) for part in parts))
+    there = {of["sku"]: of for answer in said for of in answer["items"]}
+    columns = (
+        Column(w.say("Product")),
+        Column(w.say("Sold"), True),
+        Column(w.say("Second half against first"), True),
+        Column(w.say("Expected in %(days)s days", days=AHEAD_DAYS), True),
+        Column(w.say("Free"), True),
+        Column(w.say("Lasts days"), True),
+        Column(w.say("Short"), True),
+        Column(w.say("More from")),
+    )
+    told = []
+    for of in rows:
+        stock = there.get(of["key"], {})
+        free = stock.get("available") if stock.get("known") else None
+        expected = -(-of["pieces"] * AHEAD_DAYS // days)
+        lasts = None if free is None else free * days // of["pieces"]
+        told.append((lasts if lasts is not None else math.inf, -of["pieces"], of, stock, free, expected, lasts))
+    told.sort(key=lambda each: each[:2])
+    cells = [
+        [
+            Cell(of["key"], f"/stock/{quote(of['key'], safe='')}", of["name"]),
+            number(w, of["pieces"]),
+            _change(w, of["pieces"] - of["lately"], of["lately"]),
+            number(w, expected),
+            Cell("–", plain="") if free is None else number(w, free),
+            Cell("–", plain="") if lasts is None else number(w, lasts),
+            Cell("–", plain="") if free is None else number(w, max(0, expected - free)),
+            Cell(w.day(stock["more_from"]) if stock.get("more_from") else "–", plain=stock.get("more_from") or ""),
+        ]
+        for _, _, of, stock, free, expected, lasts in told
+    ]
+    soon = sum(lasts is not None and lasts < AHEAD_DAYS for *_, lasts in told)
+    says = w.many(
+        "%(n)d product runs out within %(days)s days if it sells on as in these %(over)s days.",
+        "%(n)d products run out within %(days)s days if they sell on as in these %(over)s days.",
+        soon, days=AHEAD_DAYS, over=w.number(days),
+    )  # fmt: skip
+    if not rows:
+        says = w.say("Nothing was sold.")
+    drawn = [(of["key"], lasts) for _, _, of, _, _, _, lasts in told[:DRAWN] if lasts is not None]
+    return Report(says, drawn, w.say("days until none is left"), (Table(w.say("What runs out first"), columns, cells),))
+
+
+def _change(w: English, first: int, second: int) -> Cell:
+    """How the second half compares with the first; nothing can be said when the first had none."""
+    if not first:
+        return Cell("–", plain="")
+    rate = (Decimal(100) * (second - first) / first).quantize(Decimal("0.1"))
+    return Cell(("+" if rate > 0 else "") + w.percent(rate), plain=f"{rate:f}")
 
 
 Made = Callable[[AsyncConnection, English, Period, Asked], Awaitable[Report]]
