@@ -17,8 +17,8 @@ ANY = "*"
 """The condition that the thing exists, whatever it looks like."""
 
 
-def etag_of(rows: Iterable[Row]) -> str:
-    """The tag of these rows together, without quotes."""
+def etag_of(rows: Iterable[Row | tuple[object, ...]]) -> str:
+    """The tag of these rows together, or of tuples of what they say, without quotes."""
     return blake2b("\n".join(map(canonical, rows)).encode(), digest_size=12).hexdigest()
 
 

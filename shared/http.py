@@ -129,13 +129,13 @@ def _teller(
 
 
 class Rehearser:
-    """Says what a request would come to, without doing it."""
+    """Says what a request would come to, and what would follow it, without doing it."""
 
     def __init__(self, request: Request, x_actor: Annotated[str, Header(max_length=200)] = "") -> None:
         self.unit, self.actor = _desk(request).unit, x_actor
 
-    async def __call__(self, message: Contract) -> Outcome:
-        return await self.unit.rehearse(message, self.actor)
+    async def __call__(self, message: Contract, *then: Contract) -> Outcome:
+        return await self.unit.rehearse(message, self.actor, then)
 
 
 def _if_match(

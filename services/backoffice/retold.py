@@ -96,6 +96,13 @@ SENTENCES = (
     N_("only what the carrier did not deliver can be claimed from it"),
     N_("it ends received and inspected, or claimed from the carrier"),
     N_("the request is not valid"),
+    # what inventory refuses
+    N_("there is no warehouse %(warehouse)s"),
+    N_("there is no SKU %(sku)s"),
+    N_("%(sku)s is not stocked"),
+    N_("only %(free)s are free, %(promised)s are promised: count the shelf instead"),
+    N_("only %(quarantined)s are quarantined"),
+    N_("%(more)s more than %(reference)s ordered of %(sku)s"),
     # what happened to a return
     N_("announced"),
     N_("announced: %(reason)s"),

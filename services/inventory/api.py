@@ -1,5 +1,6 @@
 """Inventory over HTTP. Writes become the same commands that arrive by bus; reads lock nothing."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 
 from services.inventory import domain, queries
+from services.inventory.preview import Work, preview, turns
 from shared import clock
 from shared.contracts.inventory import (
     AdjustStock,
@@ -20,10 +22,27 @@ from shared.contracts.inventory import (
     ReceiveStock,
     RegisterItems,
     RegisterWarehouse,
+    ServeQueue,
     StockLine,
 )
 from shared.etag import etag_of
-from shared.http import Ask, Body, IfMatch, NotFound, Page, Paging, Reader, Tell, example, no_cursor, page_of
+from shared.http import (
+    Ask,
+    Body,
+    IfMatch,
+    NotFound,
+    Page,
+    Paging,
+    Reader,
+    Rehearse,
+    Rehearser,
+    Tell,
+    answered,
+    example,
+    jsonable,
+    no_cursor,
+    page_of,
+)
 
 router = APIRouter()
 NO_ZERO_BYTE = r"^[^\x00]*$"
@@ -69,6 +88,13 @@ class ReceiptLineIn(Body):
     unit_cost: Cost | None = None
 
 
+Quote = Annotated[
+    str,
+    Field(max_length=64, pattern=NO_ZERO_BYTE),
+    Field(description="`quote` of the preview that was looked at: 409, and nothing done, when it would show another"),
+]
+
+
 class ReceiptIn(Body):
     model_config = example(
         warehouse="north", reference="PO-7", lines=[{"sku": "MUG-01", "quantity": 12, "unit_cost": "2.35"}]
@@ -77,6 +103,14 @@ class ReceiptIn(Body):
     warehouse: Key
     reference: Key
     lines: Annotated[list[ReceiptLineIn], Field(min_length=1, max_length=1000)]
+    quote: Quote = ""
+    over: bool = Field(False, description="more than was ordered is meant; asked only with a quote")
+
+    def command(self, actor: str, quote: str = "") -> ReceiveStock:
+        lines = stock_lines(self.lines)
+        return ReceiveStock(
+            warehouse=self.warehouse, reference=self.reference, lines=lines, actor=actor, quote=quote, over=self.over
+        )
 
 
 class AdjustmentLineIn(Body):
@@ -95,6 +129,18 @@ class AdjustmentIn(Body):
     reason: Key
     lines: Annotated[list[AdjustmentLineIn], Field(min_length=1, max_length=1000)]
     quarantined: bool = False
+    quote: Quote = ""
+
+    def command(self, actor: str, quote: str = "") -> AdjustStock:
+        return AdjustStock(
+            warehouse=self.warehouse,
+            reference=self.reference,
+            reason=self.reason,
+            lines=stock_lines(self.lines),
+            quarantined=self.quarantined,
+            actor=actor,
+            quote=quote,
+        )
 
 
 class CountIn(Body):
@@ -105,6 +151,19 @@ class CountIn(Body):
     reason: Key
     sku: Key
     counted: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    quote: Quote = ""
+
+    def command(self, actor: str, quote: str = "", orders: tuple[UUID, ...] = ()) -> CountStock:
+        return CountStock(
+            warehouse=self.warehouse,
+            reference=self.reference,
+            sku=self.sku,
+            counted=self.counted,
+            reason=self.reason,
+            orders=orders,
+            actor=actor,
+            quote=quote,
+        )
 
 
 class ExpectedReceiptIn(Body):
@@ -126,9 +185,9 @@ def cursor(paging: Page, *kinds: type) -> list[Any] | None:
     if paging.after is None:
         return None
     try:
-        values = [
-            datetime.fromisoformat(str(value)) if kind is datetime else kind(str(value))
-            for kind, value in zip(kinds, paging.after, strict=True)
+        readers: dict[type, Callable[[str], Any]] = {datetime: datetime.fromisoformat, date: date.fromisoformat}
+        values: list[Any] = [
+            readers.get(kind, kind)(str(value)) for kind, value in zip(kinds, paging.after, strict=True)
         ]
     except (ValueError, OverflowError):
         raise no_cursor() from None
@@ -193,46 +252,86 @@ async def put_warehouse(code: KeyPath, body: WarehouseIn, tell: Tell, if_match: 
 @router.post("/receipts", tags=["stock"], status_code=201)
 async def post_receipt(body: ReceiptIn, ask: Ask) -> Response:
     """Goods came in. Orders that wait for them are served first."""
-    lines = stock_lines(body.lines)
-    return await ask(ReceiveStock(warehouse=body.warehouse, reference=body.reference, lines=lines, actor=ask.actor))
+    return await ask(body.command(ask.actor, body.quote))
+
+
+@router.post("/receipts/preview", tags=["stock"])
+async def preview_receipt(body: ReceiptIn, conn: Reader, rehearse: Rehearse) -> Response:
+    """What booking these goods would do: levels, the purchase order, who gets them. Really decided, and undone."""
+    return await _previewed(body.command(rehearse.actor), conn, rehearse)
+
+
+async def _previewed(work: Work, conn: Reader, rehearse: Rehearser) -> Response:
+    skus = {work.sku: None} if isinstance(work, CountStock) else {line.sku: None for line in work.lines}
+    then: list[ServeQueue] = []
+    for sku in skus:
+        line = await queries.first_in_line(conn, sku)
+        then += turns(line, rehearse.unit.policy.serve_at_once)
+    await conn.rollback()  # the connection must not lie in a transaction while it is decided
+    outcome = await rehearse(work, *then)
+    _, reply = outcome.answers[0]
+    if reply.status >= 400:
+        return answered(reply)
+    return JSONResponse(jsonable(preview(outcome.rows, work)))
 
 
 @router.post("/adjustments", tags=["stock"], status_code=201)
 async def post_adjustment(body: AdjustmentIn, ask: Ask) -> Response:
     """Corrects stock by a difference, with a reason. What is promised cannot be taken: count instead."""
-    return await ask(
-        AdjustStock(
-            warehouse=body.warehouse,
-            reference=body.reference,
-            reason=body.reason,
-            lines=stock_lines(body.lines),
-            quarantined=body.quarantined,
-            actor=ask.actor,
-        )
-    )
+    return await ask(body.command(ask.actor, body.quote))
+
+
+@router.post("/adjustments/preview", tags=["stock"])
+async def preview_adjustment(body: AdjustmentIn, conn: Reader, rehearse: Rehearse) -> Response:
+    """What the correction would do: levels, and who gets what becomes free. Really decided, and undone."""
+    return await _previewed(body.command(rehearse.actor), conn, rehearse)
 
 
 @router.post(
     "/counts", tags=["stock"], status_code=201, responses={202: {"description": "promises are being taken back first"}}
 )
-async def post_count(body: CountIn, ask: Ask) -> Response:
+async def post_count(body: CountIn, conn: Reader, ask: Ask) -> Response:
     """What was really on the shelf. Too little takes back the youngest promises."""
-    return await ask(
-        CountStock(
-            warehouse=body.warehouse,
-            reference=body.reference,
-            sku=body.sku,
-            counted=body.counted,
-            reason=body.reason,
-            actor=ask.actor,
-        )
-    )
+    orders = await _holders(body, conn) if body.quote else ()
+    return await ask(body.command(ask.actor, body.quote, orders))
+
+
+async def _holders(body: CountIn, conn: Reader) -> tuple[UUID, ...]:
+    """Whose promises a count may take back."""
+    found = await queries.youngest_holders(conn, body.sku, body.warehouse)
+    await conn.rollback()  # the connection must not lie in a transaction while it is decided
+    return tuple(found)
+
+
+@router.post("/counts/preview", tags=["stock"])
+async def preview_count(body: CountIn, conn: Reader, rehearse: Rehearse) -> Response:
+    """What booking the count would do: levels, who loses a promise, who gets stock. Really decided, and undone."""
+    return await _previewed(body.command(rehearse.actor, orders=await _holders(body, conn)), conn, rehearse)
 
 
 @router.post("/expected-receipts", tags=["stock"], status_code=201)
 async def post_expected(body: ExpectedReceiptIn, ask: Ask) -> Response:
     """A line of a purchase order. The same reference again changes it; 0 calls it off."""
     return await ask(ExpectReceipt(**body.model_dump()))
+
+
+@router.get("/expected-receipts", tags=["stock"])
+async def get_expected(
+    conn: Reader,
+    paging: Paging,
+    sku: KeyFilter = None,
+    warehouse: KeyFilter = None,
+    reference: KeyFilter = None,
+    all: Annotated[bool, Query(description="also what came in full or was called off")] = False,
+) -> Found:
+    """Lines of purchase orders that have not come in full, the earliest day first."""
+    after = cursor(paging, date, str, str, str)
+    rows = await queries.list_expected(
+        conn, sku=sku, warehouse=warehouse, reference=reference, all=all, after=after, limit=paging.limit + 1
+    )
+    return page_of(
+        rows, paging, key=lambda row: (row["expected_on"].isoformat(), row["reference"], row["sku"], row["warehouse"])
+    )
 
 
 @router.get("/stock", tags=["stock"])
@@ -264,12 +363,17 @@ async def get_availability(conn: Reader, sku: Annotated[list[Key], Query(min_len
 
 @router.get("/movements", tags=["stock"])
 async def get_movements(
-    conn: Reader, paging: Paging, sku: KeyFilter = None, warehouse: KeyFilter = None, kind: KeyFilter = None
+    conn: Reader,
+    paging: Paging,
+    sku: KeyFilter = None,
+    warehouse: KeyFilter = None,
+    kind: KeyFilter = None,
+    newest: Annotated[bool, Query(description="begin with the newest")] = False,
 ) -> Found:
     """Every change of stock, in the order of booking."""
     after = cursor(paging, datetime, UUID, str, str, int, str)
     rows = await queries.list_movements(
-        conn, sku=sku, warehouse=warehouse, kind=kind, after=after, limit=paging.limit + 1
+        conn, sku=sku, warehouse=warehouse, kind=kind, newest=newest, after=after, limit=paging.limit + 1
     )
     return page_of(
         rows,

@@ -130,6 +130,45 @@ async def one_stock(connection: AsyncConnection, sku: str) -> Found | None:
     }
 
 
+async def list_expected(
+    connection: AsyncConnection,
+    *,
+    sku: str | None,
+    warehouse: str | None,
+    reference: str | None,
+    all: bool,
+    after: Sequence[Any] | None,
+    limit: int,
+) -> list[Found]:
+    """Lines of purchase orders, the earliest day first."""
+    e = expected.c
+    statement = select(e.sku, items.c.name, e.reference, e.warehouse, e.quantity, e.received, e.expected_on).outerjoin(
+        items, items.c.sku == e.sku
+    )
+    for column, value in ((e.sku, sku), (e.warehouse, warehouse), (e.reference, reference)):
+        if value is not None:
+            statement = statement.where(column == value)
+    if not all:
+        statement = statement.where(e.quantity > e.received)
+    key = (e.expected_on, e.reference, e.sku, e.warehouse)
+    if after:
+        statement = statement.where(tuple_(*key) > tuple_(*after[:4]))
+    return await _all(connection, statement.order_by(*key).limit(limit))
+
+
+async def first_in_line(connection: AsyncConnection, sku: str) -> list[Found]:
+    """The places in a SKU's queue that a preview looks at, in the order of serving."""
+    pages = (await connection.execute(select(queues.c.pages).where(queues.c.sku == sku))).scalar() or []
+    q = queued.c
+    statement = (
+        select(q.sku, q.page, q.place)
+        .where(q.page.in_(pages[: domain.MOST_PAGES]), q.quantity > 0)
+        .order_by(q.page, q.place)
+        .limit(domain.MOST_SHOWN)
+    )
+    return await _all(connection, statement)
+
+
 async def availability(connection: AsyncConnection, skus: Sequence[str], today: date) -> list[Found]:
     """What a channel may offer now, and from which day more (R-24): the first receipt that leaves something over."""
     i = items.c
@@ -180,10 +219,11 @@ async def list_movements(
     sku: str | None,
     warehouse: str | None,
     kind: str | None,
+    newest: bool = False,
     after: Sequence[Any] | None,
     limit: int,
 ) -> list[Found]:
-    """Movements in the order in which they were booked."""
+    """Movements in the order in which they were booked, or the newest first."""
     c = movements.c
     statement = select(movements)
     for column, value in ((c.sku, sku), (c.warehouse, warehouse), (c.kind, kind)):
@@ -191,8 +231,10 @@ async def list_movements(
             statement = statement.where(column == value)
     key = (c.at, c.cause, c.sku, c.warehouse, c.line_no, c.kind)
     if after:
-        statement = statement.where(tuple_(*key) > tuple_(*after[:6]))
-    return await _all(connection, statement.order_by(*key).limit(limit))
+        place = tuple_(*after[:6])
+        statement = statement.where(tuple_(*key) < place if newest else tuple_(*key) > place)
+    order = [column.desc() for column in key] if newest else key
+    return await _all(connection, statement.order_by(*order).limit(limit))
 
 
 async def one_order(connection: AsyncConnection, order_id: UUID) -> Found | None:

@@ -144,12 +144,18 @@ class StockLine(Value):
 
 
 class ReceiveStock(Command, key="inventory.receive_stock.v1"):
-    """Goods came in. They serve the backorder queue of their SKUs first (R-26). `reference`: the delivery."""
+    """Goods came in. They serve the backorder queue of their SKUs first (R-26). `reference`: the delivery.
+
+    `quote`: of the preview that was looked at; refused when it would do something else now. Then more than was ordered
+    is refused too, unless `over` says that it is meant.
+    """
 
     warehouse: Code
     reference: Code
     lines: Annotated[tuple[StockLine, ...], Field(min_length=1, max_length=MAX_LINES)]  # quantities > 0
     actor: str = ""
+    quote: ETag = ""
+    over: bool = False
 
     @property
     def subject(self) -> str:
@@ -157,7 +163,7 @@ class ReceiveStock(Command, key="inventory.receive_stock.v1"):
 
 
 class AdjustStock(Command, key="inventory.adjust_stock.v1"):
-    """Corrects stock on hand by a difference, with a reason and a person (R-27)."""
+    """Corrects stock on hand by a difference, with a reason and a person (R-27). `quote`: as in ReceiveStock."""
 
     warehouse: Code
     reference: Code
@@ -165,6 +171,7 @@ class AdjustStock(Command, key="inventory.adjust_stock.v1"):
     lines: Annotated[tuple[StockLine, ...], Field(min_length=1, max_length=MAX_LINES)]  # quantities of either sign
     quarantined: bool = False  # the difference is of quarantined stock, not of sellable stock
     actor: str = ""
+    quote: ETag = ""
 
     @property
     def subject(self) -> str:
@@ -185,6 +192,7 @@ class CountStock(Command, key="inventory.count_stock.v1"):
     orders: Annotated[tuple[UUID, ...], Field(max_length=MAX_LINES)] = ()
     """Orders that may lose a promise if too little was found. Without them inventory looks up the youngest holders."""
     actor: str = ""
+    quote: ETag = ""  # as in ReceiveStock; then `orders` are those that the preview looked at
 
     @property
     def subject(self) -> str:

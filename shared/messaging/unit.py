@@ -252,16 +252,20 @@ class Unit:
             failpoint("before_commit")
         return outcome
 
-    async def rehearse(self, message: Message, actor: str = "") -> Outcome:
-        """What a request would come to: really decided, on the real rows, and undone."""
-        event = envelope(message, id=self.new_id(), source=self.source, now=self.clock(), actor=actor)
-        asked = [Arrival("request", self.new_id(), [event])]
+    async def rehearse(self, message: Message, actor: str = "", then: Sequence[Message] = ()) -> Outcome:
+        """What a request would come to: really decided, on the real rows, and undone.
+
+        `then`: what would follow it, decided in turn on what it left; the first answer is the request's own.
+        """
+        now = self.clock()
+        events = [envelope(m, id=self.new_id(), source=self.source, now=now, actor=actor) for m in (message, *then)]
+        asked = [Arrival("request", self.new_id(), [event]) for event in events]
         try:
             return await self.attempt(asked, dry=True)
         except Exception as error:
             if not self.store.is_guilty(error):
                 raise
-            return await self.attempt(asked, {event.id: error}, dry=True)
+            return await self.attempt(asked, {event.id: error for event in events}, dry=True)
 
     async def load(
         self,

@@ -81,8 +81,11 @@ async def story(town: Town) -> None:
     expected = {"warehouse": "north", "reference": "PO-77", "sku": "pot", "quantity": 40}
     await town.do("inventory", "/expected-receipts", {**expected, "expected_on": "2027-03-01"})
 
+    receipt = {"warehouse": "north", "reference": "PO-77", "lines": [{"sku": "pot", "quantity": 2}]}
+    await town.do("inventory", "/receipts/preview", receipt)
     count = {"warehouse": "south", "reference": "C-1", "reason": "yearly count", "sku": "mug", "counted": 4}
-    await town.do("inventory", "/counts", count)
+    for path in ("counts/preview", "counts"):
+        await town.do("inventory", f"/{path}", count)
 
     order = await town.place({"mug": 2, "pot": 1, "post": 1}, customer_id="anna", external_id="2026-000123")
     batch = [{"order_id": "0198a1b2-0000-7000-8000-000000000001", "lines": [{"sku": "mug", "quantity": 1}]}]
@@ -142,7 +145,8 @@ async def story(town: Town) -> None:
 
     place = {"warehouse": "south", "reference": "ADJ-3"}
     lines = [{"sku": "mug", "quantity": 1}]
-    await town.do("inventory", "/adjustments", {**place, "reason": "found behind the shelf", "lines": lines})
+    for path in ("adjustments/preview", "adjustments"):
+        await town.do("inventory", f"/{path}", {**place, "reason": "found behind the shelf", "lines": lines})
     await town.do("inventory", "/counts", {**place, "reason": "spot check", "sku": "pot", "counted": 0})
 
     number = (await town.order(order))["number"]
@@ -154,7 +158,8 @@ async def story(town: Town) -> None:
         ),
         "inventory": (
             "/items", "/items/mug", "/warehouses", "/warehouses/north", "/stock", "/stock/pot", "/movements",
-            "/availability?sku=mug&sku=pot", f"/orders/{order}", f"/orders/{second}", "/backorders",
+            "/expected-receipts", "/availability?sku=mug&sku=pot", f"/orders/{order}", f"/orders/{second}",
+            "/backorders",
         ),
         "fulfilment": (
             "/shipments", f"/shipments/{shipment}", "/returns", f"/returns/{parcel}",

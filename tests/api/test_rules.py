@@ -22,6 +22,9 @@ PROBLEM = "application/problem+json"
 WITHOUT_KEY = {
     ("billing", "/orders/{order_id}/refunds/preview"): "changes nothing",
     ("billing", "/orders/{order_id}/refunds/{refund_id}/approve/preview"): "changes nothing",
+    ("inventory", "/adjustments/preview"): "changes nothing",
+    ("inventory", "/counts/preview"): "changes nothing",
+    ("inventory", "/receipts/preview"): "changes nothing",
     ("billing", "/webhooks/provider"): "known by the provider's own event id",
     ("fulfilment", "/webhooks/carrier"): "known by the carrier's own webhook id",
     ("order", "/orders/{order_id}/cancel/preview"): "changes nothing",

@@ -241,3 +241,52 @@ async def test_on_the_phone_a_parcel_is_picked_packed_and_handed_over(shop: Shop
     told = await shop.page(f"/orders/{placed['number']}")
     assert "1 piece were not found." not in told
     assert "<b>local:</b>" in told
+
+
+async def test_received_goods_go_to_the_backorder_and_its_page_says_so_live(shop: Shop, visit: Any) -> None:
+    """By keyboard alone: the delivery is typed, its effect shown, booked; the order's page follows by itself."""
+    placed = await shop.place("cup", 2)
+    line = {"warehouse": "north", "reference": "PO-9", "sku": "cup", "quantity": 6, "expected_on": "2031-03-04"}
+    await shop.ask("POST", "/inventory/expected-receipts", line)
+    watching = await (await visit()).open(f"/orders/{placed['number']}")
+    await expect(watching.locator("#h-why")).to_contain_text("2 pieces on backorder")
+    await watching.evaluate("window.same = 1")
+    page = await (await visit(320)).open("/receive")
+    await shot(page, "receive-320")
+    await page.locator("a:has-text('PO-9')").focus()
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**reference=PO-9**")
+    await page.locator("#p-0").focus()
+    await page.keyboard.type("2")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".effects")).to_contain_text("cup: on hand 0 → 2; free 0 → 0.")
+    await expect(page.locator(".effects")).to_contain_text(f"{placed['number']}: 2 pieces of cup.")
+    await shot(page, "book-receipt-320")
+    await page.locator("button.primary").focus()
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**done=receive**")
+    await expect(page.locator("[data-toasts]")).to_contain_text("The delivery is booked.")
+    await shop.rest()
+    await expect(watching.locator("#h-why")).to_contain_text("waits to be picked")
+    assert await watching.evaluate("window.same") == 1, "it was not loaded again"
+
+
+@pytest.mark.parametrize("width", [320, 768, 1440])
+async def test_work_on_the_shelves_fits_every_width(shop: Shop, visit: Any, width: int) -> None:
+    await shop.place("cup", 3)
+    line = {"warehouse": "north", "reference": "PO-10", "sku": "cup", "quantity": 6, "expected_on": "2031-03-04"}
+    await shop.ask("POST", "/inventory/expected-receipts", line)
+    page = await (await visit(width)).open("/count?sku=mug")
+    paths = {"receive": "/receive", "delivery": "/receive?warehouse=north&reference=PO-10", "count": "/count"}
+    paths |= {"adjust": "/adjust?sku=mug", "movements": "/stock/mug"}
+    for name, path in paths.items():
+        await page.goto(shop.here + path)
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, f"{path} is {wide} wide"
+        await shot(page, name if width == 1440 else f"{name}-{width}")
+    await page.goto(shop.here + "/count?sku=mug")
+    await page.fill("#counted", "7")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".effects")).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+    await shot(page, "book-count" if width == 1440 else f"book-count-{width}")

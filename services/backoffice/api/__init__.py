@@ -22,6 +22,7 @@ from services.backoffice.api import (
     parked,
     reports,
     returns,
+    shelves,
     stock,
     today,
     warehouse,
@@ -35,8 +36,8 @@ from services.backoffice.words import N_
 from shared.http import NotFound
 
 AREAS = (
-    login, today, orders, order, changes, wishes, stock, warehouse, returns, money, customers, reports, parked, live,
-    files,
+    login, today, orders, order, changes, wishes, stock, shelves, warehouse, returns, money, customers, reports, parked,
+    live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)
 """The pages of each area."""

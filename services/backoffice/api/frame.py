@@ -37,6 +37,8 @@ NAV: tuple[tuple[str, tuple[tuple[str, str, str, str, str], ...]], ...] = (
             ("pick", "/pick", "pick", N_("Pick"), ""),
             ("pack", "/pack", "truck", N_("Pack and hand over"), ""),
             ("returns", "/returns", "back", N_("Returns"), ""),
+            ("receive", "/receive", "down", N_("Receive"), ""),
+            ("count", "/count", "scale", N_("Count"), ""),
             ("stock", "/stock", "stock", N_("Stock"), "s"),
         ),
     ),

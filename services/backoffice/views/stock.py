@@ -55,7 +55,7 @@ async def product(owners: Owners, pages: Pages, sku: str, after: str) -> Item:
     """One SKU. Raises Away or Said; Said with 404 when there is none."""
     found, moves = await asyncio.gather(
         owners.get("inventory", f"/stock/{quote(sku, safe='')}"),
-        owners.get("inventory", "/movements", sku=sku, limit=50, after=after),
+        owners.get("inventory", "/movements", sku=sku, newest="true", limit=50, after=after),
     )
     w = pages.words
     levels = found["levels"]

@@ -19,6 +19,7 @@ from services.inventory.domain.decisions import (
     to_issue_besides,
     to_promise_again,
     to_receive,
+    to_receive_besides,
     to_register_items,
     to_register_warehouse,
     to_reserve,
@@ -27,6 +28,7 @@ from services.inventory.domain.decisions import (
     to_serve_besides,
     to_take_back,
 )
+from services.inventory.domain.quotes import MOST_PAGES, MOST_SHOWN, quote_of
 from services.inventory.domain.rows import (
     REALM,
     Demand,
@@ -47,6 +49,8 @@ from services.inventory.domain.rows import (
 )
 
 __all__ = [
+    "MOST_PAGES",
+    "MOST_SHOWN",
     "REALM",
     "Demand",
     "Expected",
@@ -68,6 +72,7 @@ __all__ = [
     "page_of",
     "place_of",
     "promise_again",
+    "quote_of",
     "receive_stock",
     "register_items",
     "register_warehouse",
@@ -81,6 +86,7 @@ __all__ = [
     "to_issue_besides",
     "to_promise_again",
     "to_receive",
+    "to_receive_besides",
     "to_register_items",
     "to_register_warehouse",
     "to_reserve",

@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from services.inventory.domain.quotes import check_quote, in_sum, line_of, quote_of
 from services.inventory.domain.rows import (
     REALM,
     Demand,
@@ -547,9 +548,18 @@ def to_receive(m: ReceiveStock | AdjustStock) -> Needs:
         yield from of_sku(line.sku)
 
 
+def to_receive_besides(m: ReceiveStock | AdjustStock, rows: Rows) -> Needs:
+    """Who is next in line, when somebody was shown that."""
+    if m.quote:
+        for line in m.lines:
+            yield from line_of(line.sku, rows)
+
+
 def receive_stock(m: ReceiveStock, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     """Goods came in. Who waits is served before anybody else, from a timer that is due at once (R-26)."""
     check_place(m.warehouse, rows)
+    if m.quote:
+        check_quote(m.quote, quote_of(rows.group, m.warehouse, in_sum(m.lines), m.reference))
     shelves = Shelves(rows, ctx)
     expected: dict[str, Expected] = {}
     changes: dict[str, int] = {}
@@ -573,7 +583,10 @@ def receive_stock(m: ReceiveStock, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         changes[line.sku] = changes.get(line.sku, 0) + line.quantity
         due = expected.get(line.sku) or find_expected(rows, line.sku, m.reference, m.warehouse)
         if due is not None:
-            expected[line.sku] = replace(due, received=due.received + line.quantity)
+            due = expected[line.sku] = replace(due, received=due.received + line.quantity)
+            if m.quote and not m.over and due.received > due.quantity:
+                more = due.received - due.quantity
+                raise Refused(f"{more} more than {m.reference} ordered of {line.sku}", field="over", status=409)
     yield from expected.values()
     yield from shelves.effects()
     for sku, quantity in changes.items():
@@ -591,6 +604,9 @@ def find_expected(rows: Rows, sku: str, reference: str, warehouse: str) -> Expec
 def adjust_stock(m: AdjustStock, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     """A correction with a reason and a person (R-27). It cannot take what is promised: for that somebody must count."""
     check_place(m.warehouse, rows)
+    if m.quote:
+        sellable = {} if m.quarantined else in_sum(m.lines)
+        check_quote(m.quote, quote_of(rows.group, m.warehouse, {**dict.fromkeys(in_sum(m.lines), 0), **sellable}))
     shelves = Shelves(rows, ctx)
     changes: dict[str, int] = {}
     for n, line in enumerate(m.lines):
@@ -630,7 +646,8 @@ def adjust_stock(m: AdjustStock, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
 
 
 MOST_LOOK_UPS = 5
-Hurt = list[tuple[Promises, list[int]]]
+Hurt = list[tuple[Promises, dict[int, int]]]
+"""Orders that lose promises: how many pieces of which line."""
 Counted = CountStock | HoldersFound
 
 
@@ -645,6 +662,8 @@ def to_count_besides(m: Counted, rows: Rows) -> Needs:
     for order_id in m.orders:
         if order := rows.find(StockOrder, order_id):
             yield Queued, page_of(m.sku, order.priority, order.placed_at)
+    if isinstance(m, CountStock) and m.quote:
+        yield from line_of(m.sku, rows)
 
 
 def count_stock(m: Counted, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
@@ -654,6 +673,10 @@ def count_stock(m: Counted, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     shelves = Shelves(rows, ctx)
     level = shelves.level(m.sku, m.warehouse)
     hurt, lacking = break_promises(m, rows, shelves, level.reserved - m.counted)
+    if isinstance(m, CountStock) and m.quote:
+        taken = [(p.order.order_id, line_no, pieces) for p, lines in hurt for line_no, pieces in lines.items()]
+        more = {m.sku: m.counted - level.on_hand}
+        check_quote(m.quote, quote_of(rows.group, m.warehouse, more, taken=taken))
     if lacking:  # of orders that were not named: whose they are is looked up, and the count comes again with them
         attempt = m.attempt + 1 if isinstance(m, HoldersFound) else 1
         if attempt > MOST_LOOK_UPS:
@@ -696,9 +719,7 @@ def count_stock(m: Counted, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     yield levels_reply(shelves, m.warehouse, (m.sku,), m.reference)
 
 
-def break_promises(
-    m: Counted, rows: Rows, shelves: Shelves, lacking: int
-) -> tuple[list[tuple[Promises, list[int]]], int]:
+def break_promises(m: Counted, rows: Rows, shelves: Shelves, lacking: int) -> tuple[Hurt, int]:
     """Takes back so many pieces: first what is in no shipment, then the rest; each time the youngest order first.
 
     Gives the orders that lost something, with their lines, and how many pieces none of them held.
@@ -708,7 +729,7 @@ def break_promises(
     orders = [order for order_id in dict.fromkeys(m.orders) if (order := rows.find(StockOrder, order_id))]
     orders.sort(key=lambda o: (-o.priority, o.placed_at, o.order_id), reverse=True)
     all_promises = [Promises(shelves, order) for order in orders]
-    hurt: dict[int, list[int]] = {}
+    hurt: dict[int, dict[int, int]] = {}
     for in_shipments_too in (False, True):
         for n, promises in enumerate(all_promises):
             for r in [r for r in promises.all() if r.sku == m.sku and r.warehouse == m.warehouse and r.stocked]:
@@ -716,8 +737,9 @@ def break_promises(
                 if less > 0:
                     promises.change(r, -less)
                     lacking -= less
-                    hurt.setdefault(n, []).append(r.line_no)
-    return [(all_promises[n], list(dict.fromkeys(lines))) for n, lines in hurt.items()], lacking
+                    lines = hurt.setdefault(n, {})
+                    lines[r.line_no] = lines.get(r.line_no, 0) + less
+    return [(all_promises[n], lines) for n, lines in hurt.items()], lacking
 
 
 def to_expect(m: ExpectReceipt) -> Needs:

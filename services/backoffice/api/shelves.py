@@ -1,0 +1,149 @@
+"""Receipts, corrections and counts: first what it would do, then exactly that, under the person's name."""
+
+from typing import Annotated, Any
+
+from fastapi import Form, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from services.backoffice import queries
+from services.backoffice.api.frame import Visit, allowed, pages
+from services.backoffice.owners import Away, Said
+from services.backoffice.views import shelves
+
+router = pages()
+Item = dict[str, Any]
+Key = Annotated[str, Form(max_length=64)]
+Quote = Annotated[str, Form(max_length=64)]
+Some = Annotated[str, Query(max_length=64)]
+
+
+@router.get("/receive")
+async def receive(
+    visit: Annotated[Visit, allowed("receive")], warehouse: Some = "", reference: Some = "", done: Some = ""
+) -> Response:
+    """What is expected; the form of one delivery."""
+    return await _typing(visit, "receive", {"warehouse": warehouse, "reference": reference}, done=done)
+
+
+@router.get("/adjust")
+async def adjust(
+    visit: Annotated[Visit, allowed("adjust")], warehouse: Some = "", sku: Some = "", done: Some = ""
+) -> Response:
+    """The form of a correction."""
+    return await _typing(visit, "adjust", {"warehouse": warehouse, "sku": sku}, done=done)
+
+
+@router.get("/count")
+async def count(
+    visit: Annotated[Visit, allowed("count")], warehouse: Some = "", sku: Some = "", done: Some = ""
+) -> Response:
+    """The form of a count, which does not say what the books say."""
+    return await _typing(visit, "count", {"warehouse": warehouse, "sku": sku}, done=done)
+
+
+async def _typing(visit: Visit, act: str, form: Item, error: Item | None = None, done: str = "") -> Response:
+    office, w = visit.office, visit.office.pages.words
+    if act == "receive":
+        page = await shelves.receive_page(office.owners, office.pages, form, error)
+    else:
+        page = {"warehouses": await shelves.warehouses(office.owners), "form": form, "error": error}
+    said = {
+        "receive": w.say("The delivery is booked."),
+        "adjust": w.say("The stock is corrected."),
+        "count": w.say("The count is booked."),
+    }
+    return visit.page(f"{act}.html", act, page, status=422 if error else 200, toast=said.get(done, ""))
+
+
+@router.post("/receive")
+async def do_receive(
+    request: Request, visit: Annotated[Visit, allowed("receive")], key: Key = "", quote: Quote = ""
+) -> Response:
+    """Without a quote: what it would do. With it: exactly that, or 409 with the new effect."""
+    return await _work(request, visit, "receive", key, quote)
+
+
+@router.post("/adjust")
+async def do_adjust(
+    request: Request, visit: Annotated[Visit, allowed("adjust")], key: Key = "", quote: Quote = ""
+) -> Response:
+    """Without a quote: what it would do. With it: exactly that, or 409 with the new effect."""
+    return await _work(request, visit, "adjust", key, quote)
+
+
+@router.post("/count")
+async def do_count(
+    request: Request, visit: Annotated[Visit, allowed("count")], key: Key = "", quote: Quote = ""
+) -> Response:
+    """Without a quote: how count and books differ. With it: booked, or 409 with the new effect."""
+    return await _work(request, visit, "count", key, quote)
+
+
+async def _work(request: Request, visit: Visit, act: str, key: str, quote: str) -> Response:
+    office, w, actor = visit.office, visit.office.pages.words, visit.person.name
+    form = {name: str(value) for name, value in (await request.form()).items()}
+    key, path, error, status = key or str(office.running.new_id()), f"/{shelves.PATHS[act]}", None, 200
+    try:
+        work = _typed(act, form, key)
+    except (KeyError, ValueError):
+        return await _typing(visit, act, form, {"title": w.say("Nothing was done."), "text": _wrong(visit, act)})
+    if quote:
+        body = {**work, "quote": quote, **({"over": bool(form.get("over"))} if act == "receive" else {})}
+        try:
+            await office.owners.post("inventory", path, body, actor=actor, key=key)
+        except Said as refused:
+            error, status = _not_done(visit, refused), refused.status
+            key = str(office.running.new_id())  # under the old one the refusal would be told again
+        except Away:
+            page = {**shelves.question(office.pages, act, work, None, form, key, [], _not_known(visit)), "quote": quote}
+            return visit.page("book.html", act, page, status=503)
+        else:
+            return RedirectResponse(f"/{act}?warehouse={work['warehouse']}&done={act}", 303)
+    try:
+        told = await office.owners.post("inventory", f"{path}/preview", work, actor=actor)
+    except Said as refused:
+        return await _typing(
+            visit, act, form, error or {"title": w.say("This cannot be done now."), "text": refused.title}
+        )
+    async with office.reading() as conn:
+        numbers = await queries.numbers_of(conn, shelves.named(told))
+    said = shelves.effects(office.pages, told, numbers, visit.person.may("orders"))
+    page = shelves.question(office.pages, act, work, told, form, key, said, error)
+    return visit.page("book.html", act, page, status=status)
+
+
+def _typed(act: str, form: Item, key: str) -> Item:
+    if act == "receive":
+        return shelves.receipt(form)
+    return shelves.adjustment(form, key) if act == "adjust" else shelves.count(form, key)
+
+
+def _wrong(visit: Visit, act: str) -> str:
+    w = visit.office.pages.words
+    if act == "receive":
+        return w.say("Say of at least one product how many pieces came.")
+    if act == "adjust":
+        return w.say("Say how many pieces more or fewer there are, and why.")
+    return w.say("Say how many pieces are on the shelf.")
+
+
+def _not_done(visit: Visit, refused: Said) -> Item:
+    w = visit.office.pages.words
+    if refused.status == 409 and "stale" in refused.title:
+        return {
+            "kind": "wait",
+            "title": w.say("The stock changed since you looked. Nothing was done."),
+            "text": w.say("This is the effect now; look at it and decide again."),
+        }
+    return {"kind": "bad", "title": w.say("Nothing was done."), "text": refused.title}
+
+
+def _not_known(visit: Visit) -> Item:
+    w = visit.office.pages.words
+    return {
+        "kind": "wait",
+        "title": w.say("It is not known yet whether it was done."),
+        "text": w.say(
+            "The service that owns the stock did not answer in time. Pressing again is safe: it is done once."
+        ),
+    }

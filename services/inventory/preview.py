@@ -1,0 +1,112 @@
+"""What work on the shelves would do, told before it is done.
+
+A preview is the real decision on the real rows, with the turn of those who wait after it, and undone. Its `quote`
+stands for all that it shows; whoever sends it with the request gets exactly that, or hears that it went stale.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from services.inventory.domain import Demand, Expected, Level, Queue, Reservation, quote_of
+from shared.contracts.inventory import AdjustStock, CountStock, ReceiveStock, ServeQueue
+from shared.messaging.decision import Row, Rows, key_of
+
+Item = dict[str, Any]
+Work = ReceiveStock | AdjustStock | CountStock
+
+
+def turns(line: Sequence[Mapping[str, Any]], at_once: int) -> list[ServeQueue]:
+    """The servings that give free stock to these places of one SKU's queue, which are in the order of serving."""
+    found: list[ServeQueue] = []
+    page, served, last = "", 0, ""
+    for entry in line:
+        if entry["page"] != page:
+            page, served, last = entry["page"], 0, ""
+        if served % at_once == 0:
+            found.append(ServeQueue(sku=entry["sku"], page=page, after=last))
+        served, last = served + 1, entry["place"]
+    return found
+
+
+def preview(rows: Rows, m: Work) -> Item:
+    """What would change. Figures that change are [before, after]; pieces of an order are named by order and line."""
+    was = partial(_before, rows)
+    skus = [m.sku] if isinstance(m, CountStock) else list(dict.fromkeys(line.sku for line in m.lines))
+    levels = [(_level(was(Level, sku), sku, m), _level(rows.group(Level, sku), sku, m)) for sku in skus]
+    changes = {before.sku: after.on_hand - before.on_hand for before, after in levels}
+    if isinstance(m, CountStock):  # also of so many promises that they are looked up before it is booked
+        changes = {before.sku: m.counted - before.on_hand for before, _ in levels}
+    reference = m.reference if isinstance(m, ReceiveStock) else ""
+    loses = list(_moved(rows, m, skus, -1)) if isinstance(m, CountStock) else []
+    taken = [(of["order_id"], of["line_no"], of["quantity"]) for of in loses]
+    return {
+        "warehouse": m.warehouse,
+        "reference": m.reference,
+        "quote": quote_of(was, m.warehouse, changes, reference, taken),
+        "levels": [
+            {
+                "sku": before.sku,
+                **{
+                    name: [getattr(before, name), getattr(after, name)]
+                    for name in ("on_hand", "reserved", "available", "quarantined")
+                },
+                "waiting": [_waiting(was(Queue, before.sku)), _waiting(rows.group(Queue, before.sku))],
+            }
+            for before, after in levels
+        ],
+        "expected": [of for sku in skus for of in _expected(rows, sku, m)] if reference else [],
+        "gets": list(_moved(rows, m, skus, 1)),
+        "loses": loses,
+    }
+
+
+def _before(rows: Rows, kind: type[Any], group: Any) -> list[Any]:
+    """The rows of a group as they were found; none of those that nobody looked at."""
+    if not rows.declared(kind, group):
+        return []
+    was, new = rows.before.get(kind, {}), rows.new.get(kind, set())
+    found: list[Row] = rows.group(kind, group)
+    return [was.get(key_of(row), row) for row in found if key_of(row) not in new]
+
+
+def _level(levels: Sequence[Level], sku: str, m: Work) -> Level:
+    return next((level for level in levels if level.warehouse == m.warehouse), Level(sku, m.warehouse))
+
+
+def _waiting(queues: Sequence[Queue]) -> int:
+    return sum(queue.waiting for queue in queues)
+
+
+def _expected(rows: Rows, sku: str, m: Work) -> Iterator[Item]:
+    """The line of the purchase order that this delivery is of, with how many more came than were ordered."""
+    was = {key_of(row): row for row in _before(rows, Expected, sku)}
+    for row in rows.group(Expected, sku):
+        if (row.reference, row.warehouse) == (m.reference, m.warehouse):
+            yield {
+                "sku": sku,
+                "expected_on": row.expected_on,
+                "ordered": row.quantity,
+                "received": [was[key_of(row)].received, row.received],
+                "over": max(0, row.received - row.quantity),
+            }
+
+
+def _moved(rows: Rows, m: Work, skus: Sequence[str], sign: int) -> Iterator[Item]:
+    """Order lines that get stock anywhere (1), or lose it at the warehouse that is counted (-1)."""
+    before = rows.before.get(Reservation, {})
+    changed: dict[Any, Reservation] = rows.changed.get(Reservation, {})  # type: ignore[assignment]
+    for key, held in changed.items():
+        pieces = sign * (held.reserved - getattr(before.get(key), "reserved", 0))
+        if pieces <= 0 or held.sku not in skus or (sign < 0 and held.warehouse != m.warehouse):
+            continue
+        demand = next(d for d in rows.group(Demand, held.order_id) if d.line_no == held.line_no)
+        yield {
+            "order_id": held.order_id,
+            "line_no": held.line_no,
+            "sku": held.sku,
+            "warehouse": held.warehouse,
+            "quantity": pieces,
+            "backordered": demand.backordered,
+            "promised_on": demand.promised_on,
+        }
