@@ -1,6 +1,8 @@
 """Migrations of a service's database, run by Alembic from the service's own folder."""
 
+import asyncio
 import importlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from alembic import command, context
@@ -8,10 +10,11 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from shared.database import normalised
 
+LOOKED_EVERY_S = 0.2
 ONLY_INSERTED = r"""
 do $$declare held record; begin
     for held in
@@ -46,7 +49,11 @@ def revisions(service: str) -> set[str]:
 
 
 async def upgrade(service: str, url: str | URL, revision: str = "head") -> None:
-    """Brings the database of one service to a revision. Safe to run again, and by several at once: it takes a lock."""
+    """Brings the database of one service to a revision. Safe to run again, and by several at once: it takes a lock.
+
+    Tables change in one transaction. Indexes on tables that may be large (`INDEXES` of a revision, a name and what
+    stands behind `on`) are built after it, while others write; one whose build was cut off is built anew.
+    """
     engine = create_async_engine(normalised(url if isinstance(url, str) else url.render_as_string(False)))
     config = configuration(service)
 
@@ -59,8 +66,30 @@ async def upgrade(service: str, url: str | URL, revision: str = "head") -> None:
     try:
         async with engine.begin() as connection:
             await connection.run_sync(run)
+        if indexes := dict(_indexes(config, revision)):
+            async with engine.connect() as connection:
+                await _build(await connection.execution_options(isolation_level="AUTOCOMMIT"), indexes)
     finally:
         await engine.dispose()
+
+
+def _indexes(config: Config, revision: str) -> Iterator[tuple[str, str]]:
+    for script in ScriptDirectory.from_config(config).iterate_revisions(revision, "base"):
+        yield from getattr(script.module, "INDEXES", {}).items()
+
+
+async def _build(connection: AsyncConnection, indexes: Mapping[str, str]) -> None:
+    """One at a time. The lock is tried for, as a build waits for all statements: also for one that waits for a lock."""
+    while not (await connection.exec_driver_sql("select pg_try_advisory_lock(20260101, 2)")).scalar_one():  # noqa: ASYNC110
+        await asyncio.sleep(LOOKED_EVERY_S)  # another process has it
+    valid = "select indisvalid from pg_index where indexrelid = to_regclass($1)"
+    try:
+        for name, on in indexes.items():
+            if not (await connection.exec_driver_sql(valid, (name,))).scalar_one_or_none():
+                await connection.exec_driver_sql(f'drop index concurrently if exists "{name}"')
+                await connection.exec_driver_sql(f'create index concurrently "{name}" on {on}')
+    finally:
+        await connection.exec_driver_sql("select pg_advisory_unlock(20260101, 2)")
 
 
 def run_here(metadata: MetaData) -> None:

@@ -337,6 +337,18 @@ async def views(
     return await _all(conn, query)
 
 
+async def acts(
+    conn: AsyncConnection, *, who: str = "", after: tuple[datetime, UUID] | None = None, limit: int = 50
+) -> list[Item]:
+    """Entries that carry a person's name, the newest first, with the numbers of their orders."""
+    e = entries.c
+    query = select(entries, orders.c.number).join_from(entries, orders, e.order_id == orders.c.order_id, isouter=True)
+    query = query.where(e.actor == who) if who else query.where(e.actor != "")
+    if after is not None:
+        query = query.where(tuple_(e.at, e.event_id) < _place(after))
+    return await _all(conn, query.order_by(e.at.desc(), e.event_id.desc()).limit(limit))
+
+
 # Accounts
 
 

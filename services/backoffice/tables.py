@@ -153,6 +153,8 @@ entries = Table(
     Column("cause", Uuid),
     Column("facts", JSONB, nullable=False),
     Index("ix_entries_at", "at", "event_id"),
+    Index("ix_entries_acts", "at", "event_id", postgresql_where=text("actor <> ''")),
+    Index("ix_entries_actor", "actor", "at", "event_id", postgresql_where=text("actor <> ''")),
 )
 
 document_views = Table(

@@ -37,9 +37,10 @@ class Shop:
     def __post_init__(self) -> None:
         self.n = count(1)
 
-    async def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON answer; fails when it is a refusal."""
-        response = await self.http.request(method, path, json=body, headers={"Idempotency-Key": f"key-{next(self.n)}"})
+    async def ask(self, method: str, path: str, body: Any = None, *, who: str = "") -> Any:
+        """The JSON answer; fails when it is a refusal. `who`: in this person's name."""
+        headers = {"Idempotency-Key": f"key-{next(self.n)}"} | ({"X-Actor": who} if who else {})
+        response = await self.http.request(method, path, json=body, headers=headers)
         assert response.status_code < 300, response.text
         return response.json()
 

@@ -172,7 +172,7 @@ async def test_pages_of_the_office_fit_every_width(shop: Shop, visit: Any, width
     await shop.ship(shipment["shipment_id"])
     (invoice,) = (await shop.ask("GET", f"/billing/invoices?order_id={placed['id']}"))["items"]
     paths = {"money" if what == "invoices" else what: f"/money/{what}" for what, _ in TABS}
-    paths |= {"document": f"/documents/{invoice['number']}", "document-views": "/document-views"}
+    paths |= {"document": f"/documents/{invoice['number']}", "document-views": "/document-views", "acts": "/acts"}
     paths |= {"returns": "/returns", "customers": "/customers", "customer": f"/customers/K-{width}"}
     paths |= {f"report-{what}": f"/reports/{what}" for what in TITLES}
     tab = await visit(width)

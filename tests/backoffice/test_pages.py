@@ -41,6 +41,7 @@ def field(html: str, name: str) -> str:
         "/pick",
         "/pack",
         "/returns",
+        "/acts",
         "/document-views",
         "/customers",
         "/reports",
@@ -359,3 +360,18 @@ async def test_picking_says_what_is_wrong_and_does_nothing_then(shop: Shop) -> N
     pack = f"/pack/{shipment['shipment_id']}"
     early = await shop.post(f"{pack}/dispatch", {"key": "k" * 12}, status=409)
     assert 'role="alert"' in early.text
+
+
+async def test_who_did_what_is_told_by_person(shop: Shop) -> None:
+    placed = await shop.place()
+    where = f"/order/orders/{placed['id']}"
+    for who, act, reason in (("anna", "hold", "look at it"), ("berta", "release", "look at it")):
+        await shop.ask("POST", f"{where}/{act}", {"reason": reason}, who=who)
+    await shop.rest()
+    everybody = await shop.page("/acts")
+    assert placed["number"] in everybody
+    assert "The order is on hold" in everybody
+    one = await shop.page("/acts?who=anna")
+    assert "The order is on hold" in one
+    assert "The hold is gone" not in one
+    assert "Nobody of this name" in await shop.page("/acts?who=nobody")

@@ -13,6 +13,7 @@ from comptoir.suite import MEMBERS, make
 from shared.database import normalised
 from shared.migrate import head, upgrade
 from tests.conftest import Databases
+from tests.eventually import eventually
 
 SERVICES = tuple(MEMBERS)
 CHECKS = """select conname, pg_get_constraintdef(oid) from pg_constraint where contype = 'c' and connamespace =
@@ -66,3 +67,28 @@ async def test_several_may_migrate_at_once(databases: Databases) -> None:
     url = await databases.fresh()
     await asyncio.gather(*(upgrade("inventory", url) for _ in range(3)))
     await upgrade("inventory", url)
+
+
+@pytest.mark.postgres
+async def test_an_index_is_built_while_others_write_and_anew_when_it_was_cut_off(databases: Databases) -> None:
+    url = await databases.fresh()
+    await upgrade("backoffice", url, "0005")
+    one, other = await asyncpg.connect(url), await asyncpg.connect(url)
+    write = "insert into entries (order_id, event_id, at, key, thing, version, actor, facts) values ({})"
+    row = "gen_random_uuid(), gen_random_uuid(), now(), 'order.order_held.v1', '', 1, 'anna', '{}'"
+    await one.execute("begin; " + write.format(row))  # a build waits for it
+    build = asyncio.create_task(upgrade("backoffice", url))
+    waits = (
+        "select count(*) from pg_stat_activity where query like 'create index concurrently%' and wait_event is not null"
+    )
+    await eventually(lambda: other.fetchval(f"{waits} and datname = current_database()"))
+    await asyncio.wait_for(other.execute(write.format(row)), 5)  # and nobody for the build
+    await one.execute("commit")
+    await build
+    valid = "select indisvalid from pg_index where indexrelid = 'ix_entries_actor'::regclass"
+    assert await one.fetchval(valid)
+    await one.execute("update pg_index set indisvalid = false where indexrelid = 'ix_entries_actor'::regclass")
+    await asyncio.gather(*(upgrade("backoffice", url) for _ in range(3)))
+    assert await one.fetchval(valid)
+    await one.close()
+    await other.close()

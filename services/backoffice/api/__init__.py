@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from services.backoffice.api import (
+    audit,
     changes,
     customers,
     files,
@@ -36,8 +37,8 @@ from services.backoffice.words import N_
 from shared.http import NotFound
 
 AREAS = (
-    login, today, orders, order, changes, wishes, stock, shelves, warehouse, returns, money, customers, reports, parked,
-    live, files,
+    login, today, orders, order, changes, wishes, stock, shelves, warehouse, returns, money, customers, reports, audit,
+    parked, live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)
 """The pages of each area."""

@@ -54,7 +54,7 @@ NAV: tuple[tuple[str, tuple[tuple[str, str, str, str, str], ...]], ...] = (
         N_("System"),
         (
             ("parked", "/parked-messages", "parked", N_("Parked"), "p"),
-            ("audit", "/document-views", "doc", N_("Views of documents"), ""),
+            ("audit", "/acts", "people", N_("Audit"), ""),
         ),
     ),
 )

@@ -73,15 +73,3 @@ async def document_pdf(
     await office.note(NoteView(number=of["number"], form="pdf", actor=visit.person.name))
     headers = {"Content-Disposition": f'inline; filename="{of["number"]}.pdf"'}
     return Response(body, media_type="application/pdf", headers=headers)
-
-
-@router.get("/document-views")
-async def document_views(
-    visit: Annotated[Visit, allowed("audit")],
-    number: Annotated[str, Query(max_length=64, pattern=r"^[^\x00]*$")] = "",
-    after: Annotated[str, Query(max_length=200)] = "",
-) -> Response:
-    """Who looked at which document, when and how."""
-    async with visit.office.reading() as conn:
-        page = await documents_view.views(conn, visit.office.pages, number.strip(), after)
-    return visit.page("views.html", "audit", page)
