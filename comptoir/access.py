@@ -105,6 +105,7 @@ def make_secrets(kept: Secrets, postgres: str, rabbitmq: str, rabbitmq_authority
     for service, outside in (("billing", "payment-provider"), ("fulfilment", "carrier")):
         made.append(kept.make(service, "webhook_secret", password()))
         made.append(kept.make(outside, "webhook_secret", kept.read(service, "webhook_secret")))
+    made.append(kept.make("backoffice", "link_keys", password()))
     return sum(made)
 
 

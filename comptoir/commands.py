@@ -37,7 +37,7 @@ from shared.serve import (
     unless,
     until_there,
 )
-from shared.settings import database_of
+from shared.settings import database_of, setting
 
 log = structlog.get_logger("comptoir.commands")
 
@@ -69,6 +69,8 @@ async def serve_suite(
             out.print("The pages are new here: reading what happened before ...")
             await unless(told, rebuild(database_url))
         ways = {**(BY_ITSELF if automatic else BY_HAND), **owners_at(here)}
+        if not setting("LINK_KEYS"):
+            ways["link_keys"] = kept_key(data / "link_key")
         async with (
             developments(data, here) as outside,
             started(everybody, database_url=database_url, **outside, **ways) as suite,
@@ -97,6 +99,14 @@ async def serve_suite(
 def owners_at(here: str) -> dict[str, Any]:
     """Where the back office finds the owners of the facts behind one door."""
     return {f"{name}_url": f"{here}/{name}" for name in BUILD}
+
+
+def kept_key(file: Path) -> str:
+    """A key that is made once and lies in a file for whoever runs this, so that links work after a restart, too."""
+    file.touch(0o600)
+    if not file.read_text().strip():
+        file.write_text(secrets.token_urlsafe(32))
+    return file.read_text().strip()
 
 
 @asynccontextmanager

@@ -20,9 +20,19 @@ def build(settings: Settings, owners: Owners | None = None) -> Service:
     pages = Pages(settings.time_zone, settings.shop_name, settings.languages.partition(",")[0])
 
     def extend(app: FastAPI, running: Running) -> None:
-        api.extend(
-            app, Office(running, pages, reached, Live(running), settings.seller(), tuple(settings.languages.split(",")))
+        office = Office(
+            running,
+            pages,
+            reached,
+            Live(running),
+            settings.seller(),
+            tuple(settings.languages.split(",")),
+            links=settings.links(),
+            public_url=settings.public_url,
+            contact=settings.shop_contact,
+            carriers=settings.carriers(),
         )
+        api.extend(app, office)
 
     return Service(
         name="backoffice",

@@ -18,9 +18,9 @@ from fpdf import FPDF
 from fpdf.enums import TableBordersLayout, XPos, YPos
 from fpdf.fonts import FontFace
 
+from services.backoffice.phrases import language_of
+
 Item = Mapping[str, Any]
-LANGUAGES: Mapping[str, str] = {"NL": "nl", "BE": "nl", "DE": "de", "AT": "de", "LU": "fr", "FR": "fr"}
-"""The language of a country's customers; English for all others."""
 
 WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {
@@ -68,7 +68,7 @@ class Seller:
 
 def language(document: Item, wanted: str = "") -> str:
     """What was asked for, else the language of the buyer's country."""
-    return wanted if wanted in WORDS else LANGUAGES.get(str(document["bill_to"]["country"]), "en")
+    return language_of(document["bill_to"], {}, wanted)
 
 
 class _Sheet(FPDF):

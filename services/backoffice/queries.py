@@ -234,6 +234,11 @@ async def one(conn: AsyncConnection, order_id: UUID) -> Item | None:
 # Today
 
 
+async def shipments_of(conn: AsyncConnection, order_id: UUID) -> list[Item]:
+    """The shipments of one order, as fulfilment stated them last."""
+    return await _all(conn, select(shipments).where(shipments.c.order_id == order_id))
+
+
 async def worklists(conn: AsyncConnection) -> dict[str, Item]:
     """Of each worklist how many wait, and since when the oldest does."""
     query = text(

@@ -170,7 +170,7 @@ class DocumentView(Row):
 
     view_id: UUID
     number: str
-    form: str  # page, pdf
+    form: str  # page, pdf; link: the number is an order's
     who: str
     at: datetime
 

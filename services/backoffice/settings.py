@@ -1,13 +1,20 @@
 """Settings of the back office, from the environment (prefix COMPTOIR_)."""
 
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
 from services.backoffice.domain import Policy
 from services.backoffice.languages import LANGUAGES, PSEUDO
+from services.backoffice.links import SHORTEST, Links
 from services.backoffice.paper import Seller
 from shared.settings import ServiceSettings
+
+
+def parts(text: str) -> list[str]:
+    """What commas divide."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 class Settings(ServiceSettings):
@@ -44,6 +51,47 @@ class Settings(ServiceSettings):
 
     shop_address: str = Field("", max_length=300, description="the shop's address on documents, lines divided by |")
     shop_vat_number: str = Field("", max_length=30, description="the shop's VAT number on documents")
+    shop_contact: str = Field("", max_length=200, description="where customers ask, as: call 030 555 01 48")
+    public_url: str = Field("", description="where customers reach the pages: https://shop.example")
+    link_keys: str = Field(
+        "", description="sign the links of customers, at least 32 characters each, divided by commas; the first signs"
+    )
+    link_days: int = Field(180, ge=1, le=3650, description="how long a link of a customer works")
+    tracking_urls: str = Field(
+        "",
+        description="where a carrier tells of a parcel: carrier=https://carrier.example/{tracking}, divided by spaces",
+    )
+
+    @field_validator("public_url")
+    @classmethod
+    def is_an_address(cls, url: str) -> str:
+        parsed = urlsplit(url)
+        if url and (parsed.scheme not in ("http", "https") or not parsed.hostname or parsed.query or parsed.fragment):
+            raise ValueError("not where a browser finds something: https://shop.example")
+        return url.rstrip("/")
+
+    @field_validator("link_keys")
+    @classmethod
+    def are_secret(cls, keys: str) -> str:
+        if any(len(key) < SHORTEST for key in parts(keys)):
+            raise ValueError(f"a key has at least {SHORTEST} characters")
+        return keys
+
+    @field_validator("tracking_urls")
+    @classmethod
+    def lead_to_carriers(cls, urls: str) -> str:
+        for each in urls.split():
+            carrier, _, url = each.partition("=")
+            if not carrier or urlsplit(url).scheme != "https" or "{tracking}" not in url:
+                raise ValueError("not carrier=https://carrier.example/{tracking}")
+        return urls
+
+    def links(self) -> Links:
+        return Links(parts(self.link_keys), self.link_days)
+
+    def carriers(self) -> dict[str, str]:
+        """Where each carrier tells of a parcel."""
+        return dict(each.split("=", 1) for each in self.tracking_urls.split())
 
     def seller(self) -> Seller:
         lines = tuple(line.strip() for line in self.shop_address.split("|") if line.strip())

@@ -154,10 +154,10 @@ class RefuseLogin(Internal, key="backoffice.refuse_login.v1"):
 
 
 class NoteView(Internal, key="backoffice.note_view.v1"):
-    """A person looked at a document, on the page or as a file."""
+    """A person looked at a document, on the page or as a file, or was given the link of a customer to an order."""
 
-    number: Code
-    form: Literal["page", "pdf"]
+    number: Code  # of the document; of the order
+    form: Literal["page", "pdf", "link"]
     actor: Code
 
     @property

@@ -1,5 +1,6 @@
 """A shop with its back office: the whole suite behind one door, as `comptoir up` has it, on databases of its own."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ class Shop:
     here: str
     database_url: str
     http: httpx.AsyncClient
+    office: Any  # all that the pages know of the running service
 
     def __post_init__(self) -> None:
         self.n = count(1)
@@ -95,6 +97,14 @@ class Shop:
             found[table] = [{k: v for k, v in row.items() if k not in ("looking", "tries")} for row in rows]
         return found
 
+    async def link(self, placed: Item) -> str:
+        """The address of the customer's page, as a person of the shop copies it."""
+        html = (await self.post(f"/orders/{placed['number']}/link", {}, status=200)).text
+        found = re.search(r'value="(http[^"]+/s/[^"]+)"', html)
+        assert found, "no link"
+        assert found[1].startswith(self.here)
+        return found[1].removeprefix(self.here)
+
     async def page(self, path: str, *, status: int = 200, **headers: str) -> str:
         response = await self.http.get(path, headers={"Accept": "text/html", **headers})
         assert response.status_code == status, f"{response.status_code} {response.text[:500]}"
@@ -117,13 +127,14 @@ async def shop_at(databases: Databases, what: str, **settings: Any) -> AsyncIter
     await migrate(url, tuple(MEMBERS))
     door = listening("127.0.0.1", 0)
     here = address_of(door)
-    ways = {**BY_HAND, "gather_ms": 5, **settings}
+    ways = {**BY_HAND, "gather_ms": 5, "link_keys": "k" * 32, **settings}
     try:
         async with (
             started(tuple(MEMBERS), database_url=url, **owners_at(here), **ways) as suite,
-            serving(one_door(suite), door),
+            serving(root := one_door(suite), door),
             httpx.AsyncClient(base_url=here, timeout=20) as http,
         ):
-            yield Shop(suite, here, url, http)
+            pages = next(route.app for route in root.routes if getattr(route, "path", "/") == "")
+            yield Shop(suite, here, url, http, pages.state.office)
     finally:
         know_topology()

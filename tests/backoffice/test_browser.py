@@ -290,3 +290,36 @@ async def test_work_on_the_shelves_fits_every_width(shop: Shop, visit: Any, widt
     await expect(page.locator(".effects")).to_be_visible()
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
     await shot(page, "book-count" if width == 1440 else f"book-count-{width}")
+
+
+@pytest.mark.parametrize("width", [320, 768, 1440])
+async def test_a_customer_follows_an_order_in_dutch_without_script(shop: Shop, visit: Any, width: int) -> None:
+    lines = [
+        {"sku": sku, "quantity": n, "unit_price": "12.50", "vat_rate": "21", "text": text}
+        for sku, n, text in (
+            ("mug", 12, "Waxinelichthouder hangend hart, wit"),
+            ("mug", 2, "Taartstandaard Regency, drie lagen"),
+            ("cup", 4, "Lunchtas rood met stippen, onverwoestbaarheidsgegarandeerd"),
+        )
+    ]
+    placed = await shop.place(lines=lines)
+    (shipment,) = (await shop.ask("GET", f"/order/orders/{placed['id']}"))["shipments"]
+    await shop.ship(shipment["shipment_id"])
+    tab = await visit(width, java_script_enabled=False)
+    page = await tab.open(await shop.link(placed))
+    await expect(page.locator("h1")).to_have_text("14 van uw 18 artikelen zijn bij u of onderweg")
+    await expect(page.locator(".notice.wait")).to_contain_text("4 artikelen komen later")
+    await expect(page.locator(".steps .here")).to_contain_text("Onderweg")
+    assert await page.locator("html").get_attribute("lang") == "nl"
+    wide = await page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= width, f"it is {wide} wide"
+    for box in await page.locator("a.btn").evaluate_all("all => all.map(of => of.getBoundingClientRect().height)"):
+        assert box >= 44, "large enough for a finger"
+    await shot(page, f"customers-page-{width}")
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement.className") == "skip"
+    for _ in range(2):
+        await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**?lang=de")
+    await expect(page.locator("h1")).to_have_text("14 von Ihren 18 Artikeln sind bei Ihnen oder unterwegs")

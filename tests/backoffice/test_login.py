@@ -28,7 +28,10 @@ pytestmark = pytest.mark.postgres
 PASSWORD = "a long enough password"
 HASH = login.hashed(PASSWORD)
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-OPEN = {"/login", "/logout", "/language", "/live", "/static/{digest}/{name:path}"}
+OPEN = {
+    "/login", "/logout", "/language", "/live", "/static/{digest}/{name:path}", "/s/{token}",
+    "/s/{token}/documents/{number}",
+}  # fmt: skip
 """Routes that look for themselves who asks, or are for everybody."""
 
 
@@ -283,6 +286,10 @@ async def test_behind_a_door_accounts_get_in_over_https_or_at_the_machine_itself
     scope = {"type": "http", "method": "GET", "path": "/orders", "scheme": scheme, "client": ("172.18.0.9", 4711)}
     await Guard(page, Office())({**scope, "headers": [(b"host", host.encode())]}, receive, send)  # type: ignore[arg-type]
     assert sent[0]["status"] == status
+    customers = {**scope, "path": "/s/signed", "headers": [(b"host", host.encode())]}
+    await Guard(page, Office())(customers, receive, send)  # type: ignore[arg-type]
+    reached = scheme == "https" or host in ("127.0.0.1:8080", "localhost", "[::1]:8080")
+    assert sent[2]["status"] == (200 if reached else 403), "customers need HTTPS and no account"
 
 
 async def test_an_open_page_hears_nothing_more_when_its_session_is_over(

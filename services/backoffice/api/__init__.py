@@ -24,21 +24,22 @@ from services.backoffice.api import (
     reports,
     returns,
     shelves,
+    status,
     stock,
     today,
     warehouse,
     wishes,
 )
 from services.backoffice.api.frame import BARE, SAFE, LoginNeeded, Office, Refused, Visit, spoken
-from services.backoffice.api.guard import HEADERS, Guard
+from services.backoffice.api.guard import CUSTOMERS, Guard, headers_of
 from services.backoffice.owners import Away, Said
 from services.backoffice.rights import LOCAL
 from services.backoffice.words import N_
 from shared.http import NotFound
 
 AREAS = (
-    login, today, orders, order, changes, wishes, stock, shelves, warehouse, returns, money, customers, reports, audit,
-    parked, live, files,
+    login, today, orders, order, status, changes, wishes, stock, shelves, warehouse, returns, money, customers, reports,
+    audit, parked, live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)
 """The pages of each area."""
@@ -91,15 +92,20 @@ def extend(app: FastAPI, office: Office) -> None:
         return told(request, error.status, N_("Refused"), error.title)
 
     for kind in (NotFound, DBAPIError, HTTPException, RequestValidationError, Exception):
-        app.add_exception_handler(kind, _as_page(app.exception_handlers[kind], told))
+        app.add_exception_handler(kind, _as_page(app.exception_handlers[kind], office, told))
 
 
-def _as_page(plain: Any, told: Callable[[Request, int, str, str], Response]) -> Any:
-    """The same refusal, as a page where a browser asks for one."""
+def _as_page(plain: Any, office: Office, told: Callable[[Request, int, str, str], Response]) -> Any:
+    """The same refusal, as a page where a browser asks for one; customers get theirs."""
 
     async def handle(request: Request, error: Exception) -> Response:
         answer: Response = await plain(request, error)
-        answer.headers.update(HEADERS)  # what nobody expected is answered outside of the guard
+        seal = headers_of(request.url.path)
+        if request.url.path.startswith(CUSTOMERS):
+            answer = status.told(office, 503 if answer.status_code >= 500 else 404)
+        answer.headers.update(seal)  # what nobody expected is answered outside of the guard
+        if request.url.path.startswith(CUSTOMERS):
+            return answer
         if "text/html" not in request.headers.get("accept", ""):
             return answer
         if answer.status_code == 404:
@@ -107,7 +113,7 @@ def _as_page(plain: Any, told: Callable[[Request, int, str, str], Response]) -> 
         if answer.status_code == 503:
             return told(request, 503, N_("Not now"), N_("The database does not answer. Try again in a moment."))
         page = told(request, answer.status_code, N_("This did not work"), N_("Go back and try again."))
-        page.headers.update(HEADERS)
+        page.headers.update(seal)
         return page
 
     return handle

@@ -1,6 +1,6 @@
 """The frame of every page: who asks, what may they see, what stands around it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.backoffice import login, queries
 from services.backoffice.accounts import stands
 from services.backoffice.languages import LANGUAGES, SOURCE, preferred
+from services.backoffice.links import Links, Rate
 from services.backoffice.live import Live, Rows
 from services.backoffice.owners import Owners
 from services.backoffice.pages import Pages
@@ -102,12 +103,18 @@ class Office:
     live: Live
     seller: Seller = field(default_factory=lambda: Seller("Comptoir"))
     languages: tuple[str, ...] = (SOURCE,)
+    links: Links = field(default_factory=lambda: Links((), 1))
+    public_url: str = ""  # where customers reach the pages; empty: as whoever asks does
+    contact: str = ""
+    carriers: Mapping[str, str] = field(default_factory=dict)  # where each tells of a parcel
 
     def __post_init__(self) -> None:
         self.memory = Memory()
         self.spoken = {self.pages.language: self}
         self.rows = Rows(self.running)
         self.tries = login.Tries()
+        self.visits = Rate(120, timedelta(minutes=1))
+        self.wrong_links = Rate(20, timedelta(minutes=10))
 
     def speaking(self, language: str) -> "Office":
         """The same office in another language; the two share all that they remember."""

@@ -20,12 +20,24 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
+CUSTOMERS = "/s/"
+"""Pages by a signed link: who has the link may, from wherever it is opened."""
+CUSTOMERS_HEADERS = {
+    **HEADERS,
+    "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "x-robots-tag": "noindex, nofollow",
+}
+"""Without any script; the address, which is a secret, goes to nobody."""
 OPEN = ("/health/", "/metrics")
 """What probes ask for, from wherever they are."""
 
 
 class Guard:
     """Security headers on every answer; nothing is for other sites; without accounts nothing is for other machines.
+
+    Customers' pages need no account, only their link.
 
     Other machines get in over HTTPS only, where the cookie of a session cannot be read on the way. A container's
     proxy is another machine too, but who calls it 127.0.0.1 sits before it: the cookie does not leave that machine.
@@ -40,10 +52,12 @@ class Guard:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
+        seal = headers_of(scope["path"])
+
         async def sealed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 there = {name.lower() for name, _ in message["headers"]}
-                more = [(n.encode(), v.encode()) for n, v in HEADERS.items() if n.encode() not in there]
+                more = [(n.encode(), v.encode()) for n, v in seal.items() if n.encode() not in there]
                 if b"cache-control" not in there:
                     more.append((b"cache-control", b"no-store"))
                 message = {**message, "headers": [*message["headers"], *more]}
@@ -51,7 +65,8 @@ class Guard:
 
         why = "" if scope["path"].startswith(OPEN) else refusal(scope, headers)
         safe = scope["scheme"] == "https" or here(headers)
-        if why is ALONE and safe and await self.office.has_accounts():
+        public = scope["path"].startswith((CUSTOMERS, "/static/"))
+        if why is ALONE and safe and (public or await self.office.has_accounts()):
             why = foreign(scope, headers)
         if why:
             await HTMLResponse(why, 403, media_type="text/plain; charset=utf-8")(scope, receive, sealed)
@@ -60,6 +75,11 @@ class Guard:
 
 
 SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+def headers_of(path: str) -> Mapping[str, str]:
+    """What browsers obey on a page."""
+    return CUSTOMERS_HEADERS if path.startswith(CUSTOMERS) else HEADERS
 
 
 def refusal(scope: Scope, headers: Mapping[str, str]) -> str:
@@ -92,6 +112,8 @@ def foreign(scope: Scope, headers: Mapping[str, str]) -> str:
     if scope["method"] not in SAFE:
         site = headers.get("sec-fetch-site", "same-origin")
         origin = headers.get("origin", "")
+        if origin == "null" and scope["path"].startswith(CUSTOMERS):
+            origin = ""  # a page that sends no referrer sends no origin; who does not know the link cannot send this
         if site not in ("same-origin", "none") or (origin and origin.partition("://")[2] != headers.get("host", "")):
             return "This request came from another site."
     return ""

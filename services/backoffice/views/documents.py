@@ -14,7 +14,7 @@ from services.backoffice.words import N_
 
 Item = dict[str, Any]
 SHOWN = 50
-FORMS = {"page": N_("Page"), "pdf": "PDF"}
+FORMS = {"page": N_("Page"), "pdf": "PDF", "link": N_("Customer's link")}
 
 
 async def document(owners: Owners, number: str) -> Item:
@@ -99,7 +99,7 @@ async def views(conn: AsyncConnection, pages: Pages, number: str, after: str) ->
     columns = (Column(w.say("Document")), Column(w.say("Who")), Column(w.say("When")), Column(w.say("How")))
     cells = [
         [
-            Cell(of["number"], f"/documents/{quote(of['number'])}"),
+            Cell(of["number"], f"/{'orders' if of['form'] == 'link' else 'documents'}/{quote(of['number'])}"),
             Cell(of["who"]),
             Cell(w.moment(of["at"])),
             Cell(w.say(FORMS[of["form"]])),

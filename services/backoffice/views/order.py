@@ -128,6 +128,7 @@ def _line(line: Item) -> Item:
 def _actions(pages: Pages, person: Person, head: Item, where: str) -> list[Item]:
     w, found = pages.words, []
     open_ = head["status"] not in ("completed", "cancelled", "shipped", "delivered")
+    found.append({"href": f"{where}/link", "text": w.say("Customer's page"), "icon": "globe", "danger": False})
     if head["holds"] and person.may("release"):
         found.append({"href": f"{where}/release", "text": w.say("Release"), "icon": "check", "danger": False})
     if open_ and person.may("hold"):
