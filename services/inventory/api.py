@@ -19,6 +19,8 @@ from shared.contracts.inventory import (
     CountStock,
     ExpectReceipt,
     Item,
+    Place,
+    PlaceItems,
     ReceiveStock,
     RegisterItems,
     RegisterWarehouse,
@@ -62,6 +64,10 @@ class ItemFields(Body):
     stocked: bool = True
     backorderable: bool = True
     lead_days: Annotated[int, Field(ge=0, le=3650)] = 14
+    barcode: Annotated[
+        str | None,
+        Field(max_length=64, pattern=NO_ZERO_BYTE, description="GTIN or another code on the product; null: as it was"),
+    ] = None
 
 
 class ItemIn(ItemFields):
@@ -72,6 +78,18 @@ class ItemsIn(Body):
     model_config = example(items=[{"sku": "MUG-01", "name": "Mug", "lead_days": 7}])
 
     items: Annotated[list[ItemIn], Field(min_length=1, max_length=1000)]
+
+
+class PlaceIn(Body):
+    sku: Key
+    warehouse: Key
+    bin: Annotated[str, Field(max_length=64, pattern=NO_ZERO_BYTE)] = ""
+
+
+class PlacesIn(Body):
+    model_config = example(places=[{"sku": "MUG-01", "warehouse": "north", "bin": "B-04-12"}])
+
+    places: Annotated[list[PlaceIn], Field(min_length=1, max_length=1000)]
 
 
 class WarehouseIn(Body):
@@ -228,6 +246,28 @@ def tagged(what: str, key: str, row: domain.Item | domain.Warehouse | None) -> R
 async def put_item(sku: KeyPath, body: ItemFields, tell: Tell, if_match: IfMatch) -> Response:
     """Creates or changes one SKU."""
     return await tell(RegisterItems(items=(Item(sku=sku, **body.model_dump()),), if_match=if_match))
+
+
+@router.put("/places", tags=["warehouses"])
+async def put_places(body: PlacesIn, tell: Tell) -> Response:
+    """In which bin of a warehouse each SKU lies; an empty bin: not known any more."""
+    return await tell(PlaceItems(places=tuple(Place(**place.model_dump()) for place in body.places)))
+
+
+@router.get("/places", tags=["warehouses"])
+async def get_places(
+    conn: Reader, warehouse: Key, sku: Annotated[list[Key], Query(min_length=1, max_length=200)]
+) -> Found:
+    """Where these SKUs lie in a warehouse, and what is printed on them; `bin` is empty where nobody said."""
+    return {"items": await queries.places_of(conn, warehouse, sku)}
+
+
+@router.get("/codes", tags=["warehouses"])
+async def get_code(
+    conn: Reader, code: Annotated[str, Query(min_length=1, max_length=64, pattern=NO_ZERO_BYTE)]
+) -> Found:
+    """What a scanned code stands for: SKUs with that name or barcode, and what lies in the bin of that name."""
+    return await queries.meaning(conn, code)
 
 
 @router.get("/warehouses", tags=["warehouses"])

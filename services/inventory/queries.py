@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, func, select, tuple_
+from sqlalchemy import case, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.inventory import domain
@@ -15,6 +15,7 @@ from services.inventory.tables import (
     items,
     levels,
     movements,
+    places,
     queued,
     queues,
     reservations,
@@ -154,6 +155,36 @@ async def list_expected(
     if after:
         statement = statement.where(tuple_(*key) > tuple_(*after[:4]))
     return await _all(connection, statement.order_by(*key).limit(limit))
+
+
+async def places_of(connection: AsyncConnection, warehouse: str, skus: Sequence[str]) -> list[Found]:
+    """The bin in that warehouse and the barcode of each of these SKUs that is known."""
+    i, p = items.c, places.c
+    there = (p.sku == i.sku) & (p.warehouse == warehouse)
+    statement = (
+        select(i.sku, i.name, i.barcode, func.coalesce(p.bin, "").label("bin"))
+        .select_from(items.outerjoin(places, there))
+        .where(i.sku.in_(set(skus)))
+        .order_by(i.sku)
+    )
+    return await _all(connection, statement)
+
+
+async def meaning(connection: AsyncConnection, code: str) -> Found:
+    """SKUs with this name or barcode, however it is written, and the SKUs in a bin of this name; at most 100 each."""
+    i, p = items.c, places.c
+    names = {code, code.upper(), code.lower()}
+    products = select(i.sku, i.name, i.barcode).where(or_(i.sku.in_(names), (i.barcode == code) & (i.barcode != "")))
+    bins = (
+        select(p.warehouse, p.bin, p.sku, i.name)
+        .join(items, i.sku == p.sku)
+        .where(p.bin.in_(names), p.bin != "")
+        .order_by(p.warehouse, p.sku)
+    )
+    return {
+        "items": await _all(connection, products.order_by(i.sku).limit(100)),
+        "bins": await _all(connection, bins.limit(100)),
+    }
 
 
 async def first_in_line(connection: AsyncConnection, sku: str) -> list[Found]:

@@ -14,6 +14,7 @@ BOOKS = mapping(
     ),
     (domain.Item, tables.items, False),
     (domain.Warehouse, tables.warehouses, False),
+    (domain.Place, tables.places, False),
     (domain.Level, tables.levels, False),
     (domain.Expected, tables.expected, False),
     (domain.Queued, tables.queued, False, tables.queued.c.quantity > 0),

@@ -32,6 +32,17 @@ items = Table(
     Column("stocked", Boolean, nullable=False),
     Column("backorderable", Boolean, nullable=False),
     Column("lead_days", Integer, nullable=False),
+    Column("barcode", Text, nullable=False, server_default=""),
+    Index("ix_items_barcode", "barcode", postgresql_where=text("barcode <> ''")),
+)
+
+places = Table(
+    "places",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("warehouse", Text, primary_key=True),
+    Column("bin", Text, nullable=False),
+    Index("ix_places_bin", "bin", postgresql_where=text("bin <> ''")),
 )
 
 warehouses = Table(

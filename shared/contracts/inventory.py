@@ -119,6 +119,25 @@ class Item(Value):
     stocked: bool = True
     backorderable: bool = True
     lead_days: Count = 14  # used for the promise when no receipt is expected
+    barcode: Annotated[str, Field(max_length=64)] | None = None  # GTIN or another; nothing said: as it was
+
+
+class PlaceItems(Command, key="inventory.place_items.v1"):
+    """In which bin of a warehouse a SKU lies, so that people find it; empty: not known. No promise depends on it."""
+
+    places: Annotated[tuple["Place", ...], Field(min_length=1, max_length=MAX_LINES)]
+
+    @property
+    def subject(self) -> str:
+        return self.places[0].sku
+
+
+class Place(Value):
+    """The bin of one SKU in one warehouse."""
+
+    sku: Sku
+    warehouse: Code
+    bin: Annotated[str, Field(max_length=64)] = ""
 
 
 class RegisterWarehouse(Command, key="inventory.register_warehouse.v1"):

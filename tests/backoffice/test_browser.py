@@ -220,6 +220,8 @@ async def test_on_the_phone_a_parcel_is_picked_packed_and_handed_over(shop: Shop
     await shot(page, "picking-390")
     await page.fill("input[type=number]", "2")
     await page.tap("button:has-text('Picked')")
+    await expect(page.locator("#h-m")).to_have_text("1 piece is not counted.")
+    await page.tap("button:has-text('Pick without it')")
     await page.wait_for_url("**/pick")
     await shop.rest()
     page = await tab.open("/pack")
@@ -323,3 +325,60 @@ async def test_a_customer_follows_an_order_in_dutch_without_script(shop: Shop, v
     await page.keyboard.press("Enter")
     await page.wait_for_url("**?lang=de")
     await expect(page.locator("h1")).to_have_text("14 von Ihren 18 Artikeln sind bei Ihnen oder unterwegs")
+
+
+async def test_on_the_phone_a_scanner_counts_and_a_wrong_code_is_unmistakable(shop: Shop, visit: Any) -> None:
+    """By keyboard alone, as a scanner types: right, wrong, too many, short pick."""
+    await shop.ask("PUT", "/inventory/places", {"places": [{"sku": "mug", "warehouse": "north", "bin": "B-04-12"}]})
+    placed = await shop.place(quantity=3)
+    (shipment,) = (await shop.ask("GET", f"/order/orders/{placed['id']}"))["shipments"]
+    page = await (await visit(320, has_touch=True, is_mobile=True)).open(f"/pick/{shipment['shipment_id']}")
+
+    async def scan(code: str) -> None:
+        await page.keyboard.type(code)
+        await page.keyboard.press("Enter")
+
+    said, found, at = page.locator("[data-said]"), page.locator("#f-1"), "document.activeElement.id"
+    await expect(page.locator(".bin-code")).to_have_text("B-04-12")
+    assert await page.evaluate(at) == "scan", "the scanner may begin"
+    await scan("mug")
+    await expect(said).to_have_text("Right: mug, 1 of 3.")
+    await shot(page, "scanned-320")
+    await scan("8711111111111")
+    await expect(said).to_have_text("8711111111111 is not in this parcel. Nothing was counted.")
+    await expect(said).to_have_class("scan-said bad")
+    assert await said.get_attribute("aria-live") == "assertive"
+    assert await page.evaluate(at) == "scan"
+    await shot(page, "scanned-wrong-320")
+    await page.evaluate("document.activeElement.blur()")
+    await scan("MUG")
+    await expect(said).to_have_text("Right: mug, 2 of 3.")
+    await scan(placed["number"])
+    await expect(said).to_have_text("Pieces are missing still. Nothing was booked.")
+    assert await found.input_value() == "2"
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 320
+    await page.locator("[data-done]").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#h-m")).to_have_text("1 piece is not counted.")
+    await shot(page, "short-pick-320")
+    await scan("mug")
+    await expect(said).to_have_text("Right: mug, 3 of 3.")
+    await scan("mug")
+    await expect(said).to_have_text("All of mug are counted already. Nothing was counted.")
+    await scan(placed["number"])
+    await page.wait_for_url("**/pick")
+    await shop.rest()
+    assert (await shop.ask("GET", f"/fulfilment/shipments/{shipment['shipment_id']}"))["state"] == "picked"
+
+
+async def test_the_list_on_paper_is_printed_without_what_is_around_it(shop: Shop, visit: Any) -> None:
+    for quantity in (2, 5):
+        await shop.place(quantity=quantity)
+    page = await (await visit()).open("/pick")
+    await page.locator("button:has-text('List by bin')").click()
+    await page.wait_for_url("**/pick/paper**")
+    await shot(page, "pick-paper")
+    await page.emulate_media(media="print")
+    await expect(page.locator(".paper")).to_be_visible()
+    await expect(page.locator(".side")).to_be_hidden()
+    await shot(page, "pick-paper-printed")

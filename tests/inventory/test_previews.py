@@ -214,3 +214,34 @@ async def test_expected_receipts_are_listed_by_day_and_paged(depot: Depot) -> No
     await depot.post("/receipts", {**receipt(skus[0], 4), "reference": reference})
     assert [of["sku"] for of in (await depot.get("/expected-receipts", reference=reference))["items"]] == ordered[:2]
     assert len((await depot.get("/expected-receipts", reference=reference, all=True))["items"]) == 3
+
+
+async def test_a_code_is_a_sku_a_barcode_or_a_bin(depot: Depot) -> None:
+    sku, bin = await depot.sku(name="Mug", barcode="4006381333931"), f"B-{uuid4().hex[:6]}".upper()
+    place = {"places": [{"sku": sku, "warehouse": "north", "bin": bin}]}
+    assert (await depot.http.put("/places", json=place)).json() == {"placed": 1}
+    for code in (sku, "4006381333931"):
+        found = await depot.get("/codes", code=code)
+        assert sku in [of["sku"] for of in found["items"]], code
+    found = await depot.get("/codes", code=bin.lower())
+    assert [(of["warehouse"], of["sku"], of["name"]) for of in found["bins"]] == [("north", sku, "Mug")]
+    assert await depot.get("/codes", code="nothing like it") == {"items": [], "bins": []}
+    (known,) = (await depot.get("/places", warehouse="north", sku=[sku, "unknown"]))["items"]
+    assert (known["bin"], known["barcode"]) == (bin, "4006381333931")
+    (elsewhere,) = (await depot.get("/places", warehouse="south", sku=[sku]))["items"]
+    assert elsewhere["bin"] == ""
+
+
+async def test_an_item_keeps_its_barcode_when_nothing_is_said_of_it(depot: Depot) -> None:
+    sku = await depot.sku(barcode="123")
+    for said, kept in (({}, "123"), ({"barcode": "456"}, "456"), ({"barcode": ""}, "")):
+        assert (await depot.http.put(f"/items/{sku}", json={"name": "Mug", **said})).status_code == 200
+        assert (await depot.get(f"/items/{sku}"))["barcode"] == kept
+
+
+async def test_only_what_there_is_has_a_place(depot: Depot) -> None:
+    sku = await depot.sku()
+    for place, field in (({"sku": "no", "warehouse": "north"}, "sku"), ({"sku": sku, "warehouse": "no"}, "warehouse")):
+        refused = await depot.http.put("/places", json={"places": [{**place, "bin": "A"}]})
+        assert refused.status_code == 422
+        assert field in refused.text

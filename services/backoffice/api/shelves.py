@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 from services.backoffice import queries
 from services.backoffice.api.frame import Visit, allowed, pages
 from services.backoffice.owners import Away, Said
-from services.backoffice.views import shelves
+from services.backoffice.views import scanning, shelves
 
 router = pages()
 Item = dict[str, Any]
@@ -83,6 +83,9 @@ async def _work(request: Request, visit: Visit, act: str, key: str, quote: str) 
     office, w, actor = visit.office, visit.office.pages.words, visit.person.name
     form = {name: str(value) for name, value in (await request.form()).items()}
     key, path, error, status = key or str(office.running.new_id()), f"/{shelves.PATHS[act]}", None, 200
+    for name, typed in list(form.items()):
+        if (name == "sku" or name.startswith("sku-")) and not quote:
+            form[name] = await scanning.sku_of(office.owners, typed.strip())
     try:
         work = _typed(act, form, key)
     except (KeyError, ValueError):

@@ -1,6 +1,7 @@
 """Pick, pack, hand over."""
 
-from typing import Annotated, Literal
+from contextlib import suppress
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Form, Query, Request
@@ -8,9 +9,13 @@ from fastapi.responses import RedirectResponse, Response
 
 from services.backoffice.api.frame import Visit, allowed, pages
 from services.backoffice.owners import Said
+from services.backoffice.views import scanning
 from services.backoffice.views import warehouse as warehouse_view
+from services.backoffice.words import N_
 
 router = pages()
+Item = dict[str, Any]
+HOW_MANY = N_("Say for each product how many were found, at most what is wanted.")
 
 
 @router.get("/pick")
@@ -21,16 +26,64 @@ async def pick_list(
     return visit.page("pick.html", "pick", await warehouse_view.to_pick(visit.office.owners, warehouse))
 
 
+@router.get("/pick/paper")
+async def paper(
+    visit: Annotated[Visit, allowed("pick")],
+    warehouse: Annotated[str, Query(max_length=64)] = "",
+    id: Annotated[tuple[UUID, ...], Query(max_length=200)] = (),
+) -> Response:
+    """The chosen parcels as a list by bin, to be printed and carried along."""
+    owners = visit.office.owners
+    chosen = warehouse or next(iter(await warehouse_view.places(owners)), "")
+    page = await warehouse_view.on_paper(owners, chosen, list(id)) if chosen else None
+    return visit.page("pick_paper.html", "pick", {"list": page, "at": visit.now, "warehouse": chosen})
+
+
 @router.get("/pick/{id}")
 async def picking(visit: Annotated[Visit, allowed("pick")], id: UUID) -> Response:
     """One parcel to pick: each product with its pieces."""
     return await _picking(visit, id)
 
 
-async def _picking(visit: Visit, id: UUID, status: int = 200, error: str = "") -> Response:
+async def _picking(
+    visit: Visit, id: UUID, status: int = 200, error: str = "", form: Item | None = None, said: Item | None = None
+) -> Response:
+    """`form`: what was counted so far; `said`: of the last scan, whether it was right and what it did."""
     found = await warehouse_view.one(visit.office.owners, id)
-    page = {**found, "error": error, "key": str(visit.office.running.new_id())}
+    if form:
+        with suppress(ValueError):  # the error says so
+            found["lines"] = warehouse_view.counted(found["lines"], form)
+    missing = sum(line["quantity"] - line["counted"] for line in found["lines"])
+    key = str((form or {}).get("key") or visit.office.running.new_id())
+    page = {**found, "error": error, "key": key, "said": said, "missing": missing if form and not said else 0}
     return visit.page("pick_one.html", "pick", page, status=status)
+
+
+@router.post("/pick/{id}/scan")
+async def scanned(
+    request: Request,
+    visit: Annotated[Visit, allowed("pick")],
+    id: UUID,
+    code: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    """One piece was scanned, in a browser without script: counted in the form, nothing is booked yet."""
+    w, form = visit.office.pages.words, dict(await request.form())
+    shipment = await warehouse_view.one(visit.office.owners, id)
+    try:
+        lines = warehouse_view.counted(shipment["lines"], form)
+    except ValueError:
+        return await _picking(visit, id, 422, w.say(HOW_MANY), {"key": form.get("key", "")})
+    line = scanning.line_of(lines, code) if code.strip() else None
+    if line is None:
+        text = w.say("%(code)s is not in this parcel. Nothing was counted.", code=code.strip() or "–")
+        return await _picking(visit, id, 200, "", form, {"good": False, "text": text})
+    if line["counted"] >= line["quantity"]:
+        text = w.say("All of %(sku)s are counted already. Nothing was counted.", sku=line["sku"])
+        return await _picking(visit, id, 200, "", form, {"good": False, "text": text})
+    form[f"found-{line['line_no']}"] = str(line["counted"] + 1)
+    done, all_ = line["counted"] + 1, line["quantity"]
+    text = w.say("Right: %(sku)s, %(n)s of %(all)s.", sku=line["sku"], n=done, all=all_)
+    return await _picking(visit, id, 200, "", form, {"good": True, "text": text})
 
 
 @router.post("/pick/{id}")
@@ -40,21 +93,21 @@ async def picked(
     id: UUID,
     key: Annotated[str, Form(min_length=8, max_length=64)],
 ) -> Response:
-    """Picked, with what was not found."""
-    w, form = visit.office.pages.words, await request.form()
+    """Picked. What was not found is asked about once more: the rest of the order is looked for elsewhere then."""
+    w, form = visit.office.pages.words, dict(await request.form())
     shipment = await warehouse_view.one(visit.office.owners, id)
     try:
         found = {line["line_no"]: int(str(form[f"found-{line['line_no']}"])) for line in shipment["lines"]}
         short = warehouse_view.missing(shipment["lines"], found)
     except (KeyError, ValueError):
-        return await _picking(
-            visit, id, 422, w.say("Say for each product how many were found, at most what is wanted.")
-        )
+        return await _picking(visit, id, 422, w.say(HOW_MANY), {"key": key})
+    if short and form.get("short") != "yes":
+        return await _picking(visit, id, 200, "", form)
     try:
         who = visit.person.name
         await visit.office.owners.post("fulfilment", f"/shipments/{id}/pick", {"short": short}, actor=who, key=key)
     except Said as refused:
-        return await _picking(visit, id, refused.status, refused.title)
+        return await _picking(visit, id, refused.status, refused.title, {**form, "key": ""})
     return RedirectResponse("/pick", 303)
 
 

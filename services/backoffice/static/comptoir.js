@@ -68,5 +68,53 @@
     else if (e.key === "k" && rows.length) { $("a", rows[Math.max(at - 1, 0)]).focus(); }
   });
 
+  // scanner: types into the field and ends with Enter; a right code counts one piece of its line, any other counts nothing
+  const scan = $("[data-scan]");
+  if (scan) {
+    const field = $("input", scan);
+    const said = $("[data-said]");
+    const lines = $$("[data-codes]");
+    const own = (scan.dataset.own || "").split("\n");
+    const done = $("[data-done]");
+    const count = (line) => $("input[type=number]", line);
+    const full = (line) => count(line).max && Number(count(line).value) >= Number(count(line).max);
+    const say = (good, text, facts) => {
+      said.hidden = false;
+      said.className = `scan-said ${good ? "" : "bad"}`;
+      said.textContent = "";
+      requestAnimationFrame(() => { said.textContent = text.replace(/\{(\w+)\}/g, (all, name) => facts[name] ?? all); });
+      if (!good && navigator.vibrate) navigator.vibrate([200, 80, 200]);
+    };
+    const scanned = (code) => {
+      const fits = lines.filter((line) => line.dataset.codes.split("\n").includes(code.toUpperCase()));
+      const line = fits.find((each) => !full(each)) || fits[0];
+      if (!line && own.includes(code.toUpperCase()) && done) {
+        if (lines.some((each) => count(each)?.max && !full(each))) say(false, scan.dataset.early, {});
+        else done.click();
+        return;
+      }
+      if (!line) { say(false, scan.dataset.wrong, { code }); return; }
+      const facts = { sku: line.dataset.sku, all: count(line).max };
+      if (full(line)) { say(false, scan.dataset.full, facts); return; }
+      count(line).value = Number(count(line).value) + 1;
+      lines.forEach((each) => each.classList.toggle("is-now", each === line));
+      say(true, facts.all ? scan.dataset.right : scan.dataset.more, { ...facts, n: count(line).value });
+    };
+    field.addEventListener("keydown", (e) => {
+      if (e.key !== "Enter") return;
+      const code = field.value.trim();
+      if (!code && !lines.length) return;
+      if (lines.length || own[0]) { e.preventDefault(); field.value = ""; if (code) scanned(code); field.focus(); }
+    });
+    // what a scanner types while nothing has the focus goes into the field
+    document.addEventListener("keydown", (e) => {
+      if (e.key.length === 1 && !e.ctrlKey && !e.metaKey && !e.altKey && !e.target.closest("input, textarea, select, dialog[open]")) {
+        e.stopImmediatePropagation();
+        field.focus();
+      }
+    }, true);
+    field.focus({ preventScroll: true });
+  }
+
   $$("[data-print]").forEach((b) => b.addEventListener("click", () => print()));
 })();

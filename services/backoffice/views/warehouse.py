@@ -4,10 +4,14 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
+from services.backoffice.code128 import drawn, printable
 from services.backoffice.owners import Owners
+from services.backoffice.views import scanning
 
 Item = dict[str, Any]
 SHOWN = 100
+MOST_ON_PAPER = 50
+"""Parcels of one list on paper: more are not carried at once."""
 
 
 async def places(owners: Owners) -> list[str]:
@@ -23,6 +27,7 @@ async def to_pick(owners: Owners, warehouse: str) -> Item:
     if chosen:
         found = await owners.get("fulfilment", "/pick-list", warehouse=chosen)
     return {
+        "most": MOST_ON_PAPER,
         "warehouse": chosen,
         "warehouses": known,
         "waiting": found["waiting"],
@@ -49,8 +54,73 @@ def _short(of: Item) -> Item:
 
 
 async def one(owners: Owners, shipment_id: UUID) -> Item:
-    """One shipment, without whom it is for. Raises Away or Said."""
-    return _short(await owners.get("fulfilment", f"/shipments/{shipment_id}"))
+    """One shipment, without whom it is for, its lines by bin. Raises Away or Said."""
+    found = _short(await owners.get("fulfilment", f"/shipments/{shipment_id}"))
+    known = await scanning.placed(owners, found["warehouse"], (line["sku"] for line in found["lines"]))
+    lines = [{"bin": "", "barcode": "", **known.get(line["sku"], {}), **line, "counted": 0} for line in found["lines"]]
+    lines.sort(key=lambda line: scanning.in_walking_order(line["bin"]))
+    own = [scanning.parcel_code(shipment_id), str(shipment_id), found["number"]]
+    return {
+        **found,
+        "lines": [{**line, "codes": scanning.codes(line)} for line in lines],
+        "own": list(map(scanning.same, own)),
+    }
+
+
+def counted(lines: list[Item], form: Item) -> list[Item]:
+    """The lines with what was counted so far. Raises ValueError for what is no number of pieces of the line."""
+    found = [{**line, "counted": int(str(form.get(f"found-{line['line_no']}", "0") or "0"))} for line in lines]
+    for line in found:
+        if not 0 <= line["counted"] <= line["quantity"]:
+            raise ValueError(line["sku"])
+    return found
+
+
+async def on_paper(owners: Owners, warehouse: str, ids: list[UUID]) -> Item:
+    """The list of a walk: each bin once, with what is taken for which box; then the boxes. Raises Away or Said.
+
+    Without ids it is the most urgent parcels. Prices and addresses are not asked for.
+    """
+    said = await owners.get("fulfilment", "/pick-list", warehouse=warehouse)
+    chosen = [of for of in said["shipments"] if not ids or UUID(of["shipment_id"]) in ids][:MOST_ON_PAPER]
+    known = await scanning.placed(owners, warehouse, (line["sku"] for of in chosen for line in of["lines"]))
+    bins: dict[str, Item] = {}
+    for box, of in enumerate(chosen, 1):
+        for line in of["lines"]:
+            place = known.get(line["sku"], {})
+            empty = {"sku": line["sku"], "text": line.get("text") or place.get("name") or line["sku"]}
+            row = bins.setdefault(
+                line["sku"], {**empty, "bin": place.get("bin", ""), "quantity": 0, "boxes": {}, "code": ""}
+            )
+            row["code"] = place.get("barcode") or line["sku"]
+            row["quantity"] += line["quantity"]
+            row["boxes"][box] = row["boxes"].get(box, 0) + line["quantity"]
+    rows = sorted(bins.values(), key=lambda row: (scanning.in_walking_order(row["bin"]), row["sku"]))
+    boxes = [
+        {
+            "box": box,
+            "number": of["number"],
+            "pieces": sum(line["quantity"] for line in of["lines"]),
+            "service": of["service_level"],
+            "code": barcode(scanning.parcel_code(of["shipment_id"])),
+        }
+        for box, of in enumerate(chosen, 1)
+    ]
+    return {
+        "warehouse": warehouse,
+        "rows": [{**row, "drawn": barcode(row["code"])} for row in rows],
+        "boxes": boxes,
+        "pieces": sum(row["quantity"] for row in rows),
+        "gone": len(set(ids)) - len(chosen) if ids else 0,
+    }
+
+
+def barcode(text: str) -> Item | None:
+    """A text as bars for a template; None where the symbology cannot say it."""
+    if not printable(text):
+        return None
+    width, path = drawn(text)
+    return {"text": text, "width": width, "path": path}
 
 
 async def to_pack(owners: Owners) -> Item:

@@ -15,6 +15,7 @@ from services.inventory.domain.rows import (
     Item,
     Level,
     Movement,
+    Place,
     Policy,
     Queue,
     Queued,
@@ -32,6 +33,7 @@ from shared.contracts.inventory import (
     ExpectReceipt,
     FindHolders,
     HoldersFound,
+    PlaceItems,
     PromiseDue,
     ReceiveStock,
     RegisterItems,
@@ -477,12 +479,34 @@ def register_items(m: RegisterItems, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         )
         if not item.stocked and in_use:
             raise Refused("has stock or is waited for, so it stays stocked", field=f"items/{n}/stocked", status=409)
-        row = Item(item.sku, item.name, item.stocked, item.backorderable, item.lead_days)
-        check_match(rows.find(Item, item.sku), row, m.if_match, f"SKU {item.sku}")
+        known = rows.find(Item, item.sku)
+        barcode = item.barcode if item.barcode is not None else known.barcode if known else ""
+        row = Item(item.sku, item.name, item.stocked, item.backorderable, item.lead_days, barcode)
+        check_match(known, row, m.if_match, f"SKU {item.sku}")
         yield row
         if item.stocked and queue is None:
             yield Queue(item.sku)
     yield Reply({"registered": len(m.items)} | ({"etag": etag_of([row])} if len(m.items) == 1 else {}))
+
+
+def to_place_items(m: PlaceItems) -> Needs:
+    yield Warehouse, REALM
+    for place in m.places:
+        yield Item, place.sku
+        yield Place, place.sku
+
+
+def place_items(m: PlaceItems, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """Where SKUs lie from now on; of the same place the last one counts."""
+    places: dict[tuple[str, str], Place] = {}
+    for n, place in enumerate(m.places):
+        if rows.find(Item, place.sku) is None:
+            raise Refused(f"there is no SKU {place.sku}", field=f"places/{n}/sku")
+        if all(w.code != place.warehouse for w in rows.group(Warehouse, REALM)):
+            raise Refused(f"there is no warehouse {place.warehouse}", field=f"places/{n}/warehouse")
+        places[place.sku, place.warehouse] = Place(place.sku, place.warehouse, place.bin)
+    yield from places.values()
+    yield Reply({"placed": len(places)})
 
 
 def to_register_warehouse(m: RegisterWarehouse) -> Needs:

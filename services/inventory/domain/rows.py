@@ -38,6 +38,18 @@ class Item(Row):
     stocked: bool
     backorderable: bool
     lead_days: int
+    barcode: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Row):
+    """The bin in which a SKU lies in a warehouse; it is where people go, not part of any promise (R-22)."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("sku", "warehouse")
+    GROUP: ClassVar[str] = "sku"
+    sku: str
+    warehouse: str
+    bin: str
 
 
 @dataclass(frozen=True, slots=True)
