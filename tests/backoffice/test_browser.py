@@ -14,6 +14,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from services.backoffice.views.money import TABS
 from services.backoffice.views.reports import TITLES
+from services.backoffice.views.scanning import parcel_code
 from tests.backoffice.shop import ANNA, Shop
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
@@ -369,6 +370,49 @@ async def test_on_the_phone_a_scanner_counts_and_a_wrong_code_is_unmistakable(sh
     await page.wait_for_url("**/pick")
     await shop.rest()
     assert (await shop.ask("GET", f"/fulfilment/shipments/{shipment['shipment_id']}"))["state"] == "picked"
+
+
+async def test_a_parcel_is_picked_short_packed_and_handed_over_by_scanner_and_keys_alone(
+    shop: Shop, visit: Any
+) -> None:
+    placed = await shop.place(quantity=2)
+    (shipment,) = (await shop.ask("GET", f"/order/orders/{placed['id']}"))["shipments"]
+    id = shipment["shipment_id"]
+    page = await (await visit(320, has_touch=True, is_mobile=True)).open(f"/pick/{id}")
+
+    async def scan(code: str) -> None:
+        await page.keyboard.type(code)
+        await page.keyboard.press("Enter")
+
+    await scan("mug")
+    await expect(page.locator("[data-said]")).to_have_text("Right: mug, 1 of 2.")
+    await page.locator("[data-done]").focus()
+    await page.keyboard.press("Enter")
+    await page.locator("button[name=short]").focus()
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/pick")
+    await shop.rest()
+    await page.goto(f"{shop.here}/pack")
+    await scan(parcel_code(id))
+    await page.wait_for_url(f"**/pack/{id}")
+    await expect(page.locator(".bin-qty")).to_have_text("1")
+    await scan("cup")
+    await expect(page.locator("[data-said]")).to_have_text("cup is not in this parcel. Nothing was counted.")
+    await scan("mug")
+    await expect(page.locator("[data-said]")).to_have_text("Right: mug, 1 of 1.")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 320
+    await shot(page, "pack-parcel-320")
+    await scan(parcel_code(id))
+    await page.wait_for_url("**/pack")
+    await shop.rest()
+    await page.goto(f"{shop.here}/pack")
+    await scan(placed["number"].lower())
+    await page.wait_for_url(f"**/pack/{id}")
+    await scan(parcel_code(id))
+    await page.wait_for_url("**/pack")
+    await shop.rest()
+    found = await shop.ask("GET", f"/fulfilment/shipments/{id}")
+    assert (found["state"], found["short"][0]["quantity"]) == ("dispatched", 1)
 
 
 async def test_the_list_on_paper_is_printed_without_what_is_around_it(shop: Shop, visit: Any) -> None:

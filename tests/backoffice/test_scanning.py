@@ -183,3 +183,21 @@ async def test_the_list_on_paper_goes_by_bin_over_all_boxes_and_says_nothing_of_
     await post(picker, f"/pick/{first}", 303, key="k" * 12, **{"found-1": "2", "found-2": "1"})
     late = (await picker.get(f"/pick/paper?warehouse=north&id={first}&id={second}")).text
     assert "1 chosen parcel is not to be picked any more and is left out." in late
+
+
+@pytest.mark.postgres
+async def test_a_parcel_that_does_not_wait_is_not_opened_and_says_so(shop: Shop) -> None:
+    number, id = await parcel(shop, mug=1)
+    await set_account(shop.database_url, "packer", "Packer Person", ("packer",), HASH, True, "test")
+    async with aclosing(await logged_in(shop, "packer")) as packer:
+        for code in ("", "nothing", "9" * 40, number, parcel_code(id)):
+            said = await post(packer, "/pack/scan", 404, code=code)
+            assert "is no parcel that waits here. Nothing was done." in said
+        await shop.ask("POST", f"/fulfilment/shipments/{id}/pick", {})
+        assert (await packer.get("/pack")).text.count('name="code"') == 1
+        for code in (number.lower(), parcel_code(id), id):
+            await post(packer, "/pack/scan", 303, code=code)
+        assert "Parcel of" in (await packer.get(f"/pack/{id}")).text
+        await shop.ask("POST", f"/fulfilment/shipments/{id}/reject", {"reason": "closed"})
+        await shop.rest()
+        assert "This parcel does not wait here. State: Cannot ship." in (await packer.get(f"/pack/{id}")).text

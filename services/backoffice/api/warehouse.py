@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from services.backoffice import queries
 from services.backoffice.api.frame import Visit, allowed, pages
 from services.backoffice.owners import Said
 from services.backoffice.views import scanning
@@ -122,6 +123,38 @@ async def _packing(visit: Visit, status: int = 200, error: str = "") -> Response
     return visit.page(
         "pack.html", "pack", {**found, "error": error, "key": str(visit.office.running.new_id())}, status=status
     )
+
+
+@router.post("/pack/scan")
+async def parcel_scanned(
+    visit: Annotated[Visit, allowed("pack")], code: Annotated[str, Form(max_length=200)] = ""
+) -> Response:
+    """Opens the parcel whose code, or whose order's number, was scanned; an unknown code opens nothing and says so."""
+    w, typed = visit.office.pages.words, code.strip()
+    id = scanning.parcel_of(typed)
+    if id is None and typed:
+        async with visit.office.reading() as conn:
+            order_id = await queries.order_id_of(conn, typed)
+        if order_id is not None:
+            id = await warehouse_view.open_parcel(visit.office.owners, order_id)
+    try:
+        found = None if id is None else await warehouse_view.one(visit.office.owners, id)
+    except Said:
+        found = None
+    if found is None or found["state"] not in ("picked", "packed"):
+        text = w.say("%(code)s is no parcel that waits here. Nothing was done.", code=typed or "–")
+        return await _packing(visit, 404, text)
+    return RedirectResponse(f"/pack/{id}", 303)
+
+
+@router.get("/pack/{id}")
+async def parcel(visit: Annotated[Visit, allowed("pack")], id: UUID) -> Response:
+    """One parcel: what must be in it, checked by scanning if wanted; the parcel's own code packs or hands it over."""
+    found = await warehouse_view.one(visit.office.owners, id)
+    short = {line["line_no"]: line["quantity"] for line in found["short"]}
+    lines = [{**line, "quantity": line["quantity"] - short.get(line["line_no"], 0)} for line in found["lines"]]
+    page = {**found, "lines": [line for line in lines if line["quantity"]], "key": str(visit.office.running.new_id())}
+    return visit.page("pack_one.html", "pack", page)
 
 
 @router.post("/pack/{id}/{act}")

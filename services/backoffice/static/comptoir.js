@@ -77,7 +77,8 @@
     const own = (scan.dataset.own || "").split("\n");
     const done = $("[data-done]");
     const count = (line) => $("input[type=number]", line);
-    const full = (line) => count(line).max && Number(count(line).value) >= Number(count(line).max);
+    const most = (line) => count(line).max || count(line).dataset.of || "";
+    const full = (line) => most(line) && Number(count(line).value) >= Number(most(line));
     const say = (good, text, facts) => {
       said.hidden = false;
       said.className = `scan-said ${good ? "" : "bad"}`;
@@ -94,7 +95,7 @@
         return;
       }
       if (!line) { say(false, scan.dataset.wrong, { code }); return; }
-      const facts = { sku: line.dataset.sku, all: count(line).max };
+      const facts = { sku: line.dataset.sku, all: most(line) };
       if (full(line)) { say(false, scan.dataset.full, facts); return; }
       count(line).value = Number(count(line).value) + 1;
       lines.forEach((each) => each.classList.toggle("is-now", each === line));

@@ -50,6 +50,7 @@ def _short(of: Item) -> Item:
         "tracking": of.get("tracking", ""),
         "parked": of.get("parked", ""),
         "label": of.get("label", ""),
+        "short": of.get("short", []),
     }
 
 
@@ -74,6 +75,13 @@ def counted(lines: list[Item], form: Item) -> list[Item]:
         if not 0 <= line["counted"] <= line["quantity"]:
             raise ValueError(line["sku"])
     return found
+
+
+async def open_parcel(owners: Owners, order_id: UUID) -> UUID | None:
+    """The only parcel of an order that waits to be packed or handed over. Raises Away or Said."""
+    found = (await owners.get("fulfilment", "/shipments", order_id=str(order_id), limit=100))["items"]
+    waiting = [UUID(of["shipment_id"]) for of in found if of["state"] in ("picked", "packed")]
+    return waiting[0] if len(waiting) == 1 else None
 
 
 async def on_paper(owners: Owners, warehouse: str, ids: list[UUID]) -> Item:
