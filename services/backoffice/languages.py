@@ -22,6 +22,11 @@ PSEUDO = "qps"
 
 _ACCENTS = str.maketrans("AaEeIiOoUuCcNnSsYy", "ÀåÉéÎïØöÛüÇçÑñŠšÝý")
 _PLACES = re.compile(r"(%\(\w+\)\d*[sd]|%%)")
+_WORD = re.compile(r"\w+")
+
+
+def longer(word: re.Match[str]) -> str:
+    return f"{word[0].translate(_ACCENTS)}{'~' * round(0.4 * len(word[0]))}"
 
 
 @lru_cache
@@ -51,8 +56,8 @@ class Pseudo(NullTranslations):
     def gettext(self, message: str) -> str:
         if not message:
             return ""
-        said = "".join(part if i % 2 else part.translate(_ACCENTS) for i, part in enumerate(_PLACES.split(message)))
-        return f"⟦{said}{'~' * (2 * len(message) // 5)}⟧"
+        said = (part if i % 2 else _WORD.sub(longer, part) for i, part in enumerate(_PLACES.split(message)))
+        return f"⟦{''.join(said)}⟧"
 
     def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
         return self.gettext(msgid1 if n == 1 else msgid2)

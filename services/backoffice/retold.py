@@ -179,6 +179,16 @@ SENTENCES = (
         "before."
     ),
     N_("Report it with `comptoir parked show`; replay it after the fix."),
+    N_("a message that this service knows"),
+    N_("no such field"),
+    N_("missing"),
+    N_("unknown"),
+    N_("wrong"),
+    N_("replay"),
+    N_("drop"),
+    N_("done"),
+    N_("refused"),
+    N_("failed"),
     N_("replayed"),
     N_("dropped"),
 )  # fmt: skip

@@ -57,6 +57,8 @@ async def document(visit: Annotated[Visit, allowed("money")], number: Number) ->
     if visit.person.may("audit"):
         async with office.reading() as conn:
             views = await queries.views(conn, number=page["of"]["number"], limit=10)
+    w = office.pages.words
+    views = [{**view, "form": w.say(documents_view.FORMS[view["form"]])} for view in views]
     return visit.page("document.html", "money", {**page, "views": views})
 
 

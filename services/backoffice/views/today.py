@@ -135,7 +135,7 @@ async def _kpis(conn: AsyncConnection, pages: Pages, now: datetime, lists: dict[
     shipped = await queries.parcels(conn, day_start, day_end)
     late, stock, staff = lists["late"]["n"], lists["stock"], lists["verify"]["n"] + lists["money"]["n"]
     shown += [
-        _kpi(w.say("Parcels shipped today"), w.number(shipped), w.say("handed over"), "/orders?view=way"),
+        _kpi(w.say("Parcels shipped today"), w.number(shipped), w.say("given to carriers"), "/orders?view=way"),
         _kpi(w.say("Open orders"), w.number(lists["open"]["n"]), w.say("not completed, not cancelled"), "/orders"),
         _kpi(w.say("Late"), w.number(late), w.say("past their date"), "/orders?view=late", "is-bad" if late else ""),
         _kpi(

@@ -1,0 +1,208 @@
+"""Every page in a real browser: in each language at 320 pixels, with nothing left in English, and open to everybody.
+
+The pseudo-language puts every text in brackets and makes it longer: what a page shows outside of them is either what
+people and machines wrote (names, numbers, codes), or was forgotten.
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from fastapi.routing import APIRoute
+from playwright.async_api import Browser
+
+from services.backoffice.api import ROUTERS
+from services.backoffice.languages import LANGUAGES, PSEUDO
+from services.backoffice.views.money import TABS
+from services.backoffice.views.reports import TITLES
+from shared.messaging.bus import arrival_of
+from tests.backoffice.shop import ANNA, Shop, shop_at
+from tests.backoffice.test_browser import Visitor, browser, shot
+from tests.conftest import Databases
+from tests.eventually import eventually
+
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+__all__ = ["browser"]
+PUBLIC = "customers-page"
+"""Is in the customer's language, whoever looks; its phrases have a test of their own."""
+NAME = "Wilhelmina van den Heuvel-Oosterhuis"
+
+
+@pytest.fixture(scope="module")
+async def shop(databases: Databases) -> AsyncIterator[Shop]:
+    languages = ",".join((*LANGUAGES, PSEUDO))
+    async with shop_at(databases, "every_page", languages=languages, time_zone="Europe/Brussels") as founded:
+        await founded.open(mug=1000, cup=0)
+        yield founded
+
+
+@pytest.fixture(scope="module")
+async def paths(shop: Shop) -> Mapping[str, str]:
+    """Every page by a name, of a shop in which orders stand in every state."""
+    found = {"today": "/", "orders": "/orders", "none": "/orders?q=nobody", "pick": "/pick", "pack": "/pack"}
+    found |= {"stock": "/stock", "backorders": "/stock?view=backorders", "count": "/stock?view=count"}
+    found |= {"product": "/stock/mug", "product-waited-for": "/stock/cup", "returns": "/returns"}
+    found |= {f"money-{what}": f"/money/{what}" for what, _ in TABS} | {"document-views": "/document-views"}
+    found |= {f"report-{what}": f"/reports/{what}" for what in TITLES} | {"customers": "/customers"}
+    found |= {"parked": "/parked-messages", "dropped": "/parked-messages?state=dropped", "login": "/login"}
+    found |= {"nowhere": "/nowhere", "receive": "/receive", "adjust": "/adjust", "counting": "/count"}
+    found |= {"money": "/money", "reports": "/reports", "acts": "/acts", "paper": "/pick/paper"}
+    held = await shop.place(hold="fraud check")
+    late = await shop.place("cup", 3)
+    done = await shop.place(customer_id="K-1", ship_to={**ANNA, "name": NAME}, quantity=3)
+    packed = await shop.place(customer_id="K-1", ship_to={**ANNA, "name": NAME})
+    unpaid = await shop.place(payment_method="bank_transfer")
+    gone = await shop.place()
+    for name, order in {"held": held, "late": late, "done": done, "packed": packed, "unpaid": unpaid}.items():
+        found[f"order-{name}"] = f"/orders/{order['number']}"
+    for act in ("hold", "cancel", "release", "address", "take-back"):
+        found[f"wish-{act}"] = f"/orders/{(done if act == 'take-back' else held)['number']}/{act}"
+    await shop.ask("POST", f"/order/orders/{gone['id']}/cancel", {"reason": "K-1"})
+    found["order-cancelled"] = f"/orders/{gone['number']}"
+
+    async def shipment(order: Mapping[str, Any]) -> str:
+        return str((await shop.ask("GET", f"/order/orders/{order['id']}"))["shipments"][0]["shipment_id"])
+
+    await shop.ask("POST", f"/fulfilment/shipments/{await shipment(packed)}/pick", {})
+    out = await shipment(done)
+    await shop.ship(out)
+    back = {"shipment_id": out, "lines": [{"line_no": 1, "quantity": 2}], "reason": "K-1"}
+    coming = (await shop.ask("POST", f"/order/orders/{done['id']}/returns", back))["return_id"]
+    await shop.rest()
+    came = {"lines": [{"line_no": 1, "quantity": 1}]}
+    await shop.ask("POST", f"/fulfilment/returns/{coming}/receive", came)
+    await shop.rest()
+    found |= {"return": f"/returns/{coming}", "customer": "/customers/K-1"}
+    found |= {"link": f"/orders/{done['number']}/link", PUBLIC: await shop.link(done)}
+    (invoice,) = (await shop.ask("GET", f"/billing/invoices?order_id={done['id']}"))["items"]
+    found["document"] = f"/documents/{invoice['number']}"
+    waiting = await shop.place()
+    found["picking"] = f"/pick/{await shipment(waiting)}"
+    found["picked"] = f"/pick/{out}"
+    running = shop.suite["billing"]
+    running.desk.put(arrival_of(running.reader, "billing.no_such.v1", '[{"type": "x"}]', None, None))
+    await eventually(running.store.parked_count)
+    (where,) = set(re.findall(r'href="(/parked-messages/billing/[0-9a-f-]+)"', await shop.page("/parked-messages")))
+    return {**found, "message": where}
+
+
+NO_PAGES = (
+    "/live", "/static", "/orders.csv", "/reports/{what}.csv", "/documents/{number}/pdf",
+    "/s/{token}/documents/{number}",
+)  # fmt: skip
+
+
+async def test_no_page_is_left_out(paths: Mapping[str, str]) -> None:
+    opened = [path.partition("?")[0] for path in paths.values()]
+    for route in (route for router in ROUTERS for route in router.routes):
+        assert isinstance(route, APIRoute)
+        if "GET" in route.methods and not route.path.startswith(NO_PAGES):
+            known = any(route.path_regex.match(path) for path in opened)
+            assert known, f"{route.path} is not among the paths above: add one, so that it is looked at"
+
+
+async def tab(browser: Browser, shop: Shop, language: str, width: int = 320, **settings: Any) -> Visitor:
+    """A tab in which somebody chose this language."""
+    context = await browser.new_context(viewport={"width": width, "height": 800}, **settings)
+    await context.add_cookies([{"name": "comptoir-language", "value": language, "url": shop.here}])
+    return Visitor(await context.new_page(), shop.here)
+
+
+RUNS_OFF = """() => {
+  const wide = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= wide) return [];
+  return [...document.querySelectorAll("main *, header *")]
+    .filter((e) => e.getBoundingClientRect().right > wide + 1 && !e.closest(".table-wrap, .tabs, .segments"))
+    .map((e) => `${e.tagName} ${e.className} ${(e.textContent || "").trim().slice(0, 60)}`).slice(0, 4);
+}"""
+
+
+@pytest.mark.parametrize(("language", "width"), [*((of, 320) for of in LANGUAGES), (PSEUDO, 320), (PSEUDO, 1024)])
+async def test_no_page_runs_off_in_any_language(
+    shop: Shop, browser: Browser, paths: Mapping[str, str], language: str, width: int
+) -> None:
+    visitor, wrong = await tab(browser, shop, language, width), []
+    for name, path in paths.items():
+        page = await visitor.open(path)
+        assert await page.get_attribute("html", "lang") == ("nl" if name == PUBLIC else language)
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        if wide > width:
+            wrong.append(f"{name} ({path}) is {wide} wide: {await page.evaluate(RUNS_OFF)}")
+        await shot(page, f"{language}/{name}-{width}")
+    await visitor.page.context.close()
+    assert not wrong, "\n".join(wrong)
+
+
+SHOWN = """() => {
+  const said = [];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
+  for (let n = walk.nextNode(); n; n = walk.nextNode()) {
+    const at = n.nodeType === Node.TEXT_NODE ? n.parentElement : n;
+    if (at.closest("script, pre, .mono, svg defs, .side-language form, .avatar")) continue;
+    if (n.nodeType === Node.TEXT_NODE) said.push(n.data);
+    else for (const name of ["aria-label", "placeholder", "title", "alt", "data-label", "data-on", "data-off"])
+      if (n.hasAttribute(name)) said.push(n.getAttribute(name));
+  }
+  said.push(document.title);
+  return said;
+}"""
+DATA = frozenset({
+    "anna", "de", "vries", "wilhelmina", "van", "den", "heuvel-oosterhuis", "oudegracht", "utrecht", "ab", "nl",
+    "anna@example.org", "web", "north", "mug", "cup", "k-", "fraud", "check", "carrier", "comptoir", "local",
+    "eur", "csv", "pdf", "s", "c", "inv", "unreadable", "unsupported", "message", "type",
+    "order", "inventory", "fulfilment", "billing",
+    "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep",
+    "oct", "nov", "dec", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+    "enter", "g", "j", "k", "t", "o", "m", "r", "p", "x",
+})  # fmt: skip
+"""What people and machines wrote in this shop, days by their English names, and letters of keys."""
+CODE = re.compile(r"\b[0-9a-f]{8,}\b|[a-z]+\.[a-z_]+\.v\d+|\S*\d\S*|\S*[=_/]\S*", re.IGNORECASE)
+
+
+def left(texts: list[str]) -> set[str]:
+    """Words that stand outside of the brackets of the pseudo-language and are no data."""
+    found = set()
+    for text in texts:
+        deep, bare = 0, []
+        for char in text:
+            deep += (char == "⟦") - (char == "⟧")
+            bare.append(char if not deep and char != "⟧" else " ")
+        words = CODE.sub(" ", "".join(bare)).replace("\u00a0", " ").split()
+        stripped = {word.strip(".,:;()[]·→–−+%€'\"?!<>|~…") for word in words}
+        found |= {word for word in stripped if any(c.isalpha() for c in word) and word.lower() not in DATA}
+    return found
+
+
+def test_what_is_left_is_found() -> None:
+    assert left(["⟦Ôrdér C-1~~⟧ placed ⟦wïth ⟦twô⟧ more⟧", "3 Anna", "C-12"]) == {"placed"}
+
+
+async def test_no_page_leaves_a_word_in_english(shop: Shop, browser: Browser, paths: Mapping[str, str]) -> None:
+    visitor, wrong = await tab(browser, shop, PSEUDO, 1280), []
+    for name, path in paths.items():
+        page = await visitor.open(path)
+        if name != PUBLIC and (words := left(await page.evaluate(SHOWN))):
+            wrong.append(f"{name} ({path}): {sorted(words)}")
+    await visitor.page.context.close()
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(("scheme", "language"), [("light", "en"), ("dark", "de")])
+async def test_every_page_is_open_to_everybody(
+    shop: Shop, browser: Browser, paths: Mapping[str, str], scheme: str, language: str
+) -> None:
+    """axe finds nothing, at the desk and on the phone, with the list of keys open too."""
+    wrong = []
+    for width in (1280, 320):
+        # axe is a script of the test, which the policy of the pages refuses like any other that is not theirs
+        visitor = await tab(browser, shop, language, width, color_scheme=scheme, bypass_csp=True)
+        for name, path in paths.items():
+            page = await visitor.open(path)
+            found = await Axe().run(page)
+            for broken in found.response["violations"]:
+                nodes = [node["html"][:160] for node in broken["nodes"][:3]]
+                wrong.append(f"{name} ({path}) at {width}, {broken['impact']}: {broken['id']}: {nodes}")
+        await visitor.page.context.close()
+    assert not wrong, "\n".join(wrong)
