@@ -55,6 +55,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
 }  # fmt: skip
 FONT, GREY = "Source", 100
+ROW = 6.5
+"""Millimetres that a row of one line takes in a table, with its padding and line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,8 @@ def pdf(document: Item, buyer: Sequence[str], seller: Seller, zone: ZoneInfo, wa
         sheet.set_font(FONT, size=8)
         sheet.cell(0, 6, say["including"], new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     sheet.ln(4)
+    if sheet.will_page_break(6 + ROW * (1 + len(document["groups"])) + 4 + 3 * 6.5):
+        sheet.add_page()  # the sums are not torn from each other, nor from their heading
     sheet.set_font(FONT, "B", 10)
     sheet.cell(0, 6, say["by rate"], new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     sheet.set_font(FONT, size=9)
