@@ -300,9 +300,11 @@ CREDITS = """
     group by 1 order by 1
 """
 GUARDED = ("invoices", "credit_notes", "postings", "refunds")
+"""Tables whose rows, of refunds those that were decided, no statement changes."""
 GUARDS = """
     select tgrelid::regclass::text from pg_trigger
-    where tgname = tgrelid::regclass::text || '_never_change' and tgenabled in ('O', 'A')
+    where tgenabled in ('O', 'A')
+      and tgname in (tgrelid::regclass::text || '_never_change', tgrelid::regclass::text || '_decided_stands')
 """
 
 

@@ -276,9 +276,12 @@ DECIDED_STANDS = """
 create or replace function decided_stands() returns trigger language plpgsql as
 $$begin raise exception 'a refund that was decided never changes'; end$$
 """
-"""Who asked and who approved cannot be told otherwise afterwards (S8)."""
+"""Who asked and who approved cannot be told otherwise afterwards (S8).
+
+Its trigger is not called `..._never_change`: of such tables nobody but the owner may update any row.
+"""
 DECIDED = (
-    "create trigger refunds_never_change before update or delete on refunds "
+    "create trigger refunds_decided_stands before update or delete on refunds "
     "for each row when (old.state <> 'waiting') execute function decided_stands()"
 )
 

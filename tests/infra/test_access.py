@@ -137,6 +137,11 @@ async def test_documents_and_postings_are_only_inserted(granted: Secrets, table:
 
 
 @pytest.mark.postgres
+async def test_a_refund_that_waits_can_be_decided_with_the_rights_of_the_service(granted: Secrets) -> None:
+    await does(granted, "billing", "update refunds set state = 'refused', decided_by = 'flo' where state = 'waiting'")
+
+
+@pytest.mark.postgres
 async def test_only_tables_that_can_be_made_anew_are_emptied_at_once(granted: Secrets) -> None:
     """As `comptoir rebuild` does, with the rights of the tools."""
     await does(granted, "tools", "truncate orders, entries, inbox", "comptoir_backoffice")
