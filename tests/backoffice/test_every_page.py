@@ -66,6 +66,7 @@ async def paths(shop: Shop) -> Mapping[str, str]:
         return str((await shop.ask("GET", f"/order/orders/{order['id']}"))["shipments"][0]["shipment_id"])
 
     await shop.ask("POST", f"/fulfilment/shipments/{await shipment(packed)}/pick", {})
+    found["packing"] = f"/pack/{await shipment(packed)}"
     out = await shipment(done)
     await shop.ship(out)
     back = {"shipment_id": out, "lines": [{"line_no": 1, "quantity": 2}], "reason": "K-1"}
