@@ -5,7 +5,8 @@ once, and the newest wins.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ import asyncpg
 
 from comptoir.rest import plain
 from comptoir.suite import BUILD, make
+from services.backoffice.domain import Policy
 from services.order.queries import MOST_SUMMARIES, summaries
 from shared import clock
 from shared.contracts.backoffice import LookAgain, LookAtOrder, OrderSeen, OrderSummary
@@ -40,16 +42,33 @@ class Rebuilt:
 
 
 async def empty(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Takes all of it away at once: the read tables, what was handled, and looks that are on their way."""
-    await connection.execute("truncate orders, sold, money, shipments, returns, entries, inbox, calls")
+    """Takes all of it away at once: the read tables, what was handled, and looks that are on their way.
+
+    E-mails stay, as they are nobody else's word.
+    """
+    await connection.execute("truncate orders, sold, money, shipments, returns, entries, inbox")
     await connection.execute("delete from timers where key like 'look:%' or key like 'retry:%'")
+    await connection.execute("delete from calls where strpos(body, $1) > 0", LookAtOrder.key)
 
 
-async def rebuild(database_url: str, progress: Progress = lambda what, n: None, *, anew: bool = True) -> Rebuilt:
-    """Fills the read tables from the databases of the suite, which need not run. `anew`: empties them first."""
-    service = make("backoffice", database_url=database_url)
+async def heard(connection: "asyncpg.Connection[asyncpg.Record]", within: timedelta) -> set[UUID]:
+    """The packets that were handled within this time."""
+    query = "select id from inbox where received_at > $1"
+    return {record[0] for record in await connection.fetch(query, clock.now() - within)}
+
+
+async def rebuild(
+    database_url: str, progress: Progress = lambda what, n: None, *, anew: bool = True, **settings: Any
+) -> Rebuilt:
+    """Fills the read tables from the databases of the suite, which need not run. `anew`: empties them first.
+
+    What was handled before is told to no customer again; what nobody had handled yet is, by the running back office.
+    `settings`: those of the back office, where they are not in the environment.
+    """
+    service = make("backoffice", database_url=database_url, **settings)
     store = PostgresStore(_dsn(database_url, "backoffice"), service.books, connections=1, kept_rows=0)
     unit = Unit("backoffice", store, service.handlers, service.policy, clock.now, clock.new_id)
+    quiet = Unit("backoffice", store, service.handlers, replace(service.policy, mails=False), clock.now, clock.new_id)
     reader = Reader("backoffice", lambda arrival: None, clock.now, clock.new_id)
     keys = list(handled_keys(service.handlers))
     done = Rebuilt()
@@ -57,14 +76,21 @@ async def rebuild(database_url: str, progress: Progress = lambda what, n: None, 
     try:
         own = await asyncpg.connect(_dsn(database_url, "backoffice"))
         try:
+            policy: Policy = service.policy
+            known = await heard(own, policy.mail_age) if policy.mails else set()
+            if not known:
+                unit = quiet  # a new back office, or no e-mails: nobody was told of what happened, and it is too late
             if anew:
                 await empty(own)
             for owner in BUILD:
                 async for records in _outbox(_dsn(database_url, owner), keys):
-                    batch = [arrival_of(reader, r["key"], r["body"], r["id"], None) for r in records]
-                    await unit.work(batch)
+                    batch = [(r["id"], arrival_of(reader, r["key"], r["body"], r["id"], None)) for r in records]
+                    for decides, again in ((quiet, True), (unit, False)):
+                        arrivals = [arrival for id, arrival in batch if (id in known) is again]
+                        if arrivals:
+                            await decides.work(arrivals)
                     done.packets += len(batch)
-                    done.events += sum(len(arrival.envelopes) for arrival in batch)
+                    done.events += sum(len(arrival.envelopes) for _, arrival in batch)
                     progress(owner, done.packets)
             await _look_at_others(own, unit, database_url)
             done.orders = await _look(own, unit, database_url, progress)
@@ -130,7 +156,10 @@ async def _look(own: "asyncpg.Connection[asyncpg.Record]", unit: Unit, database_
     try:
         after = UUID(int=0)
         while records := await own.fetch(
-            "select id, body from calls where id > $1 order by id limit $2", after, MOST_SUMMARIES
+            "select id, body from calls where id > $1 and strpos(body, $3) > 0 order by id limit $2",
+            after,
+            MOST_SUMMARIES,
+            LookAtOrder.key,
         ):
             after = records[-1]["id"]
             wanted = {record["id"]: read_one(record["body"]).data for record in records}

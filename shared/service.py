@@ -1,10 +1,10 @@
 """A service, assembled: what it is, how it is started and stopped, its HTTP application."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -34,6 +34,10 @@ from shared.tracing import OpenTelemetry, TracedRequests, tracing
 T = TypeVar("T")
 
 
+Figure = tuple[Literal["gauge", "counter"], str, str, float]
+"""Kind, name without `comptoir_`, what it is, and its value."""
+
+
 @dataclass(frozen=True)
 class Service:
     """All that is particular to one service. Its `app.py` makes it; nothing is started yet."""
@@ -48,6 +52,8 @@ class Service:
     caller: Callable[[Any], Awaitable[Internal]] | None = None  # makes the outside calls
     closer: Callable[[], Awaitable[None]] | None = None  # lets go of what the caller holds
     calls_at_once: int = 32
+    joined: "Callable[[Running], None] | None" = None  # told what runs it, where outside calls decide something first
+    figures: "Callable[[Running], Awaitable[Sequence[Figure]]] | None" = None  # what it measures besides
     extend: "Callable[[FastAPI, Running], None] | None" = None  # what its HTTP application has besides its router
     description: str = ""
     answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # examples for its OpenAPI
@@ -84,6 +90,8 @@ class Running:
         self.tracing = tracing(service.name, service.settings.otlp_endpoint, service.settings.trace_ratio)
         self.trace(self.tracing)
         self.begins = self.sends = True  # until we stop: outside calls, and packets
+        if service.joined is not None:
+            service.joined(self)
 
     def trace(self, tracing: OpenTelemetry | None) -> None:
         """From now on what is decided and called becomes spans of this."""
@@ -296,6 +304,8 @@ async def measures(running: Running) -> list[Metric]:
     try:
         unsent, oldest_s = await within(running.store.outbox_age(running.now()), LOOKED_FOR_S)
         parked_now = await within(running.store.parked_count(), LOOKED_FOR_S)
+        figures = running.service.figures
+        more = [] if figures is None else await within(_all(figures(running)), LOOKED_FOR_S)
     except Exception:
         gauge("database_up", "1 while the database answers", 0)
         return found
@@ -303,4 +313,10 @@ async def measures(running: Running) -> list[Metric]:
     gauge("outbox_unsent", "packets that wait to be sent", unsent)
     gauge("outbox_oldest_seconds", "age of the oldest packet that waits to be sent", oldest_s)
     gauge("parked", "messages that wait for a person", parked_now)
+    for kind, name, help, value in more:
+        (gauge if kind == "gauge" else counter)(name, help, value)
     return found
+
+
+async def _all(figures: "Awaitable[Sequence[Figure]]") -> "Sequence[Figure]":
+    return await figures

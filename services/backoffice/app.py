@@ -1,5 +1,7 @@
 """Composition root of the back office."""
 
+from dataclasses import dataclass
+
 from fastapi import APIRouter, FastAPI
 
 from services.backoffice import api, tables
@@ -8,9 +10,23 @@ from services.backoffice.handlers import HANDLERS
 from services.backoffice.live import Live
 from services.backoffice.owners import Looker, Owners, clients
 from services.backoffice.pages import Pages
+from services.backoffice.post import Postman
 from services.backoffice.settings import Settings
 from services.backoffice.store import BOOKS
+from shared.contracts.backoffice import LookAtOrder, MailAnswered, OrderSeen, SendMail
 from shared.service import Running, Service
+
+
+@dataclass(frozen=True)
+class Errands:
+    """Makes the outside calls: looks at orders, and e-mails."""
+
+    owners: Owners
+    looker: Looker
+    postman: Postman
+
+    async def perform(self, m: LookAtOrder | SendMail) -> OrderSeen | MailAnswered:
+        return await (self.postman.perform(m) if isinstance(m, SendMail) else self.looker.perform(m))
 
 
 def build(settings: Settings, owners: Owners | None = None) -> Service:
@@ -18,6 +34,8 @@ def build(settings: Settings, owners: Owners | None = None) -> Service:
     reached = owners or Owners(clients(settings.owners(), settings.owner_timeout_s))
     looker = Looker(reached, settings.gather_ms / 1000)
     pages = Pages(settings.time_zone, settings.shop_name, settings.languages.partition(",")[0])
+    postman = Postman(reached, pages, settings.sender())
+    errands = Errands(reached, looker, postman)
 
     def extend(app: FastAPI, running: Running) -> None:
         office = Office(
@@ -42,9 +60,11 @@ def build(settings: Settings, owners: Owners | None = None) -> Service:
         policy=settings.policy(),
         router=APIRouter(),  # pages take what an address says, and refuse nothing that is misspelt
         settings=settings,
-        caller=looker.perform,
+        caller=errands.perform,
         closer=looker.close,
         calls_at_once=256,
+        joined=postman.join,
+        figures=postman.figures,
         extend=extend,
         description="Pages for the people of the shop, on read tables that the events of all services fill",
     )

@@ -11,13 +11,14 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from services.backoffice.rows import Entry, Money, Order, Return, Shipment, Sold
+from services.backoffice import letters
+from services.backoffice.rows import Entry, Mail, Money, Order, Return, Shipment, Sold
 from shared.contracts.backoffice import LookAgain, LookAtOrder, OrderSeen, OrderSummary
-from shared.contracts.billing import MoneyStatement
-from shared.contracts.fulfilment import ReturnStatement, ShipmentStatement
+from shared.contracts.billing import MoneyStatement, PaymentRefunded
+from shared.contracts.fulfilment import ReturnStatement, ShipmentDelivered, ShipmentDispatched, ShipmentStatement
 from shared.contracts.inventory import StockStatement
 from shared.contracts.message import Statement
-from shared.contracts.order import FINAL, OrderStatement
+from shared.contracts.order import FINAL, OrderConfirmed, OrderStatement
 from shared.messaging.decision import Call, Context, Effect, Needs, Row, Rows, Timer
 
 PAUSES = tuple(timedelta(seconds=s) for s in (1, 1, 2, 5, 15, 60, 300, 900))
@@ -26,23 +27,31 @@ PAUSES = tuple(timedelta(seconds=s) for s in (1, 1, 2, 5, 15, 60, 300, 900))
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """There is nothing to choose yet."""
+    """Whether customers get e-mails, and of what: nothing older than `mail_age`, nothing from before `mail_since`."""
+
+    mails: bool = False
+    mail_age: timedelta = timedelta(days=3)
+    mail_since: datetime | None = None
 
 
 Ctx = Context[Policy]
 
 
+MAILED = (OrderConfirmed, ShipmentDispatched, ShipmentDelivered, PaymentRefunded)
+"""What customers get an e-mail of. That a day of delivery is another one is seen by looking at the order."""
+
+
 def to_order(m: Any) -> Needs:
-    """The order that a statement touches."""
-    return [(Order, m.order_id)]
+    """The order that a statement touches; with the e-mails about it where there may be another one."""
+    return [(Order, m.order_id), *([(Mail, m.order_id)] if isinstance(m, MAILED) else [])]
 
 
 def to_money(m: Any) -> Needs:
-    return [(Order, m.order_id), (Money, m.order_id)]
+    return [*to_order(m), (Money, m.order_id)]
 
 
 def to_shipment(m: Any) -> Needs:
-    return [(Order, m.order_id), (Shipment, m.order_id)]
+    return [*to_order(m), (Shipment, m.order_id)]
 
 
 def to_return(m: Any) -> Needs:
@@ -52,6 +61,8 @@ def to_return(m: Any) -> Needs:
 def order_said(m: OrderStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     pieces = sum(line.ordered for line in m.lines)
     facts = {"number": m.number, "status": m.status, "reason": m.reason, "pieces": pieces, "lines": len(m.lines)}
+    if isinstance(m, OrderConfirmed):
+        yield from letters.confirmed(m.order_id, rows, ctx)
     yield from _told(m, "order", facts, rows, ctx)
 
 
@@ -83,6 +94,8 @@ def money_said(m: MoneyStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     }
     known = rows.find(Money, m.order_id)
     if known is None or m.version > known.version:
+        if isinstance(m, PaymentRefunded):
+            yield from letters.refunded(m, known, rows, ctx)
         yield Money(
             order_id=m.order_id,
             version=m.version,
@@ -113,6 +126,8 @@ def shipment_said(m: ShipmentStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect
     }
     known = {row.shipment_id: row.version for row in rows.group(Shipment, m.order_id)}
     if m.version > known.get(m.shipment_id, 0):
+        if isinstance(m, ShipmentDispatched | ShipmentDelivered):
+            yield from letters.moved(m, rows, ctx)
         yield Shipment(
             order_id=m.order_id,
             shipment_id=m.shipment_id,
@@ -184,12 +199,14 @@ def look_again(m: LookAgain, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
 
 
 def to_seen(m: OrderSeen) -> Needs:
-    return [(Order, m.order_id), (Sold, m.order_id)]
+    return [(Order, m.order_id), (Sold, m.order_id), (Mail, m.order_id)]
 
 
 def order_seen(m: OrderSeen, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     """The order as it stands, if that is newer. Older than what others said already: look again a little later."""
     order = rows.find(Order, m.order_id) or Order(m.order_id)
+    if m.order is not None and m.order.revision >= order.seen:
+        yield from letters.dated(m.order, rows, ctx)
     if m.order is not None and m.order.revision > order.seen:
         order = taken(order, m.order)
         known_lines = {row.line_no: row for row in rows.group(Sold, m.order_id)}

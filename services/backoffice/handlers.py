@@ -1,15 +1,19 @@
 """Which decision answers which message: every statement that anybody makes about an order."""
 
-from services.backoffice import accounts
+from services.backoffice import accounts, letters
 from services.backoffice.domain import SAID, look_again, order_seen, to_order, to_seen
 from shared.contracts.backoffice import (
     ChooseLanguage,
+    ClaimMail,
     KeepSession,
     LookAgain,
+    MailAnswered,
+    MailDue,
     NoteView,
     OpenSession,
     OrderSeen,
     RefuseLogin,
+    SendMailAgain,
     SetAccount,
 )
 from shared.messaging.decision import Handler, Handlers
@@ -17,6 +21,10 @@ from shared.messaging.decision import Handler, Handlers
 HANDLERS: Handlers = {
     OrderSeen: Handler(to_seen, order_seen),
     LookAgain: Handler(to_order, look_again),
+    ClaimMail: Handler(letters.to_mail, letters.claim_mail),
+    MailAnswered: Handler(letters.to_mail, letters.mail_answered),
+    MailDue: Handler(letters.to_mail, letters.mail_due),
+    SendMailAgain: Handler(letters.to_mail, letters.send_again),
     SetAccount: Handler(accounts.to_account, accounts.set_account),
     ChooseLanguage: Handler(accounts.to_account, accounts.choose_language),
     OpenSession: Handler(accounts.to_opening, accounts.open_session),

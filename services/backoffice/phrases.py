@@ -152,6 +152,78 @@ _ONE: Mapping[str, tuple[str, str, str, str]] = {
         "Please try again in a few minutes.", "Probeer het over een paar minuten opnieuw.",
         "Bitte versuchen Sie es in einigen Minuten noch einmal.", "Veuillez réessayer dans quelques minutes.",
     ),
+    # E-mails
+    "mail confirmed": (
+        "Your order %(number)s is confirmed", "Uw bestelling %(number)s is bevestigd",
+        "Ihre Bestellung %(number)s ist bestätigt", "Votre commande %(number)s est confirmée",
+    ),
+    "mail backordered": (
+        "Part of your order %(number)s comes later", "Een deel van uw bestelling %(number)s komt later",
+        "Ein Teil Ihrer Bestellung %(number)s kommt später",
+        "Une partie de votre commande %(number)s arrivera plus tard",
+    ),
+    "mail date_changed": (
+        "Another date for your order %(number)s", "Een andere datum voor uw bestelling %(number)s",
+        "Ein anderer Termin für Ihre Bestellung %(number)s", "Une autre date pour votre commande %(number)s",
+    ),
+    "mail shipped": (
+        "A parcel of your order %(number)s is on its way", "Een pakket van uw bestelling %(number)s is onderweg",
+        "Ein Paket Ihrer Bestellung %(number)s ist unterwegs", "Un colis de votre commande %(number)s est en route",
+    ),
+    "mail delivered": (
+        "A parcel of your order %(number)s was delivered", "Een pakket van uw bestelling %(number)s is bezorgd",
+        "Ein Paket Ihrer Bestellung %(number)s wurde zugestellt", "Un colis de votre commande %(number)s a été livré",
+    ),
+    "mail refunded": (
+        "We refunded %(amount)s for your order %(number)s",
+        "We hebben %(amount)s terugbetaald voor bestelling %(number)s",
+        "Wir haben %(amount)s für Ihre Bestellung %(number)s erstattet",
+        "Nous avons remboursé %(amount)s pour votre commande %(number)s",
+    ),
+    "dear": ("Dear %(name)s,", "Geachte %(name)s,", "Guten Tag %(name)s,", "Bonjour %(name)s,"),
+    "hello": ("Hello,", "Goedendag,", "Guten Tag,", "Bonjour,"),
+    "about confirmed": (
+        "Thank you for your order. This is what you ordered:", "Dank u voor uw bestelling. Dit hebt u besteld:",
+        "Vielen Dank für Ihre Bestellung. Das haben Sie bestellt:",
+        "Merci pour votre commande. Voici ce que vous avez commandé :",
+    ),
+    "about backordered": (
+        "Part of your order is not in stock now. We expect it on %(day)s and will send it at once. You need "
+        "not do anything.",
+        "Een deel van uw bestelling is nu niet op voorraad. We verwachten het op %(day)s en sturen het dan "
+        "meteen op. U hoeft niets te doen.",
+        "Ein Teil Ihrer Bestellung ist derzeit nicht vorrätig. Wir erwarten ihn am %(day)s und versenden "
+        "ihn dann sofort. Sie müssen nichts tun.",
+        "Une partie de votre commande n’est pas en stock actuellement. Nous l’attendons le %(day)s et "
+        "l’enverrons aussitôt. Vous n’avez rien à faire.",
+    ),
+    "about date_changed": (
+        "The part of your order that comes later is now expected on %(day)s; we had told you %(before)s.",
+        "Het deel van uw bestelling dat later komt, verwachten we nu op %(day)s; we hadden u %(before)s gemeld.",
+        "Den Teil Ihrer Bestellung, der später kommt, erwarten wir nun am %(day)s; genannt hatten wir Ihnen "
+        "%(before)s.",
+        "La partie de votre commande qui arrive plus tard est maintenant attendue le %(day)s ; nous vous "
+        "avions annoncé le %(before)s.",
+    ),
+    "about shipped": (
+        "We have handed this parcel to the carrier:", "Dit pakket hebben we aan de vervoerder gegeven:",
+        "Dieses Paket haben wir dem Versanddienst übergeben:", "Nous avons remis ce colis au transporteur :",
+    ),
+    "about delivered": (
+        "According to the carrier this parcel was delivered:", "Volgens de vervoerder is dit pakket bezorgd:",
+        "Laut Versanddienst wurde dieses Paket zugestellt:", "Selon le transporteur, ce colis a été livré :",
+    ),
+    "about refunded": (
+        "We have sent %(amount)s back the way you paid. Depending on your bank it takes a few days.",
+        "We hebben %(amount)s teruggestort zoals u hebt betaald. Afhankelijk van uw bank duurt dat enkele dagen.",
+        "Wir haben %(amount)s auf Ihrem Zahlungsweg erstattet. Je nach Bank dauert es einige Tage.",
+        "Nous avons remboursé %(amount)s par votre moyen de paiement. Selon votre banque, cela prend quelques jours.",
+    ),
+    "follow": ("Follow your order here:", "Volg hier uw bestelling:", "Hier verfolgen Sie Ihre Bestellung:",
+        "Suivez votre commande ici :",
+    ),
+    "regards": ("Kind regards", "Met vriendelijke groet", "Mit freundlichen Grüßen", "Cordialement"),
+    "page of": ("Your order", "Uw bestelling", "Ihre Bestellung", "Votre commande"),
 }  # fmt: skip
 
 _MANY: Mapping[str, tuple[tuple[str, str], tuple[str, str], tuple[str, str], tuple[str, str]]] = {

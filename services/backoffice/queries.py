@@ -27,7 +27,17 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.backoffice.tables import accounts, document_views, entries, money, orders, returns, sessions, shipments
+from services.backoffice.tables import (
+    accounts,
+    document_views,
+    entries,
+    mails,
+    money,
+    orders,
+    returns,
+    sessions,
+    shipments,
+)
 
 Item = dict[str, Any]
 o = orders.c
@@ -237,6 +247,29 @@ async def one(conn: AsyncConnection, order_id: UUID) -> Item | None:
 async def shipments_of(conn: AsyncConnection, order_id: UUID) -> list[Item]:
     """The shipments of one order, as fulfilment stated them last."""
     return await _all(conn, select(shipments).where(shipments.c.order_id == order_id))
+
+
+async def mails_open(conn: AsyncConnection) -> tuple[int, datetime | None, int]:
+    """How many e-mails wait, since when the oldest does, and how many are parked."""
+    m = mails.c
+    waits = m.state.in_(("waiting", "sending"))
+    query = select(
+        func.count().filter(waits), func.min(m.wanted_at).filter(waits), func.count().filter(m.state == "parked")
+    ).where(m.state.in_(("waiting", "sending", "parked")))
+    waiting, oldest, parked = (await conn.execute(query)).one()
+    return waiting, oldest, parked
+
+
+async def mails_of(conn: AsyncConnection, order_id: UUID) -> list[Item]:
+    """The e-mails about one order, the newest first."""
+    query = select(mails).where(mails.c.order_id == order_id)
+    return await _all(conn, query.order_by(mails.c.wanted_at.desc(), mails.c.mail_id))
+
+
+async def mails_parked(conn: AsyncConnection, limit: int) -> list[Item]:
+    """E-mails that wait for a person, the oldest first, with the number of their order."""
+    query = select(mails, orders.c.number).join(orders, orders.c.order_id == mails.c.order_id, isouter=True)
+    return await _all(conn, query.where(mails.c.state == "parked").order_by(mails.c.wanted_at).limit(limit))
 
 
 async def worklists(conn: AsyncConnection) -> dict[str, Item]:

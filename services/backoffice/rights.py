@@ -28,6 +28,7 @@ DOES: dict[str, frozenset[str]] = {
     "receive": frozenset({"packer", "admin"}),
     "adjust": frozenset({"packer", "admin"}),
     "count": frozenset({"picker", "packer", "admin"}),
+    "mail": frozenset({"support", "admin"}),
     "export": frozenset({"support", "finance", "admin"}),
     "replay": frozenset({"admin"}),
     "drop": frozenset({"admin"}),

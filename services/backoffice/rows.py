@@ -163,6 +163,33 @@ class Entry(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class Mail(Row):
+    """An e-mail to a customer, each once: what it is about is its key. It is no copy of anybody's word, so it stays."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("order_id", "kind", "thing", "mark")
+    GROUP: ClassVar[str] = "order_id"
+    FIXED: ClassVar[tuple[str, ...]] = ("mail_id", "at", "wanted_at", "facts")
+
+    order_id: UUID
+    mail_id: UUID
+    kind: str  # MailKind
+    thing: str  # order, stock, money, or the id of a shipment
+    mark: str  # which of several about the same thing
+    at: datetime  # when it happened
+    wanted_at: datetime
+    facts: dict[str, Any]  # what only its cause knows
+    state: str = "waiting"  # waiting, sending, sent, left, parked
+    tries: int = 0
+    due_at: datetime | None = None  # next try; how long whoever sends it has
+    sent_at: datetime | None = None
+    why: str = ""  # it was not sent yet, or not at all
+    lang: str = ""
+    sent_to: str = ""
+    subject: str = ""
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentView(Row):
     """Who looked at which document, how and when. Never changed."""
 

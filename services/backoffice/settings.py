@@ -1,14 +1,18 @@
 """Settings of the back office, from the environment (prefix COMPTOIR_)."""
 
+from datetime import timedelta
+from email.utils import parseaddr
+from typing import Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from services.backoffice.domain import Policy
 from services.backoffice.languages import LANGUAGES, PSEUDO
 from services.backoffice.links import SHORTEST, Links
 from services.backoffice.paper import Seller
+from services.backoffice.post import Sender, Server, Way
 from shared.settings import ServiceSettings
 
 
@@ -62,6 +66,44 @@ class Settings(ServiceSettings):
         description="where a carrier tells of a parcel: carrier=https://carrier.example/{tracking}, divided by spaces",
     )
 
+    mail: Way = Field("off", description="e-mails to customers: off; book: made and kept to look at; smtp: sent")
+    mail_from: str = Field("", max_length=200, description="whom they are from: Shop <orders@shop.example>")
+    mail_reply_to: str = Field("", max_length=200, description="where answers go, if elsewhere")
+    mail_since: AwareDatetime | None = Field(
+        None,
+        description="what happened before is not mailed: when e-mails are switched on, as 2026-11-29T12:00:00+01:00",
+    )
+    mail_days: float = Field(3, gt=0, le=30, description="what happened longer ago is not mailed")
+    smtp_host: str = ""
+    smtp_port: int = Field(587, ge=1, le=65535)
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="tls: from the start, port 465; none: for a server on this machine"
+    )
+    smtp_user: str = ""
+    smtp_password: str = ""
+    smtp_timeout_s: float = Field(10, gt=0, le=60, description="seconds to wait for each word of the mail server")
+
+    @field_validator("mail_from", "mail_reply_to")
+    @classmethod
+    def is_an_e_mail_address(cls, text: str) -> str:
+        if text and (not text.isprintable() or "@" not in parseaddr(text)[1]):
+            raise ValueError("not an address: Shop <orders@shop.example>")
+        return text
+
+    @model_validator(mode="after")
+    def mail_has_what_it_needs(self) -> "Settings":
+        if self.mail == "smtp":
+            missing = [
+                name
+                for name in ("smtp_host", "mail_from", "mail_since", "public_url", "link_keys")
+                if not getattr(self, name)
+            ]
+            if missing:
+                raise ValueError(f"mail=smtp needs {', '.join(missing)}")
+            if self.smtp_password and self.smtp_security == "none":
+                raise ValueError("smtp_password would be sent for everybody to read: smtp_security=starttls or tls")
+        return self
+
     @field_validator("public_url")
     @classmethod
     def is_an_address(cls, url: str) -> str:
@@ -98,7 +140,24 @@ class Settings(ServiceSettings):
         return Seller(self.shop_name, lines, self.shop_vat_number.strip())
 
     def policy(self) -> Policy:
-        return Policy()
+        return Policy(self.mail != "off", timedelta(days=self.mail_days), self.mail_since)
+
+    def sender(self) -> Sender:
+        """How e-mails to customers are sent."""
+        server = Server(
+            self.smtp_host, self.smtp_port, self.smtp_security, self.smtp_user, self.smtp_password, self.smtp_timeout_s
+        )
+        return Sender(
+            way=self.mail,
+            from_=self.mail_from or "orders@comptoir.invalid",
+            reply_to=self.mail_reply_to,
+            server=server,
+            links=self.links(),
+            public_url=self.public_url,
+            contact=self.shop_contact,
+            carriers=self.carriers(),
+            seller=self.seller(),
+        )
 
     def owners(self) -> dict[str, str]:
         return {

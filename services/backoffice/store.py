@@ -13,6 +13,7 @@ BOOKS = mapping(
     (rows.Shipment, tables.shipments, False),
     (rows.Return, tables.returns, False),
     (rows.Entry, tables.entries, False),
+    (rows.Mail, tables.mails, False),
     (rows.DocumentView, tables.document_views, False),
     (rows.Account, tables.accounts, True),
     (rows.Session, tables.sessions, True),

@@ -157,6 +157,30 @@ entries = Table(
     Index("ix_entries_actor", "actor", "at", "event_id", postgresql_where=text("actor <> ''")),
 )
 
+mails = Table(
+    "mails",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("thing", Text, primary_key=True),
+    Column("mark", Text, primary_key=True),
+    Column("mail_id", Uuid, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("wanted_at", Moment, nullable=False),
+    Column("facts", JSONB, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("due_at", Moment),
+    Column("sent_at", Moment),
+    Column("why", Text, nullable=False),
+    Column("lang", Text, nullable=False),
+    Column("sent_to", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("ix_mails_open", "wanted_at", postgresql_where=text("state in ('waiting','sending','parked')")),
+    postgresql_with=MOVING,
+)
+
 document_views = Table(
     "document_views",
     metadata,

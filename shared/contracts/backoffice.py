@@ -102,6 +102,57 @@ class LookAgain(Internal, key="backoffice.look_again.v1"):
     order_id: UUID
 
 
+# E-mails to customers
+
+MailKind = Literal["confirmed", "backordered", "date_changed", "shipped", "delivered", "refunded"]
+
+
+class SendMail(Internal, key="backoffice.send_mail.v1"):
+    """An outside call that is wanted: hand an e-mail to the mail server. Whoever makes it takes the e-mail first."""
+
+    order_id: UUID
+    mail_id: UUID
+
+
+class ClaimMail(Internal, key="backoffice.claim_mail.v1"):
+    """I am about to send this e-mail: may I?"""
+
+    order_id: UUID
+    mail_id: UUID
+
+
+class MailAnswered(Internal, key="backoffice.mail_answered.v1"):
+    """What became of it. `later`: not sent, or not known; it is tried again. `taken`: somebody else sends it.
+
+    `busy`: nobody tried, there are too many. `left`: there is nobody to send it to. `why`: in a sentence. The rest is
+    what was sent, for the shop to look at.
+    """
+
+    order_id: UUID
+    mail_id: UUID
+    outcome: Literal["sent", "later", "refused", "left", "taken", "busy"]
+    why: Text = ""
+    lang: str = ""
+    to: str = ""
+    title: str = ""
+    body: str = ""
+
+
+class MailDue(Internal, key="backoffice.mail_due.v1"):
+    """Timer: try to send it again, or whoever took it has not answered."""
+
+    order_id: UUID
+    mail_id: UUID
+
+
+class SendMailAgain(Internal, key="backoffice.send_mail_again.v1"):
+    """A person asks to send an e-mail again that was given up."""
+
+    order_id: UUID
+    mail_id: UUID
+    actor: str = ""
+
+
 # Accounts and sessions. They come from the login page and the operator's command, and never travel on the bus.
 
 

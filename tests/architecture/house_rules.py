@@ -30,6 +30,7 @@ SHELL: Final = frozenset(
         "pages",
         "paper",
         "phrases",
+        "post",
         "providers",
         "views",
         "webhook",

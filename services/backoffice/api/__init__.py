@@ -17,6 +17,7 @@ from services.backoffice.api import (
     files,
     live,
     login,
+    mails,
     money,
     order,
     orders,
@@ -38,8 +39,8 @@ from services.backoffice.words import N_
 from shared.http import NotFound
 
 AREAS = (
-    login, today, orders, order, status, changes, wishes, stock, shelves, warehouse, returns, money, customers, reports,
-    audit, parked, live, files,
+    login, today, orders, order, status, mails, changes, wishes, stock, shelves, warehouse, returns, money, customers,
+    reports, audit, parked, live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)
 """The pages of each area."""

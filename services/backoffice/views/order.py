@@ -13,6 +13,7 @@ from services.backoffice import queries
 from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import English, Pages
 from services.backoffice.rights import Person
+from services.backoffice.views import mails
 from services.backoffice.views.cells import address
 from services.backoffice.words import N_, Told, timeline
 
@@ -49,7 +50,8 @@ async def page(
         return None  # heard of, not seen yet, and nobody to ask
     w = pages.words.within((now_said or kept)["currency"])
     head = _head(kept, now_said)
-    told = timeline(kept["entries"], _history(now_said), w)
+    told = timeline(kept["entries"], _history(now_said), w) + mails.told(await queries.mails_of(conn, order_id), w)
+    told.sort(key=lambda each: each.at, reverse=True)
     if group in {name for name, _ in GROUPS[1:]}:
         told = [each for each in told if each.line.group == group]
     where = f"/orders/{quote(head['number'])}"
@@ -128,6 +130,7 @@ def _line(line: Item) -> Item:
 def _actions(pages: Pages, person: Person, head: Item, where: str) -> list[Item]:
     w, found = pages.words, []
     open_ = head["status"] not in ("completed", "cancelled", "shipped", "delivered")
+    found.append({"href": f"{where}/messages", "text": w.say("Messages"), "icon": "mail", "danger": False})
     found.append({"href": f"{where}/link", "text": w.say("Customer's page"), "icon": "globe", "danger": False})
     if head["holds"] and person.may("release"):
         found.append({"href": f"{where}/release", "text": w.say("Release"), "icon": "check", "danger": False})

@@ -1,0 +1,83 @@
+"""E-mails to the customer of an order, as they were sent; and those that wait for a person."""
+
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.backoffice import queries
+from services.backoffice.pages import English, Pages
+from services.backoffice.rights import Person
+from services.backoffice.words import N_, Line, Told
+
+Item = dict[str, Any]
+SHOWN = 100
+KINDS = {
+    "confirmed": N_("Confirmation"),
+    "backordered": N_("Date of the late part"),
+    "date_changed": N_("Another date"),
+    "shipped": N_("Parcel on its way"),
+    "delivered": N_("Parcel delivered"),
+    "refunded": N_("Refund"),
+}
+STATES = {
+    "waiting": (N_("Waits"), "wait"),
+    "sending": (N_("Being sent"), "info"),
+    "sent": (N_("Sent"), "good"),
+    "left": (N_("Not sent"), ""),
+    "parked": (N_("Needs a person"), "bad"),
+}
+"""State of an e-mail -> its words, and their colour."""
+
+
+def _shown(w: English, mail: Item, number: str, *, again: bool) -> Item:
+    state, colour = STATES[mail["state"]]
+    retry = again and mail["state"] in ("parked", "left")
+    return {
+        **mail,
+        "title": mail["subject"] or w.say(KINDS[mail["kind"]]),
+        "kind_said": w.say(KINDS[mail["kind"]]),
+        "state_said": w.say(state),
+        "colour": colour,
+        "when": w.moment(mail["sent_at"] or mail["wanted_at"]),
+        "next": w.moment(mail["due_at"]) if mail["state"] == "waiting" and mail["due_at"] else "",
+        "number": number,
+        "order": f"/orders/{quote(number)}",
+        "again": f"/orders/{quote(number)}/messages/{mail['mail_id']}/again" if retry else "",
+    }
+
+
+async def of_order(conn: AsyncConnection, pages: Pages, person: Person, order_id: UUID) -> Item:
+    """Everything that its customer was written, the newest first."""
+    w = pages.words
+    number = (await queries.numbers_of(conn, [order_id])).get(order_id, "")
+    again = person.may("mail")
+    return {
+        "number": number,
+        "back": f"/orders/{quote(number)}",
+        "mails": [_shown(w, mail, number, again=again) for mail in await queries.mails_of(conn, order_id)],
+    }
+
+
+async def parked(conn: AsyncConnection, pages: Pages, person: Person) -> Item:
+    """Those that wait for a person, over all orders, the oldest first."""
+    w, again = pages.words, person.may("mail")
+    rows = await queries.mails_parked(conn, SHOWN)
+    return {"mails": [_shown(w, mail, mail["number"] or str(mail["order_id"]), again=again) for mail in rows]}
+
+
+def told(mails: list[Item], w: English) -> list[Told]:
+    """The lines of the order's timeline: e-mails that were sent, and those that could not be."""
+    found = []
+    for mail in mails:
+        kind = w.say(KINDS[mail["kind"]])
+        if mail["state"] == "sent":
+            line = Line(w.say("E-mail sent: %(kind)s", kind=kind), "", "messages")
+        elif mail["state"] in ("parked", "left"):
+            line = Line(w.say("E-mail not sent: %(kind)s", kind=kind), "bad", "messages", mail["why"])
+        else:
+            continue
+        at = mail["sent_at"] or mail["wanted_at"]
+        found.append(Told(at, line, "", "", str(mail["mail_id"]), "", "", 0))
+    return found
