@@ -99,6 +99,44 @@ _ONE: Mapping[str, tuple[str, str, str, str]] = {
     ),
     "around": ("around %(day)s", "rond %(day)s", "um den %(day)s", "vers le %(day)s"),
     "late": ("Comes later", "Komt later", "Kommt später", "Arrivera plus tard"),
+    "wait": ("I will wait", "Ik wacht erop", "Ich warte darauf", "J’attends"),
+    "stop": ("Do not wait any longer", "Niet meer wachten", "Nicht länger warten", "Ne plus attendre"),
+    "stop title": (
+        "Cancel what comes later?", "Annuleren wat later komt?", "Stornieren, was später kommt?",
+        "Annuler ce qui arrive plus tard ?",
+    ),
+    "stop money": (
+        "Your order then costs %(after)s instead of %(before)s.",
+        "Uw bestelling kost dan %(after)s in plaats van %(before)s.",
+        "Ihre Bestellung kostet dann %(after)s statt %(before)s.",
+        "Votre commande coûtera alors %(after)s au lieu de %(before)s.",
+    ),
+    "stop rest": (
+        "Everything else stays as it is.", "Al het andere blijft zoals het is.", "Alles andere bleibt, wie es ist.",
+        "Tout le reste demeure inchangé.",
+    ),
+    "stop yes": ("Cancel these items", "Deze artikelen annuleren", "Diese Artikel stornieren", "Annuler ces articles"),
+    "keep": ("Keep waiting", "Toch wachten", "Weiter warten", "Continuer d’attendre"),
+    "done wait": (
+        "Thank you. We have noted that you will wait.", "Dank u. We hebben genoteerd dat u wacht.",
+        "Vielen Dank. Wir haben notiert, dass Sie warten.", "Merci. Nous avons noté que vous attendez.",
+    ),
+    "done stop": (
+        "These items are cancelled.", "Deze artikelen zijn geannuleerd.", "Diese Artikel sind storniert.",
+        "Ces articles sont annulés.",
+    ),
+    "stale": (
+        "Your order changed meanwhile. Nothing was done; this is how it stands now.",
+        "Uw bestelling is intussen veranderd. Er is niets gedaan; zo staat het er nu voor.",
+        "Ihre Bestellung hat sich inzwischen geändert. Es wurde nichts getan; so steht es jetzt.",
+        "Votre commande a changé entre-temps. Rien n’a été fait ; voici la situation actuelle.",
+    ),
+    "unknown": (
+        "It is not known yet whether it was done. Press again: it is done only once.",
+        "Het is nog niet bekend of het gelukt is. Druk nog eens: het gebeurt maar één keer.",
+        "Es ist noch nicht bekannt, ob es geklappt hat. Drücken Sie noch einmal: Es geschieht nur einmal.",
+        "On ne sait pas encore si cela a été fait. Appuyez encore : cela n’est fait qu’une fois.",
+    ),
     # Coming back
     "your return": ("Your return", "Uw retour", "Ihre Rücksendung", "Votre retour"),
     "return expected": (
@@ -218,6 +256,12 @@ _ONE: Mapping[str, tuple[str, str, str, str]] = {
         "We hebben %(amount)s teruggestort zoals u hebt betaald. Afhankelijk van uw bank duurt dat enkele dagen.",
         "Wir haben %(amount)s auf Ihrem Zahlungsweg erstattet. Je nach Bank dauert es einige Tage.",
         "Nous avons remboursé %(amount)s par votre moyen de paiement. Selon votre banque, cela prend quelques jours.",
+    ),
+    "decide": (
+        "You can agree to the date or cancel this part on the page of your order:",
+        "Op de pagina van uw bestelling kunt u met de datum instemmen of dit deel annuleren:",
+        "Auf der Seite Ihrer Bestellung können Sie dem Termin zustimmen oder diesen Teil stornieren:",
+        "Sur la page de votre commande, vous pouvez accepter la date ou annuler cette partie :",
     ),
     "follow": ("Follow your order here:", "Volg hier uw bestelling:", "Hier verfolgen Sie Ihre Bestellung:",
         "Suivez votre commande ici :",

@@ -133,7 +133,7 @@ def letter(mail: Item, order: Item, notes: list[Item], sender: Sender, pages: Pa
         "tracking": tracking,
         "tracking_name": p.phrase("tracking"),
         "track": track.replace("{tracking}", tracking),
-        "lead": p.phrase("follow") if link else "",
+        "lead": p.phrase("decide" if kind in DATED else "follow") if link else "",
         "link": link,
         "link_name": p.phrase("page of"),
         "regards": p.phrase("regards"),

@@ -326,6 +326,17 @@ async def test_a_customer_follows_an_order_in_dutch_without_script(shop: Shop, v
     await page.keyboard.press("Enter")
     await page.wait_for_url("**?lang=de")
     await expect(page.locator("h1")).to_have_text("14 von Ihren 18 Artikeln sind bei Ihnen oder unterwegs")
+    await page.locator("a:has-text('Nicht länger warten')").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h1")).to_have_text("Stornieren, was später kommt?")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+    await shot(page, f"customer-stops-{width}")
+    await page.locator("button.danger").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#h-done")).to_have_text("Diese Artikel sind storniert.")
+    await shop.rest()
+    owner = await shop.ask("GET", f"/order/orders/{placed['id']}")
+    assert [line["cancelled"] for line in owner["lines"]] == [0, 0, 4]
 
 
 async def test_on_the_phone_a_scanner_counts_and_a_wrong_code_is_unmistakable(shop: Shop, visit: Any) -> None:

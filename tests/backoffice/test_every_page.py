@@ -76,6 +76,7 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     await shop.ask("POST", f"/fulfilment/returns/{coming}/receive", came)
     await shop.rest()
     found |= {"return": f"/returns/{coming}", "customer": "/customers/K-1"}
+    found |= {"messages": f"/orders/{done['number']}/messages", "mails": "/mails"}
     found |= {"link": f"/orders/{done['number']}/link", PUBLIC: await shop.link(done)}
     (invoice,) = (await shop.ask("GET", f"/billing/invoices?order_id={done['id']}"))["items"]
     found["document"] = f"/documents/{invoice['number']}"
@@ -91,7 +92,7 @@ async def paths(shop: Shop) -> Mapping[str, str]:
 
 NO_PAGES = (
     "/live", "/static", "/orders.csv", "/reports/{what}.csv", "/documents/{number}/pdf",
-    "/s/{token}/documents/{number}",
+    "/s/{token}/documents/{number}", "/s/{token}/stop",
 )  # fmt: skip
 
 

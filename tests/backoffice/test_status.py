@@ -335,3 +335,74 @@ async def test_while_an_owner_is_away_it_says_to_come_back(shop: Shop) -> None:
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "60"
     assert str(PHRASES["nl"]["not now"]) in answer.text
+
+
+# What the customer decides
+
+
+def fields(html: str) -> dict[str, str]:
+    return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', html))
+
+
+async def part_late(shop: Shop) -> Any:
+    lines = [{"sku": sku, "quantity": n, "unit_price": "10", "vat_rate": "21", "text": text} for sku, n, text in
+             (("mug", 3, "Blauwe mok"), ("cup", 2, "Rode kop"))]  # fmt: skip
+    placed = await shop.ask("POST", "/order/orders", {"lines": lines, "ship_to": ANNA})
+    await shop.rest()
+    return placed
+
+
+async def test_the_customer_agrees_to_the_date_under_her_own_name(shop: Shop) -> None:
+    placed = await part_late(shop)
+    where = await shop.link(placed)
+    answer = await shop.post(f"{where}/wait?lang=nl", fields(await shop.page(where)))
+    assert "We hebben genoteerd dat u wacht" in plain(await shop.page(answer.headers["location"]))
+    history = (await shop.ask("GET", f"/order/orders/{placed['id']}"))["history"]
+    assert [of["actor"] for of in history if of["trigger"] == "order.accept_date.v1"] in (["customer"], [])
+    assert (await shop.http.post("/s/wrong/wait", data={"key": "k" * 12})).status_code == 404
+
+
+async def test_the_customer_stops_waiting_after_seeing_what_it_does_and_only_the_late_part_goes(shop: Shop) -> None:
+    placed = await part_late(shop)
+    where = await shop.link(placed)
+    html = await shop.page(f"{where}/stop")
+    told = plain(html)
+    assert "2× Rode kop" in told
+    assert "Blauwe mok" not in told
+    assert "€ 36,30 in plaats van € 60,50" in told.replace("\xa0", " ")
+    untouched = await shop.ask("GET", f"/order/orders/{placed['id']}")
+    assert [line["cancelled"] for line in untouched["lines"]] == [0, 0], "looking at it does nothing"
+    form = fields(html)
+    for _ in range(2):  # a double click
+        answer = await shop.post(f"{where}/stop", form)
+        await shop.rest()
+    assert "Deze artikelen zijn geannuleerd" in plain(await shop.page(f"{where}?done=stop"))
+    assert answer.headers["location"].startswith(where)
+    owner = await shop.ask("GET", f"/order/orders/{placed['id']}")
+    assert [(line["ordered"], line["cancelled"]) for line in owner["lines"]] == [(3, 0), (2, 2)]
+    assert [of["actor"] for of in owner["history"] if of["trigger"] == "order.cancel_order.v1"] == ["customer"]
+    assert (await shop.http.get(f"{where}/stop")).status_code == 303, "nothing is left to stop"
+
+
+async def test_what_changed_since_it_was_shown_is_not_done_but_shown_anew(shop: Shop) -> None:
+    placed = await part_late(shop)
+    where = await shop.link(placed)
+    form = fields(await shop.page(f"{where}/stop"))
+    await shop.ask("POST", f"/order/orders/{placed['id']}/hold", {"reason": "look"})
+    await shop.rest()
+    answer = await shop.post(f"{where}/stop", form, status=409)
+    assert str(PHRASES["nl"]["stale"]) in answer.text
+    assert "look" not in plain(answer.text)
+    owner = await shop.ask("GET", f"/order/orders/{placed['id']}")
+    assert [line["cancelled"] for line in owner["lines"]] == [0, 0]
+    await shop.post(f"{where}/stop", fields(answer.text))
+
+
+async def test_a_form_of_another_site_is_refused_and_one_without_an_origin_is_not(shop: Shop) -> None:
+    """A page that tells nobody its address sends no origin with its own forms."""
+    where = await shop.link(await part_late(shop))
+    form = fields(await shop.page(where))
+    await shop.post(f"{where}/wait", form, status=403, Origin="https://evil.example")
+    await shop.post(f"{where}/wait", form, status=403, **{"Origin": "null", "Sec-Fetch-Site": "cross-site"})
+    await shop.post(f"{where}/wait", form, **{"Origin": "null", "Sec-Fetch-Site": "same-origin"})
+    await shop.post("/logout", {}, status=403, Origin="null")

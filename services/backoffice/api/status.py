@@ -3,10 +3,11 @@
 import asyncio
 from datetime import datetime
 from typing import Annotated
+from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import Path, Query, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi import Form, Path, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from services.backoffice import paper, queries
 from services.backoffice.api.frame import Office, Visit, allowed, pages
@@ -58,7 +59,9 @@ def _opened(request: Request, token: str) -> "tuple[UUID, datetime] | Response":
 
 
 @router.get("/s/{token}")
-async def status(request: Request, token: Token, lang: Lang = "") -> Response:
+async def status(
+    request: Request, token: Token, lang: Lang = "", done: Annotated[str, Query(max_length=10)] = ""
+) -> Response:
     """Where the order is, what comes later, what it costs."""
     office: Office = request.app.state.office
     opened = _opened(request, token)
@@ -75,7 +78,76 @@ async def status(request: Request, token: Token, lang: Lang = "") -> Response:
     order = known["order"]
     p = Phrases(language_of(order["bill_to"], order["ship_to"], lang), office.pages.zone)
     page = view.page(known, p, office.carriers, f"/s/{token}", ends)
-    return HTMLResponse(office.pages.render("status.html", page={**page, "contact": office.contact}, p=p))
+    said = {"wait": p.phrase("done wait"), "stop": p.phrase("done stop")}.get(done, "")
+    page |= {"contact": office.contact, "key": str(office.running.new_id()), "done": said}
+    return HTMLResponse(office.pages.render("status.html", page=page, p=p))
+
+
+Key = Annotated[str, Form(min_length=8, max_length=64)]
+
+
+@router.post("/s/{token}/wait")
+async def wait(request: Request, token: Token, key: Key, lang: Lang = "") -> Response:
+    """The customer agrees to the newest date."""
+    office: Office = request.app.state.office
+    opened = _opened(request, token)
+    if isinstance(opened, Response):
+        return opened
+    try:
+        await office.owners.post("order", f"/orders/{opened[0]}/accept-date", {}, actor=CUSTOMER, key=key)
+    except Said:
+        return RedirectResponse(f"/s/{token}?{urlencode({'lang': lang})}", 303)  # over meanwhile: as it stands now
+    except Away:
+        return told(office, 503)
+    await office.look(opened[0])
+    return RedirectResponse(f"/s/{token}?{urlencode({'lang': lang, 'done': 'wait'})}", 303)
+
+
+@router.get("/s/{token}/stop")
+async def about_stop(request: Request, token: Token, lang: Lang = "") -> Response:
+    """What cancelling what comes later would do, before anything is done."""
+    return await _stop(request, token, lang, "", "")
+
+
+@router.post("/s/{token}/stop")
+async def stop(
+    request: Request, token: Token, key: Key, quote: Annotated[str, Form(max_length=64)], lang: Lang = ""
+) -> Response:
+    """Exactly what was shown; 409 with the new effect when the order changed since; 503 when it is not known yet."""
+    return await _stop(request, token, lang, key, quote)
+
+
+async def _stop(request: Request, token: str, lang: str, key: str, quote: str) -> Response:
+    office: Office = request.app.state.office
+    opened = _opened(request, token)
+    if isinstance(opened, Response):
+        return opened
+    order_id, where, status = opened[0], f"/orders/{opened[0]}/cancel", 200
+    here = f"/s/{token}"
+    try:
+        order = dict(await office.owners.get("order", f"/orders/{order_id}"))
+        p = Phrases(language_of(order["bill_to"], order["ship_to"], lang), office.pages.zone)
+        body = {"lines": view.late_pieces(order), "reason": "the customer does not wait any longer"}
+        if not body["lines"]:
+            return RedirectResponse(
+                f"{here}?{urlencode({'lang': lang})}", 303
+            )  # nothing comes later; no lines would mean all
+        if quote:
+            try:
+                await office.owners.post("order", where, {**body, "quote": quote}, actor=CUSTOMER, key=key)
+            except Said:
+                status = 409
+            else:
+                await office.look(order_id)
+                return RedirectResponse(f"{here}?{urlencode({'lang': lang, 'done': 'stop'})}", 303)
+        preview = await office.owners.post("order", f"{where}/preview", body, actor=CUSTOMER)
+    except Said:
+        return told(office, 404)
+    except Away:
+        return told(office, 503)
+    error = p.phrase("stale") if status == 409 else ""
+    page = view.stopping(order, preview, p, here, str(office.running.new_id()), error)
+    return HTMLResponse(office.pages.render("stop.html", page=page, p=p), status)
 
 
 @router.get("/s/{token}/documents/{number}")

@@ -52,6 +52,8 @@ def page(known: Item, p: Phrases, carriers: Mapping[str, str], where: str, ends:
     return {
         "number": order["number"],
         "head": _head(order, goods, parcels, wanted, p),
+        "wait": f"{where}/wait?lang={p.lang}",
+        "stop": f"{where}/stop?lang={p.lang}",
         "of": p.phrase("of", number=order["number"], day=p.day(placed)),
         "late": late,
         "parcels": parcels,
@@ -201,3 +203,30 @@ def _sums(order: Item, p: Phrases) -> list[tuple[str, str, str]]:
             more.insert(1, ("reserved", held))
         rows += [(name, amount, "") for name, amount in more if amount > 0]
     return [(p.phrase(name), p.money(amount, order["currency"]), css) for name, amount, css in rows]
+
+
+def late_pieces(order: Item) -> list[Item]:
+    """What comes later, as the owner takes it to be cancelled."""
+    return [
+        {"line_no": line["line_no"], "quantity": line["backordered"]}
+        for line in order["lines"]
+        if line["kind"] == "goods" and line["backordered"]
+    ]
+
+
+def stopping(order: Item, told: Item, p: Phrases, where: str, key: str, error: str) -> Item:
+    """What cancelling the late part would do: these pieces, and this money. In the owner's figures, our words."""
+    names = {line["line_no"]: _named(line, p)["text"] for line in order["lines"]}
+    moved = [(line, line.get("cancelled", [0, 0])) for line in told["lines"]]
+    before, after = (p.money(Decimal(due), order["currency"]) for due in told["due"])
+    return {
+        "title": p.phrase("stop title"),
+        "number": order["number"],
+        "goods": [(now - was, names[line["line_no"]]) for line, (was, now) in moved if now > was],
+        "money": p.phrase("stop money", before=before, after=after),
+        "action": f"{where}/stop?lang={p.lang}",
+        "back": f"{where}?lang={p.lang}",
+        "quote": told["quote"],
+        "key": key,
+        "error": error,
+    }
