@@ -26,10 +26,33 @@ log = structlog.get_logger("comptoir.workers")
 Perform = Callable[[Any], Awaitable[Internal]]
 
 
+class Patience:
+    """How long a publish waits for its confirm before it is tried again: as confirms have taken, not less than LEAST_S.
+
+    A queue whose leader died answers nobody, and answers the next try at once when it has another leader; a broker that
+    is slow must not get everything twice. So it follows what first tries take, and doubles when one was in vain, as
+    the retransmission timer of TCP does (RFC 6298).
+    """
+
+    LEAST_S = 1.0
+
+    def __init__(self) -> None:
+        self.took_s = 0.0
+        self.now_s = self.LEAST_S
+
+    def confirmed(self, took_s: float) -> None:
+        self.took_s = self.took_s + (took_s - self.took_s) / 8 if self.took_s else took_s
+        self.now_s = max(self.LEAST_S, 4 * self.took_s)
+
+    def in_vain(self, waited_s: float) -> None:
+        self.now_s = max(self.now_s, 2 * waited_s)
+
+
 class Relay:
     """Publishes committed packets with confirms and marks them sent. Nobody else publishes."""
 
     IN_FLIGHT = 256
+    SHORTEST_S = 0.5
     SWEEP_AFTER = timedelta(seconds=5)
 
     def __init__(self, store: PostgresStore, bus: Bus, clock: Callable[[], datetime]) -> None:
@@ -38,6 +61,7 @@ class Relay:
         self.in_flight: set[UUID] = set()  # waiting ones included
         self.tasks: set[asyncio.Task[None]] = set()
         self.sent: list[UUID] = []
+        self.patience = Patience()
         self.published = self.unconfirmed = 0
         self.unroutable: set[str] = set()  # keys of commands that nobody takes now: an alarm
         self.swept = False
@@ -63,8 +87,7 @@ class Relay:
     async def publish(self, packet: Packet) -> None:
         try:
             failpoint("relay_before_publish")
-            async with asyncio.timeout(self.bus.deadline_s):
-                await self.bus.publish(packet)
+            await self.confirmed(packet)
             failpoint("relay_confirmed_unmarked")
             self.sent.append(packet.id)
             self.published += packet.count
@@ -82,6 +105,34 @@ class Relay:
             log.warning("not confirmed, the sweep sends it again", key=packet.key, id=str(packet.id), error=repr(error))
         finally:
             self.in_flight.discard(packet.id)
+
+    async def confirmed(self, packet: Packet) -> None:
+        """Returns on the confirm. What is late or refused is tried again while the bus's deadline leaves time."""
+        if self.bus.deadline_s is None:
+            return await self.bus.publish(packet)
+        time = asyncio.get_running_loop().time
+        end, first = time() + self.bus.deadline_s, True
+        while True:
+            began = time()
+            wait_s = min(self.patience.now_s, end - began)
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self.bus.publish(packet)
+            except TimeoutError:
+                self.patience.in_vain(wait_s)
+                if end - time() < self.SHORTEST_S:
+                    raise
+            except (Unroutable, Unsendable):
+                raise
+            except Exception:  # a queue without a leader, a channel that is gone
+                if end - time() < 2 * self.SHORTEST_S:
+                    raise
+                await asyncio.sleep(self.SHORTEST_S)
+            else:
+                if first:  # after a second try nobody knows which of them it is that was confirmed
+                    self.patience.confirmed(time() - began)
+                return None
+            first = False
 
     async def park(self, packet: Packet, error: Exception) -> None:
         """Its neighbours go on, and a person finds out who wrote it. When this fails the sweep comes by again."""

@@ -16,7 +16,7 @@ from shared.messaging.desk import Desk
 from shared.messaging.envelope import Packet
 from shared.messaging.store import PostgresStore
 from shared.messaging.unit import LADDER, Outcome
-from shared.messaging.workers import Caller, Relay, Timekeeper
+from shared.messaging.workers import Caller, Patience, Relay, Timekeeper
 from tests.eventually import eventually
 from tests.messaging.depot import BOOKS, HANDLERS, Put, Weigh, Weighed, arrival, unit_on
 from tests.messaging.harness import OnPostgres
@@ -115,6 +115,52 @@ async def test_finding_4_a_publish_that_never_returns_ends_at_its_deadline_and_i
     await relay.sweep()
     await at_rest(relay)
     assert not (await on_postgres.seen()).outbox
+
+
+@pytest.mark.parametrize("trouble", ["silence", "refusal"])
+async def test_a_packet_that_a_queue_without_a_leader_took_is_tried_again_at_once(
+    on_postgres: OnPostgres, trouble: str
+) -> None:
+    async def once(packet: Packet) -> None:
+        if len(bus.given) == 1:
+            if trouble == "refusal":
+                raise ConnectionError("refused")
+            await asyncio.Event().wait()
+
+    bus = Recorded(once)
+    bus.deadline_s = 5.0
+    relay = Relay(on_postgres.store, bus, on_postgres.clock.now)
+    began = asyncio.get_running_loop().time()
+    (outcome,) = await on_postgres.put(Put(box="a"))
+    relay.offer(outcome.packets)
+    await at_rest(relay)
+    assert (len(bus.given), relay.published, relay.unconfirmed) == (2, 1, 0)
+    assert not (await on_postgres.seen()).outbox
+    assert asyncio.get_running_loop().time() - began < 4, "not by the sweep, nor at the deadline"
+
+
+async def test_a_slow_broker_does_not_get_everything_twice(
+    on_postgres: OnPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(packet: Packet) -> None:
+        confirm = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.3, confirm.set)
+        await confirm.wait()
+
+    monkeypatch.setattr(Patience, "LEAST_S", 0.1)
+    bus = Recorded(slow)
+    bus.deadline_s = 30.0
+    relay = Relay(on_postgres.store, bus, on_postgres.clock.now)
+    for i in range(12):
+        (outcome,) = await on_postgres.put(Put(box=f"{i}"))
+        relay.offer(outcome.packets)
+        await at_rest(relay)
+    assert relay.published == 12
+    assert len(bus.given) <= 12 + 2, "0.1 s and 0.2 s were too short for the first; then it knew"
+    relay.patience.confirmed(0.01)
+    for _ in range(50):
+        relay.patience.confirmed(0.01)
+    assert relay.patience.now_s == Patience.LEAST_S, "and forgets it when the broker is quick again"
 
 
 async def test_finding_4_a_lost_connection_that_cancels_us_is_told_apart_from_being_stopped(
