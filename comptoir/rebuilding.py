@@ -46,7 +46,7 @@ async def empty(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
 
     E-mails stay, as they are nobody else's word.
     """
-    await connection.execute("truncate orders, sold, money, shipments, returns, entries, inbox")
+    await connection.execute("truncate orders, sold, money, shipments, returns, refunds, entries, inbox")
     await connection.execute("delete from timers where key like 'look:%' or key like 'retry:%'")
     await connection.execute("delete from calls where strpos(body, $1) > 0", LookAtOrder.key)
 

@@ -12,9 +12,9 @@ from typing import Any
 from uuid import UUID
 
 from services.backoffice import letters
-from services.backoffice.rows import Entry, Mail, Money, Order, Return, Shipment, Sold
+from services.backoffice.rows import Entry, Mail, Money, Order, Refund, Return, Shipment, Sold
 from shared.contracts.backoffice import LookAgain, LookAtOrder, OrderSeen, OrderSummary
-from shared.contracts.billing import MoneyStatement, PaymentRefunded
+from shared.contracts.billing import MoneyStatement, PaymentRefunded, RefundStatement
 from shared.contracts.fulfilment import ReturnStatement, ShipmentDelivered, ShipmentDispatched, ShipmentStatement
 from shared.contracts.inventory import StockStatement
 from shared.contracts.message import Statement
@@ -166,6 +166,38 @@ def return_said(m: ReturnStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     yield from _told(m, str(m.return_id), facts, rows, ctx)
 
 
+def to_refund(m: Any) -> Needs:
+    return [(Order, m.order_id), (Refund, m.order_id)]
+
+
+def refund_said(m: RefundStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """Its row and an entry of the timeline. The order itself knows nothing of it, so it is not looked at for it."""
+    known = {row.refund_id: row.version for row in rows.group(Refund, m.order_id)}
+    if m.version > known.get(m.refund_id, 0):
+        yield Refund(**{name: getattr(m, name) for name in REFUND})
+    facts = {
+        "amount": f"{m.gross:f}",
+        "vat": f"{m.vat:f}",
+        **{name: getattr(m, name) for name in ("invoice", "reason", "approver", "decided_by", "note", "credit_note")},
+    }
+    yield Entry(
+        order_id=m.order_id,
+        event_id=ctx.cause,
+        at=ctx.told_at or ctx.now,
+        key=m.key,
+        thing=str(m.refund_id),
+        version=m.version,
+        actor=ctx.actor or m.decided_by or m.asker,
+        cause=ctx.led_by,
+        facts=facts,
+    )
+    if rows.find(Order, m.order_id) is None:
+        yield from _look(Order(m.order_id))
+
+
+REFUND = tuple(field.name for field in fields(Refund))
+
+
 def _told(m: Statement, thing: str, facts: dict[str, Any], rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     """What every statement leaves: an entry of the timeline, and a look at the order if it says something new."""
     yield Entry(
@@ -251,6 +283,7 @@ SAID: dict[type[Statement], tuple[Callable[[Any], Needs], Callable[[Any, Rows, C
     MoneyStatement: (to_money, money_said),
     ShipmentStatement: (to_shipment, shipment_said),
     ReturnStatement: (to_return, return_said),
+    RefundStatement: (to_refund, refund_said),
 }
 """What is done with the statements of each kind."""
 

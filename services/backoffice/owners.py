@@ -1,7 +1,7 @@
 """The services that own the facts, over HTTP: looks at many orders in one request, and what people ask for."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -54,9 +54,13 @@ class Owners:
         asked = {name: value for name, value in query.items() if value not in (None, "")}
         return await self._answer(owner, "GET", path, params=asked)
 
-    async def post(self, owner: str, path: str, body: Item, *, actor: str, key: str = "") -> Any:
-        """Asks for something in a person's name; the key makes asking twice safe."""
+    async def post(
+        self, owner: str, path: str, body: Item, *, actor: str, key: str = "", roles: Iterable[str] = ()
+    ) -> Any:
+        """Asks for something in a person's name; the key makes asking twice safe. `roles`: where limits go by them."""
         headers = {"X-Actor": actor.encode()} | ({"Idempotency-Key": key.encode()} if key else {})
+        if roles:
+            headers["X-Roles"] = ",".join(roles).encode()
         return await self._answer(owner, "POST", path, json=body, headers=headers)
 
     async def _answer(self, owner: str, method: str, path: str, **asked: Any) -> Any:

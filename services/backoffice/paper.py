@@ -142,8 +142,9 @@ def pdf(document: Item, buyer: Sequence[str], seller: Seller, zone: ZoneInfo, wa
         [
             (
                 f"{line['text']}\n{line['sku']}" if line["text"] else str(line["sku"]),
-                format_decimal(line["quantity"], locale=lang),
-                money(line["unit_price"]),
+                # A credit without pieces gives back a part of the price, which no price per piece explains.
+                format_decimal(line["quantity"], locale=lang) if line["quantity"] else "",
+                money(line["unit_price"]) if line["quantity"] else "",
                 rate(line["rate"]),
                 money(line["net"]),
             )

@@ -38,6 +38,7 @@ from services.backoffice.tables import (
     sessions,
     shipments,
 )
+from services.backoffice.tables import refunds as by_staff
 
 Item = dict[str, Any]
 o = orders.c
@@ -237,8 +238,38 @@ async def one(conn: AsyncConnection, order_id: UUID) -> Item | None:
         "money": found[0] if found else None,
         "shipments": await _all(conn, select(shipments).where(s.order_id == order_id).order_by(s.shipment_id)),
         "returns": await _all(conn, select(returns).where(r.order_id == order_id).order_by(r.return_id)),
+        "refunds": await _all(
+            conn, select(by_staff).where(by_staff.c.order_id == order_id).order_by(by_staff.c.asked_at)
+        ),
         "entries": await _all(conn, told),
     }
+
+
+# Refunds by the staff
+
+
+async def refunds(
+    conn: AsyncConnection, *, state: str, after: tuple[datetime, UUID] | None = None, limit: int = 50
+) -> list[Item]:
+    """Those that wait, the oldest first; of another state, or all, the newest first. Each with its order's number."""
+    f = by_staff.c
+    waiting = state == "waiting"
+    keys = (f.asked_at, f.refund_id)
+    query = select(by_staff).order_by(*(key if waiting else key.desc() for key in keys)).limit(limit)
+    if state:
+        query = query.where(f.state == literal_column(f"'{state}'") if waiting else f.state == state)
+    if after is not None:
+        place = tuple_(*keys)
+        query = query.where(place > _place(after) if waiting else place < _place(after))
+    some = query.subquery()
+    found = select(some, o.number, o.name).outerjoin(orders, o.order_id == some.c.order_id)
+    by = (some.c.asked_at, some.c.refund_id)
+    return await _all(conn, found.order_by(*(key if waiting else key.desc() for key in by)))
+
+
+async def order_of_refund(conn: AsyncConnection, refund_id: UUID) -> UUID | None:
+    found: UUID | None = await conn.scalar(select(by_staff.c.order_id).where(by_staff.c.refund_id == refund_id))
+    return found
 
 
 # Today
@@ -299,6 +330,10 @@ async def worklists(conn: AsyncConnection) -> dict[str, Item]:
     back = select(r.state, func.count().label("n"), func.min(r.at).label("at")).where(r.state != "closed")
     coming = {row["state"]: row for row in await _all(conn, back.group_by(r.state))}
     nothing: Item = {"n": 0, "at": None}
+    f = by_staff.c
+    ask = select(func.count().label("n"), func.min(f.asked_at).label("at")).where(
+        f.state == literal_column("'waiting'")
+    )
     stuck = select(func.count()).select_from(money).where(money.c.parked != "")
     return {
         "verify": {"n": head["verify_n"], "at": head["verify_at"]},
@@ -314,6 +349,7 @@ async def worklists(conn: AsyncConnection) -> dict[str, Item]:
         "pack": states.get("picked", nothing),
         "handover": states.get("packed", nothing),
         "returns": coming.get("received", nothing),
+        "refunds": (await _all(conn, ask))[0],
         "money": {"n": int(await conn.scalar(stuck) or 0), "at": None},
         "late": {"n": head["late_n"], "at": None},
         "open": {"n": head["open_n"], "at": None},

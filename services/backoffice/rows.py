@@ -144,6 +144,32 @@ class Return(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class Refund(Row):
+    """One refund by the staff, as billing stated it last: who asked, who decided, when, why and how much."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("order_id", "refund_id")
+    GROUP: ClassVar[str] = "order_id"
+
+    order_id: UUID
+    refund_id: UUID
+    version: int
+    state: str
+    invoice: str
+    currency: str
+    net: Decimal
+    vat: Decimal
+    gross: Decimal
+    reason: str
+    asker: str
+    asked_at: datetime
+    approver: str
+    decided_by: str
+    decided_at: datetime | None
+    note: str
+    credit_note: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry(Row):
     """One event that touched an order, whenever it came: what is needed to say it in a sentence. Never changed."""
 

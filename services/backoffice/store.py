@@ -12,6 +12,7 @@ BOOKS = mapping(
     (rows.Money, tables.money, False),
     (rows.Shipment, tables.shipments, False),
     (rows.Return, tables.returns, False),
+    (rows.Refund, tables.refunds, False),
     (rows.Entry, tables.entries, False),
     (rows.Mail, tables.mails, False),
     (rows.DocumentView, tables.document_views, False),

@@ -140,6 +140,32 @@ returns = Table(
     postgresql_with=MOVING,
 )
 
+refunds = Table(
+    "refunds",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("refund_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("invoice", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("net", Amount, nullable=False),
+    Column("vat", Amount, nullable=False),
+    Column("gross", Amount, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("asker", Text, nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    Column("approver", Text, nullable=False),
+    Column("decided_by", Text, nullable=False),
+    Column("decided_at", Moment),
+    Column("note", Text, nullable=False),
+    Column("credit_note", Text, nullable=False),
+    Index("ix_refunds_refund_id", "refund_id"),
+    Index("ix_refunds_asked", "asked_at", "refund_id"),
+    Index("ix_refunds_waiting", "asked_at", "refund_id", postgresql_where=text("state = 'waiting'")),
+    postgresql_with=MOVING,
+)
+
 entries = Table(
     "entries",
     metadata,

@@ -179,6 +179,19 @@ def _invoice(f: Facts, b: Facts, w: Words) -> Line:
     return Line(said, "", "money", _parked(f, w), (("doc", w.say("invoice")), *_money_effects(f, b, w)))
 
 
+def _refund(sentence: str, kind: str) -> Callable[[Facts, Facts, Words], Line]:
+    """A refund by the staff: how much of which invoice, why, and who let it happen."""
+
+    def said(f: Facts, b: Facts, w: Words) -> Line:
+        text = w.say(sentence, amount=w.money(_amount(f, "amount")), invoice=f["invoice"])
+        by = w.say("Approved by %(name)s.", name=f["approver"]) if f.get("approver") else ""
+        note = f"{str(f['note']).strip().rstrip('.')}." if f.get("note") else ""
+        papers = (("doc", f["credit_note"]),) if f.get("credit_note") else ()
+        return Line(text, kind, "money", " ".join(part for part in (_reason(f, w), by, note) if part), papers)
+
+    return said
+
+
 # Goods on their way
 
 
@@ -228,6 +241,11 @@ SAYINGS: dict[str, Callable[[Facts, Facts, Words], Line]] = {
     "payment_overdue": _money(N_("Still %(amount)s to pay; the customer is reminded."), "wait", "owed"),
     "invoice_issued": _invoice,
     "credit_note_issued": _money(N_("Issued a credit note over %(amount)s."), "undo", "credited"),
+    "refund_requested": _refund(
+        N_("Asked for a refund of %(amount)s of %(invoice)s; another person must approve it."), "wait"
+    ),
+    "refund_granted": _refund(N_("Gave back %(amount)s of %(invoice)s."), "undo"),
+    "refund_denied": _refund(N_("The refund of %(amount)s of %(invoice)s was refused; nothing was given back."), "bad"),
     "shipment_planned": _shipment(N_("%(pieces)s to be picked in %(warehouse)s."), ""),
     "shipment_picked": _shipment(N_("Picked in %(warehouse)s."), ""),
     "shipment_packed": _shipment(N_("Packed and labelled in %(warehouse)s: %(parcel)s."), ""),

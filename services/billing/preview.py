@@ -61,25 +61,32 @@ def _group(group: DocumentGroup) -> Item:
 def _sentences(rows: Rows, refund: Refund, note: CreditNote | None, sent: Iterable[Message]) -> Iterator[str]:
     amount = f"{refund.gross:f} {refund.currency}"
     if note is None:
-        alone = given_alone([r for r in rows.group(Refund, refund.order_id) if r is not refund], refund.asker)
-        before = f", and gave back {alone:f} of this order before" if alone else ""
         yield (
             f"Billing would keep it until another person approves it: {refund.asker} may give back {refund.limit:f} "
-            f"{refund.currency} of an order alone{before}. Nothing is credited or paid before."
+            f"{refund.currency} of an order alone."
         )
-        yield f"Billing would then credit {amount} of {refund.invoice}, {refund.vat:f} of it VAT."
+        alone = given_alone(rows.group(Refund, refund.order_id), refund.asker)
+        if alone:
+            yield f"Billing gave back {alone:f} {refund.currency} of this order for {refund.asker} before."
+        yield f"Billing would then credit {amount} of {refund.invoice}, {refund.vat:f} {refund.currency} of it VAT."
     else:
         invoice, notes = _invoice_and_notes(rows, refund)
         credited = sum([n.gross for n in notes if n.invoice == invoice.number], Decimal(0))
         account = rows.group(Account, refund.order_id)[0]
         yield (
-            f"Billing would issue a credit note over {amount} to {refund.invoice}: {refund.net:f} without VAT, "
-            f"{refund.vat:f} VAT."
+            f"Billing would issue a credit note over {amount} to {refund.invoice}: {refund.net:f} {refund.currency} "
+            f"without VAT, {refund.vat:f} {refund.currency} VAT."
         )
         for group in note.groups:
-            yield f"Billing would take back {group.vat:f} VAT at {group.rate.normalize():f}% on {group.base:f}."
+            yield (
+                f"Billing would take back {group.vat:f} {refund.currency} VAT at {group.rate.normalize():f}% on "
+                f"{group.base:f} {refund.currency}."
+            )
         yield _back(rows, account, amount)
-        yield f"Billing would have credited {credited:f} of {invoice.gross:f} of {refund.invoice} in all."
+        yield (
+            f"Billing would have credited {credited:f} {refund.currency} of {invoice.gross:f} {refund.currency} of "
+            f"{refund.invoice} in all."
+        )
     for line_no, left in left_of(*_invoice_and_notes(rows, refund)).items():
         if note is not None and any(line.line_no == line_no for line in note.lines):
             yield (
@@ -95,8 +102,11 @@ def _back(rows: Rows, account: Account, amount: str) -> str:
     if started is None or started.kind != "refund":
         return f"Billing would give back {amount} as soon as what is under way with the provider is over."
     if f"{started.amount:f} {account.currency}" != amount:
-        return f"Billing would give back {amount}, {started.amount:f} of it through the oldest payment at once."
-    return f"Billing would give back {amount} " + ("the way it was paid." if started.hold else "by a payout.")
+        part = f"{started.amount:f} {account.currency}"
+        return f"Billing would give back {amount}, {part} of it through the oldest payment at once."
+    return (
+        f"Billing would give back {amount} the way it was paid." if started.hold else f"Billing would pay out {amount}."
+    )
 
 
 def _invoice_and_notes(rows: Rows, refund: Refund) -> tuple[Invoice, list[CreditNote]]:

@@ -18,7 +18,7 @@ from tests.conftest import Databases
 from tests.eventually import eventually
 
 Item = dict[str, Any]
-READ = ("orders", "sold", "money", "shipments", "returns", "entries")
+READ = ("orders", "sold", "money", "shipments", "returns", "refunds", "entries")
 BY_HAND: Item = {"warehouses_automatic": False}
 ANNA: Item = {
     "name": "Anna de Vries", "street": ["Oudegracht 1"], "postcode": "3511 AB", "city": "Utrecht", "country": "NL",

@@ -6,6 +6,7 @@ Screenshots of each page go to the folder that COMPTOIR_SCREENSHOTS names.
 import os
 import shutil
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -437,3 +438,59 @@ async def test_the_list_on_paper_is_printed_without_what_is_around_it(shop: Shop
     await expect(page.locator(".paper")).to_be_visible()
     await expect(page.locator(".side")).to_be_hidden()
     await shot(page, "pick-paper-printed")
+
+
+async def test_a_refund_is_typed_shown_and_done_and_a_large_one_waits(shop: Shop, visit: Any) -> None:
+    placed = await shop.place(quantity=40)
+    (shipment,) = (await shop.ask("GET", f"/order/orders/{placed['id']}"))["shipments"]
+    await shop.ship(shipment["shipment_id"])
+    delivered = {"status": "delivered", "at": datetime.now(UTC).isoformat()}
+    await shop.ask("POST", f"/fulfilment/shipments/{shipment['shipment_id']}/tracking", delivered)
+    await shop.rest()
+    tab = await visit()
+    page = await tab.open(f"/orders/{placed['number']}")
+    await page.locator(".actions a:has-text('Refund')").click()
+    amount, reason = page.get_by_label("Amount mug"), page.get_by_label("Reason")
+    await amount.fill("12,50")
+    await reason.fill("one came broken")
+    await shot(page, "refund-typed")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".effects")).to_contain_text("credit note over 15.13 EUR")
+    await expect(page.locator(".effects")).to_contain_text("2.63 EUR VAT at 21% on 12.50 EUR")
+    await shot(page, "refund")
+    await page.click("button:has-text('Give the money back')")
+    await page.wait_for_url("**done=refund")
+    await shop.rest()
+    await page.reload()
+    timeline = page.locator(".timeline")
+    await expect(timeline).to_contain_text("Gave back €15.13 of INV-")
+    await expect(timeline).to_contain_text("One came broken.")
+    await expect(timeline).to_contain_text("Issued a credit note over €15.13.")
+    await expect(timeline).to_contain_text("Refunded €15.13.")
+    await page.locator("#refunds a").click()
+    await page.click(".actions a:has-text('Credit note')")
+    await expect(page.locator("h1")).to_contain_text("Credit note CN-")
+    await expect(page.locator("main")).to_contain_text("part of the price")
+    # Above the limit it waits, and who asked finds no button to approve it with.
+    page = await tab.open(f"/orders/{placed['number']}/refund")
+    await amount.fill("300")
+    await reason.fill("all of them are chipped")
+    await page.click("button:has-text('Show what it would do')")
+    await page.click("button:has-text('Ask for approval')")
+    await page.wait_for_url("**done=refund-asked")
+    await shop.rest()
+    page = await tab.open("/")
+    await page.locator("main a:has-text('Refunds to approve')").first.click()
+    for width in (320, 768, 1440):
+        await page.set_viewport_size({"width": width, "height": 800})
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        await shot(page, f"refunds-{width}")
+    await page.locator("table a").first.click()
+    await expect(page.locator("#h-own")).to_contain_text("another person must approve it")
+    await expect(page.locator("button:has-text('Approve the refund')")).to_have_count(0)
+    for path in (page.url.removeprefix(tab.here), f"/orders/{placed['number']}/refund"):
+        page = await tab.open(path)
+        for width in (320, 768, 1440):
+            await page.set_viewport_size({"width": width, "height": 800})
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width
+            await shot(page, f"refund-{'form' if path.endswith('refund') else 'one'}-{width}")

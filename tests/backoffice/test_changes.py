@@ -58,6 +58,7 @@ async def test_an_address_that_went_stale_or_is_wrong_is_not_taken(shop: Shop) -
     late = await shop.post(f"{where}/address", hidden(shown), status=409)
     assert "The order changed since you looked. Nothing was done." in late.text
     assert hidden(late.text)["quote"] != hidden(shown)["quote"]
+    assert hidden(late.text)["key"] != hidden(shown)["key"], "or the refusal would be its answer for ever"
     wrong = await shop.post(f"{where}/address", {**NEW, "country": "N1"}, status=422)
     assert 'role="alert"' in wrong.text
     assert "Kade 1" in wrong.text, "what was typed is still there"

@@ -80,6 +80,12 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     found |= {"link": f"/orders/{done['number']}/link", PUBLIC: await shop.link(done)}
     (invoice,) = (await shop.ask("GET", f"/billing/invoices?order_id={done['id']}"))["items"]
     found["document"] = f"/documents/{invoice['number']}"
+    give = {"invoice": invoice["number"], "lines": [{"line_no": 1, "amount": "1.00"}], "reason": "K-1"}
+    by = {"Idempotency-Key": "K-1-refund", "X-Actor": "K-1"}
+    asked = await shop.http.post(f"/billing/orders/{done['id']}/refunds", json=give, headers=by)
+    await shop.rest()
+    found |= {"refund": f"/orders/{done['number']}/refund", "refunds": "/refunds"}
+    found["refund-waiting"] = f"/refunds/{asked.json()['refund_id']}"
     waiting = await shop.place()
     found["picking"] = f"/pick/{await shipment(waiting)}"
     found["picked"] = f"/pick/{out}"

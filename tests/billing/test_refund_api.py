@@ -61,7 +61,7 @@ async def test_shown_done_once_and_told(house: House) -> None:  # noqa: F811
     assert shown["credited"] == ["0.00", "18.15"]
     assert shown["held"] == ["66.05", "47.90"]
     assert "Billing would give back 18.15 EUR the way it was paid." in shown["sentences"]
-    assert "Billing would take back 3.15 VAT at 21% on 15.00." in shown["sentences"]
+    assert "Billing would take back 3.15 EUR VAT at 21% on 15.00 EUR." in shown["sentences"]
     assert {m["type"] for m in shown["effects"]["messages"]} == {
         "billing.credit_note_issued.v1",
         "billing.refund_granted.v1",

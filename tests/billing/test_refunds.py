@@ -129,7 +129,7 @@ def test_what_came_back_is_not_given_back_again() -> None:
     book.tell(give_back(1, 1, l1=2))
     with pytest.raises(Refused, match="1 of 3 pieces are not credited yet"):
         book.tell(give(1, pieces(1, 2)))
-    with pytest.raises(Refused, match=r"10.00 of 30.00 is not credited yet"):
+    with pytest.raises(Refused, match=r"10.00 EUR of 30.00 EUR is not credited yet"):
         book.tell(give(2, amount(1, "10.01")))
     book.tell(give(3, amount(1, "10.00")))
     with pytest.raises(Refused):
@@ -272,7 +272,7 @@ def test_a_prepaid_order_gives_back_of_what_is_out_while_the_rest_waits() -> Non
         entry_id="e", order_id=ORDER, amount=money("40.00"), currency="EUR", booked_on="2026-03-01"
     )
     book.tell(arrived, ship(1, l1=1))
-    with pytest.raises(Refused, match=r"10.00 of 10.00 is not credited yet"):
+    with pytest.raises(Refused, match=r"10.00 EUR of 10.00 EUR is not credited yet"):
         book.tell(give(1, amount(1, "10.01")))
     book.tell(give(2, amount(1, "4.00")))
     book.provide()
@@ -375,7 +375,7 @@ def test_what_would_be_another_refund_now_is_not_approved() -> None:
     other = paid()
     other.tell(give(1, pieces(1, 1), roles=()))
     other.tell(give(2, amount(1, "6.00")))
-    with pytest.raises(Refused, match=r"would come to 8.00 EUR now instead of 10.00"):
+    with pytest.raises(Refused, match=r"would come to 8.00 EUR now instead of 10.00 EUR"):
         other.tell(approve(1, "flo", "finance"))
     assert other.account.credited == money("6.00")
 

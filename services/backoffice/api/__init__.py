@@ -22,6 +22,7 @@ from services.backoffice.api import (
     order,
     orders,
     parked,
+    refunds,
     reports,
     returns,
     shelves,
@@ -39,7 +40,8 @@ from services.backoffice.words import N_
 from shared.http import NotFound
 
 AREAS = (
-    login, today, orders, order, status, mails, changes, wishes, stock, shelves, warehouse, returns, money, customers,
+    login, today, orders, order, status, mails, changes, refunds, wishes, stock, shelves, warehouse, returns, money,
+    customers,
     reports, audit, parked, live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)

@@ -17,8 +17,8 @@ Item = dict[str, Any]
 Key = Annotated[str, Form(max_length=64)]
 Quote = Annotated[str, Form(max_length=64)]
 Reason = Annotated[str, Form(max_length=200)]
-Asking = Callable[[Item | None, Item | None], Item]
-"""The page with the question, of a preview and a notice."""
+Asking = Callable[[Item | None, Item | None, str], Item]
+"""The page with the question, of a preview, a notice and the key that it is done under."""
 
 
 async def _order(visit: Visit, name: str) -> Item:
@@ -51,7 +51,7 @@ async def change_address(
     body = {"ship_to": typed, "reason": reason}
     key = key or str(office.running.new_id())
 
-    def asking(told: Item | None, error: Item | None) -> Item:
+    def asking(told: Item | None, error: Item | None, key: str) -> Item:
         return changes.address_question(office.pages, order["number"], typed, told, reason, key, error)
 
     def typing(error: Item) -> Response:
@@ -92,7 +92,7 @@ async def do_take_back(
         told = w.say("Say of one parcel how many pieces come back, at most what was in it.")
         return typing({"kind": "bad", "title": w.say("Nothing was done."), "text": told})
 
-    def asking(told: Item | None, error: Item | None) -> Item:
+    def asking(told: Item | None, error: Item | None, key: str) -> Item:
         return changes.take_back_question(office.pages, order["number"], wish, told, reason, key, error)
 
     body = {**wish, "reason": reason}
@@ -118,8 +118,9 @@ async def _change(
             await office.owners.post("order", where, {**body, "quote": quote}, actor=actor, key=key)
         except Said as refused:
             error, status = not_done(w, refused), refused.status
+            key = str(office.running.new_id())  # the answer to the other one is kept, and is this refusal
         except Away:
-            page = {**asking(None, not_known(w)), "quote": quote}
+            page = {**asking(None, not_known(w), key), "quote": quote}
             return visit.page("wish.html", "orders", page, status=503)
         else:
             await office.look(order["id"])
@@ -130,4 +131,4 @@ async def _change(
         if not error:
             error = {"kind": "bad", "title": w.say("This cannot be done now."), "text": refused.title}
         return typing(error)
-    return visit.page("wish.html", "orders", asking(told, error), status=status)
+    return visit.page("wish.html", "orders", asking(told, error, key), status=status)

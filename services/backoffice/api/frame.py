@@ -47,6 +47,7 @@ NAV: tuple[tuple[str, tuple[tuple[str, str, str, str, str], ...]], ...] = (
         N_("Office"),
         (
             ("money", "/money", "money", N_("Money"), "m"),
+            ("refunds", "/refunds", "hand", N_("Refunds"), ""),
             ("customers", "/customers", "people", N_("Customers"), "c"),
             ("reports", "/reports", "report", N_("Reports"), "r"),
         ),

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.backoffice import queries
 from services.backoffice.owners import Owners, Said
-from services.backoffice.pages import Pages
+from services.backoffice.pages import English, Pages
 from services.backoffice.views.cells import Cell, Column, Table, address, amount, cursor, place
 from services.backoffice.words import N_
 
@@ -43,8 +43,8 @@ async def paper(owners: Owners, pages: Pages, number: str) -> Item:
         [
             Cell(str(line["line_no"])),
             Cell(line["text"] or line["sku"], sub=line["sku"]),
-            Cell(w.number(line["quantity"])),
-            amount(w, line["unit_price"], of["currency"]),
+            Cell(w.number(line["quantity"]) if line["quantity"] else "", sub=_of_the_price(w, line)),
+            amount(w, line["unit_price"], of["currency"]) if line["quantity"] else Cell(""),
             Cell(w.percent(Decimal(str(line["rate"])))),
             amount(w, line["net"], of["currency"]),
         ]
@@ -87,6 +87,11 @@ async def paper(owners: Owners, pages: Pages, number: str) -> Item:
         "address": address(of["bill_to"]),
         "pdf": f"{where}/pdf",
     }
+
+
+def _of_the_price(w: English, line: Item) -> str:
+    """A line without pieces credits a part of the price."""
+    return "" if line["quantity"] else w.say("part of the price")
 
 
 async def views(conn: AsyncConnection, pages: Pages, number: str, after: str) -> Item:

@@ -31,7 +31,7 @@ TABS = (
 )
 ABOUT = {
     "invoices": N_("One for each parcel that went out. An issued document never changes."),
-    "credit-notes": N_("One for each return that was accepted, at the rates of its invoice."),
+    "credit-notes": N_("One for each return that was accepted and each refund, at the rates of its invoice."),
     "open-items": N_("Goods that are out and not paid, and money that waits for a person."),
     "payments": N_("What was asked of the payment provider, and what it answered."),
     "refunds": N_("Money that went back to customers, or is on its way."),

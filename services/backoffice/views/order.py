@@ -15,6 +15,7 @@ from services.backoffice.pages import English, Pages
 from services.backoffice.rights import Person
 from services.backoffice.views import mails
 from services.backoffice.views.cells import address
+from services.backoffice.views.refunds import of_order
 from services.backoffice.words import N_, Told, timeline
 
 Item = dict[str, Any]
@@ -72,6 +73,7 @@ async def page(
         "money_parked": (kept["money"] or {}).get("parked", ""),
         "shipments": _shipments(kept, now_said),
         "returns": kept["returns"],
+        "refunds": of_order(w, kept["refunds"]),
         "documents": _documents(w, now_said, person),
         "address": address(now_said["ship_to"]) if now_said else [],
         "live": f"/live?page=order&id={order_id}&show={group}",
@@ -140,6 +142,8 @@ def _actions(pages: Pages, person: Person, head: Item, where: str) -> list[Item]
         found.append({"href": f"{where}/address", "text": w.say("Address"), "icon": "edit", "danger": False})
     if head["status"] in MAYBE_OUT and person.may("take-back"):
         found.append({"href": f"{where}/take-back", "text": w.say("Take back"), "icon": "back", "danger": False})
+    if head["status"] in MAYBE_OUT and person.may("refund"):
+        found.append({"href": f"{where}/refund", "text": w.say("Refund"), "icon": "money", "danger": False})
     if open_ and head["status"] != "cancelling" and person.may("cancel"):
         found.append({"href": f"{where}/cancel", "text": w.say("Cancel"), "icon": "x", "danger": True})
     return found

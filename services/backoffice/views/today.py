@@ -22,6 +22,7 @@ CARDS = (
     ("pack", N_("To pack"), "orders", "/pack"),
     ("handover", N_("To hand over"), "truck", "/pack"),
     ("returns", N_("Returns to inspect"), "back", "/returns"),
+    ("refunds", N_("Refunds to approve"), "money", "/refunds"),
     ("money", N_("Money that needs a person"), "hand", "/orders?view=staff"),
     ("parked", N_("Parked messages"), "parked", "/parked-messages"),
 )

@@ -97,7 +97,8 @@ def plan_for(rows: Rows, m: RequestRefund | Refund) -> Plan:
         raise Refused("nothing of these lines is left to be given back", field="lines", status=409)
     if credited + figures.gross > invoice.gross:
         raise Refused(
-            f"{figures.gross:f} of {invoice.number} cannot be credited, {invoice.gross - credited:f} is left",
+            f"{figures.gross:f} {invoice.currency} of {invoice.number} cannot be credited, "
+            f"{invoice.gross - credited:f} {invoice.currency} is left",
             field="lines",
             status=409,
         )
@@ -105,10 +106,10 @@ def plan_for(rows: Rows, m: RequestRefund | Refund) -> Plan:
         raise Refused(
             f"{owed:f} {account.currency} of this order is still owed: only what was paid can be given back", status=409
         )
-    if figures.gross > free(account):
+    if figures.gross > (here := free(account)):
         raise Refused(
-            f"{figures.gross:f} cannot be given back, {free(account):f} {account.currency} of the order's money is "
-            "here and not on its way back",
+            f"{figures.gross:f} {account.currency} cannot be given back, {here:f} {account.currency} of the order's "
+            "money is here and not on its way back",
             field="lines",
             status=409,
         )
@@ -137,7 +138,8 @@ def _taken(invoice: Invoice, notes: Sequence[CreditNote], lines: Sequence[Refund
         amount = known.of(asked.quantity) if asked.quantity else asked.amount
         if amount > known.amount:
             raise Refused(
-                f"line {asked.line_no}: {known.amount:f} of {known.line.amount:f} is not credited yet",
+                f"line {asked.line_no}: {known.amount:f} {invoice.currency} of {known.line.amount:f} "
+                f"{invoice.currency} is not credited yet",
                 field=f"{field}.amount",
                 status=409,
             )
@@ -242,7 +244,7 @@ def approve_refund(m: ApproveRefund, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     if (f.net, f.vat, f.gross) != (refund.net, refund.vat, refund.gross):
         raise Refused(
             f"The refund went stale: its lines would come to {f.gross:f} {refund.currency} now instead of "
-            f"{refund.gross:f}. Refuse it, and let it be asked for anew.",
+            f"{refund.gross:f} {refund.currency}. Refuse it, and let it be asked for anew.",
             status=409,
         )
     approved = changed(refund, version=refund.version + 1, approver=m.actor, note=m.note)
@@ -272,8 +274,9 @@ def _waiting(rows: Rows, m: ApproveRefund | RefuseRefund) -> Refund:
     if refund is None:
         raise Refused(f"no refund {m.refund_id} of this order", status=404)
     if refund.state != "waiting":
-        word = "was done" if refund.state == "done" else "was refused"
-        raise Refused(f"this refund {word} already, by {refund.decided_by}", status=409)
+        if refund.state == "done":
+            raise Refused(f"this refund was done already, by {refund.decided_by}", status=409)
+        raise Refused(f"this refund was refused already, by {refund.decided_by}", status=409)
     return refund
 
 
