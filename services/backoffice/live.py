@@ -124,7 +124,7 @@ class Rows:
         self.running, self.changed, self.rows = running, frozenset[UUID](), dict[UUID, dict[str, Any]]()
 
     async def of(self, changed: frozenset[UUID]) -> dict[UUID, dict[str, Any]]:
-        if changed != self.changed:
+        if changed is not self.changed:  # another round, though it may be of the same orders
             async with self.running.reads.connect() as conn:
                 found = await queries.rows_of(conn, list(changed)[: 20 * Live.MOST])
             self.changed, self.rows = changed, {row["order_id"]: row for row in found}

@@ -249,8 +249,9 @@ async def test_on_the_phone_a_parcel_is_picked_packed_and_handed_over(shop: Shop
 
 async def test_received_goods_go_to_the_backorder_and_its_page_says_so_live(shop: Shop, visit: Any) -> None:
     """By keyboard alone: the delivery is typed, its effect shown, booked; the order's page follows by itself."""
-    placed = await shop.place("cup", 2)
-    line = {"warehouse": "north", "reference": "PO-9", "sku": "cup", "quantity": 6, "expected_on": "2031-03-04"}
+    await shop.open(bowl=0)  # which nobody else waits for
+    placed = await shop.place("bowl", 2)
+    line = {"warehouse": "north", "reference": "PO-9", "sku": "bowl", "quantity": 6, "expected_on": "2031-03-04"}
     await shop.ask("POST", "/inventory/expected-receipts", line)
     watching = await (await visit()).open(f"/orders/{placed['number']}")
     await expect(watching.locator("#h-why")).to_contain_text("2 pieces on backorder")
@@ -263,8 +264,8 @@ async def test_received_goods_go_to_the_backorder_and_its_page_says_so_live(shop
     await page.locator("#p-0").focus()
     await page.keyboard.type("2")
     await page.keyboard.press("Enter")
-    await expect(page.locator(".effects")).to_contain_text("cup: on hand 0 → 2; free 0 → 0.")
-    await expect(page.locator(".effects")).to_contain_text(f"{placed['number']}: 2 pieces of cup.")
+    await expect(page.locator(".effects")).to_contain_text("bowl: on hand 0 → 2; free 0 → 0.")
+    await expect(page.locator(".effects")).to_contain_text(f"{placed['number']}: 2 pieces of bowl.")
     await shot(page, "book-receipt-320")
     await page.locator("button.primary").focus()
     await page.keyboard.press("Enter")

@@ -314,6 +314,10 @@ async def test_open_pages_are_told_what_changes(shop: Shop) -> None:
         await shop.ask("POST", f"/order/orders/{placed['id']}/hold", {"reason": "look at it"})
         while "look at it" not in told:
             told += await anext(parts)
+        await shop.ask("POST", f"/order/orders/{placed['id']}/release", {"reason": "look at it"})
+        again = ""
+        while "waits to be picked" not in again:  # the same order once more, and nothing else between
+            again += await anext(parts)
     assert f'hx-target="#o-{placed["id"]}"' in told
     assert "id: " in told
 

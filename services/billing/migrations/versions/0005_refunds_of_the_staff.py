@@ -58,7 +58,7 @@ def upgrade() -> None:
         """
     )
     op.execute(
-        'create trigger refunds_never_change before update or delete on refunds '
+        'create trigger refunds_decided_stands before update or delete on refunds '
         "for each row when (old.state <> 'waiting') execute function decided_stands()"
     )
 
