@@ -434,10 +434,10 @@ async def test_an_order_from_its_confirmation_to_the_refund_is_told_in_dutch_eac
 async def test_a_later_date_is_told_and_that_it_moved(shop: Shop, server: MailServer) -> None:
     placed = await shop.place("cup", 2)
     number = placed["number"]
-    assert server.subjects(number) == [
+    assert set(server.subjects(number)) == {  # written at one moment, sent side by side
         f"Uw bestelling {number} is bevestigd",
         f"Een deel van uw bestelling {number} komt later",
-    ]
+    }
     there = (await shop.ask("GET", f"/order/orders/summaries?id={placed['id']}"))["items"][0]
     later = date.fromisoformat(there["promised_on"]) + timedelta(days=9)
     moved = OrderSummary.model_validate({**there, "revision": there["revision"] + 1, "promised_on": later})
