@@ -20,7 +20,7 @@ QUIET = 10
 
 def values(text: str) -> list[int]:
     """The symbols of a text, from start to stop. Raises ValueError for what the symbology cannot say here."""
-    if not text or not all(" " <= char <= "~" for char in text):
+    if not printable(text):
         raise ValueError(f"no Code 128 of {text!r}")
     if text.isdigit() and len(text) % 2 == 0:
         found = [START_C, *(int(text[n : n + 2]) for n in range(0, len(text), 2))]

@@ -10,7 +10,7 @@ from services.billing.domain.refunds import given_alone
 from services.billing.domain.rows import Account, CreditNote, DocumentGroup, Invoice, Operation, Refund
 from shared.contracts.billing import ApproveRefund, RequestRefund
 from shared.contracts.message import Message
-from shared.messaging.decision import Rows, key_of
+from shared.messaging.decision import Rows
 
 Item = dict[str, Any]
 
@@ -22,7 +22,7 @@ def preview(rows: Rows, m: RequestRefund | ApproveRefund, quote: str, messages: 
     """
     refund = next(r for r in rows.group(Refund, m.order_id) if r.refund_id == m.refund_id)
     now = rows.group(Account, m.order_id)[0]
-    was = _before(rows, now)
+    [was] = rows.group_before(Account, m.order_id)
     note = next((n for n in rows.group(CreditNote, m.order_id) if n.return_id == refund.refund_id), None)
     return {
         "order_id": str(m.order_id),
@@ -41,12 +41,6 @@ def preview(rows: Rows, m: RequestRefund | ApproveRefund, quote: str, messages: 
         "groups": [] if note is None else [_group(group) for group in note.groups],
         "sentences": list(_sentences(rows, refund, note, messages)),
     }
-
-
-def _before(rows: Rows, account: Account) -> Account:
-    found = rows.before.get(Account, {}).get(key_of(account), account)
-    assert isinstance(found, Account)
-    return found
 
 
 def _group(group: DocumentGroup) -> Item:

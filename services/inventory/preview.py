@@ -10,7 +10,7 @@ from typing import Any
 
 from services.inventory.domain import Demand, Expected, Level, Queue, Reservation, quote_of
 from shared.contracts.inventory import AdjustStock, CountStock, ReceiveStock, ServeQueue
-from shared.messaging.decision import Row, Rows, key_of
+from shared.messaging.decision import Rows, key_of
 
 Item = dict[str, Any]
 Work = ReceiveStock | AdjustStock | CountStock
@@ -63,11 +63,7 @@ def preview(rows: Rows, m: Work) -> Item:
 
 def _before(rows: Rows, kind: type[Any], group: Any) -> list[Any]:
     """The rows of a group as they were found; none of those that nobody looked at."""
-    if not rows.declared(kind, group):
-        return []
-    was, new = rows.before.get(kind, {}), rows.new.get(kind, set())
-    found: list[Row] = rows.group(kind, group)
-    return [was.get(key_of(row), row) for row in found if key_of(row) not in new]
+    return rows.group_before(kind, group) if rows.declared(kind, group) else []
 
 
 def _level(levels: Sequence[Level], sku: str, m: Work) -> Level:

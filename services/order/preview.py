@@ -19,7 +19,7 @@ from shared.contracts.message import Message
 from shared.contracts.order import OrderStatement
 from shared.contracts.values import Address
 from shared.etag import etag_of
-from shared.messaging.decision import Refused, Row, Rows, key_of
+from shared.messaging.decision import Refused, Row, Rows
 
 Item = dict[str, Any]
 COUNTED = ("ordered", "cancelled", "waiting", "backordered", "reserved", "released", "shipped")
@@ -50,11 +50,7 @@ def before_and_after(rows: Rows, order_id: UUID) -> tuple[Order, Order]:
 
 def _order(rows: Rows, order_id: UUID, *, before: bool) -> Order:
     def of(kind: type[Any]) -> tuple[Any, ...]:
-        found = rows.group(kind, order_id)
-        if not before:
-            return tuple(found)
-        was, new = rows.before.get(kind, {}), rows.new.get(kind, set())
-        return tuple(was.get(key_of(row), row) for row in found if key_of(row) not in new)
+        return tuple(rows.group_before(kind, order_id) if before else rows.group(kind, order_id))
 
     return Order(of(Header)[0], of(Line), of(Progress)[0], of(Stock)[0], of(Money)[0], of(Shipment), of(Return))
 

@@ -143,6 +143,11 @@ class Rows:
         """All rows of one declared group, in the order in which they were loaded or made."""
         return list(self._group(kind, group).values())  # type: ignore[arg-type]
 
+    def group_before(self, kind: type[R], group: Hashable) -> list[R]:
+        """All rows of one declared group as the database has them, whatever was decided since."""
+        was, new = self.before.get(kind, {}), self.new.get(kind, ())
+        return [was.get(key, row) for key, row in self._group(kind, group).items() if key not in new]  # type: ignore[misc]
+
     def find(self, kind: type[R], group: Hashable) -> R | None:
         """The only row of a group, or None."""
         rows = self._group(kind, group)
