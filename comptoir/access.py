@@ -47,15 +47,19 @@ class Secrets:
 
     def make(self, consumer: str, name: str, text: str) -> bool:
         """Writes what is not there yet. Whether it was written; what is there stays."""
-        path = self.folder / consumer / name
-        if path.exists():
+        if (self.folder / consumer / name).exists():
             return False
+        self.write(consumer, name, text)
+        return True
+
+    def write(self, consumer: str, name: str, text: str) -> None:
+        """Whole or not at all, also over what is there."""
+        path = self.folder / consumer / name
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(".new")
         fresh.write_text(text + "\n")
         fresh.chmod(0o444)  # containers run as different users; what tells them apart is which folder each one sees
         fresh.rename(path)
-        return True
 
 
 def make_secrets(kept: Secrets, postgres: str, rabbitmq: str, rabbitmq_authority: str = "") -> int:
@@ -107,6 +111,20 @@ def make_secrets(kept: Secrets, postgres: str, rabbitmq: str, rabbitmq_authority
         made.append(kept.make(outside, "webhook_secret", kept.read(service, "webhook_secret")))
     made.append(kept.make("backoffice", "link_keys", password()))
     return sum(made)
+
+
+def keep_secret(kept: Secrets, consumer: str, name: str, text: str) -> None:
+    """Keeps what somebody else made, as the password of a mail server, for one consumer, instead of what was there.
+
+    Raises NotHere for a consumer that has no folder yet, for a name that is none of a file, and for nothing to keep.
+    """
+    if not re.fullmatch(r"[a-z][a-z-]*", consumer) or not (kept.folder / consumer).is_dir():
+        raise NotHere(f"{kept.folder / consumer} is not there; `comptoir access secrets` makes a folder per consumer")
+    if not re.fullmatch(r"[a-z][a-z_]*", name):
+        raise NotHere(f"{name!r} is no name of a secret: small letters and _, as in smtp_password")
+    if not text.strip() or "\n" in text.strip():
+        raise NotHere("a secret is one line on standard input")
+    kept.write(consumer, name, text.strip())
 
 
 async def grant_databases(kept: Secrets) -> list[str]:

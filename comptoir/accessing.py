@@ -1,5 +1,6 @@
 """`comptoir access`: the jobs of a deployment that make secrets, roles and users."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,20 @@ def access_secrets(
 
     know_topology(*OPTIONAL)
     typer.echo(f"{folder}: {make_secrets(Secrets(folder), postgres, rabbitmq, rabbitmq_authority)} files made")
+
+
+@access.command("keep")
+def access_keep(
+    folder: Kept,
+    consumer: Annotated[str, typer.Argument(help="who may read it: backoffice")],
+    name: Annotated[str, typer.Argument(help="the name of its file: smtp_password")],
+) -> None:
+    """Keeps a secret that somebody else made, read from standard input, in place of what was there."""
+    from comptoir.access import Secrets, keep_secret
+
+    text = typer.prompt("Secret", hide_input=True) if sys.stdin.isatty() else sys.stdin.read(65_536)
+    keep_secret(Secrets(folder), consumer, name, text)
+    typer.echo(f"{folder / consumer / name} is kept")
 
 
 @access.command("databases")

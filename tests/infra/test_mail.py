@@ -1,0 +1,171 @@
+"""What a deployment adds for e-mails makes settings that the back office takes, and opens no more than the way out."""
+
+import re
+import subprocess
+import sys
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from comptoir.access import Secrets, keep_secret, make_secrets
+from services.backoffice.settings import Settings
+from shared.serve import NotHere
+from tests.infra.manifests import KUBERNETES, ROOT, kubectl, rendered
+
+Item = dict[str, Any]
+SAID = {
+    "COMPTOIR_MAIL_FROM": "Shop <orders@shop.example>",
+    "COMPTOIR_MAIL_SINCE": "2026-11-29T12:00:00+01:00",
+    "COMPTOIR_PUBLIC_URL": "https://shop.example",
+    "COMPTOIR_SMTP_HOST": "mail.example",
+    "COMPTOIR_SMTP_USER": "orders",
+}
+"""What only a shop knows."""
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Secrets:
+    folder = Secrets(tmp_path)
+    make_secrets(folder, "postgres:5432", "rabbitmq:5672")
+    keep_secret(folder, "backoffice", "smtp_password", "what the mail server said\n")
+    return folder
+
+
+def as_set(environment: dict[str, str], kept: Secrets, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The back office's settings of a container with this environment and its own folder of secrets."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value.replace("/run/secrets", str(kept.folder / "backoffice")))
+    return Settings()
+
+
+def filled(environment: Item, said: dict[str, str]) -> dict[str, str]:
+    """As compose replaces `${NAME:-value}` and `${NAME:?what}`. Raises LookupError for what must be said and is not."""
+
+    def value(found: re.Match[str]) -> str:
+        name, must, other = found.groups()
+        if name not in said and must == "?":
+            raise LookupError(name)
+        return said.get(name, other)
+
+    return {key: re.sub(r"\$\{(\w+):([-?])([^}]*)\}", value, str(text)) for key, text in environment.items()}
+
+
+@pytest.fixture
+def both() -> tuple[Item, Item]:
+    compose, mail = (yaml.safe_load((ROOT / name).read_text()) for name in ("docker-compose.yml", "infra/mail.yml"))
+    return compose["services"], mail["services"]
+
+
+def test_the_compose_file_with_mail_is_taken_by_the_back_office(
+    both: tuple[Item, Item], kept: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, mail = both
+    environment = base["backoffice"]["environment"] | mail["backoffice"]["environment"]
+    settings = as_set(filled(environment, SAID), kept, monkeypatch)
+    server = settings.sender().server
+    assert (settings.mail, server.host, server.port, server.security) == ("smtp", "mail.example", 587, "starttls")
+    assert (server.user, server.password) == ("orders", "what the mail server said")
+    assert settings.policy().mails
+    assert bool(settings.links())
+
+
+def test_who_rebuilds_knows_that_customers_are_told_and_since_when(
+    both: tuple[Item, Item], kept: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, mail = both
+    office = filled(base["backoffice"]["environment"] | mail["backoffice"]["environment"], SAID)
+    tools = filled(base["tools"]["environment"] | mail["tools"]["environment"], SAID)
+    with monkeypatch.context() as there:
+        told = as_set(office, kept, there).policy()
+    assert as_set(tools, kept, monkeypatch).policy() == told
+
+
+@pytest.mark.parametrize("forgotten", SAID)
+def test_what_only_a_shop_knows_is_asked_for(both: tuple[Item, Item], forgotten: str) -> None:
+    with pytest.raises(LookupError, match=forgotten):
+        filled(both[1]["backoffice"]["environment"], {key: SAID[key] for key in SAID if key != forgotten})
+
+
+def test_without_mail_the_back_office_has_no_way_out(both: tuple[Item, Item]) -> None:
+    base, mail = both
+    assert base["backoffice"]["networks"] == ["inside"]
+    assert {name: each.get("networks") for name, each in mail.items()} == {"backoffice": ["outside"], "tools": None}
+
+
+def with_mail(tmp_path: Path, overlay: str) -> list[Item]:
+    """An overlay of somebody who wants e-mails."""
+    up = Path(*[".."] * len(tmp_path.resolve().parts[1:]))
+    named = {
+        "resources": [str(up / (KUBERNETES / "overlays" / overlay).resolve().relative_to("/"))],
+        "components": [str(up / (KUBERNETES / "mail").resolve().relative_to("/"))],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(named))
+    done = subprocess.run([kubectl(), "kustomize", str(tmp_path.resolve())], capture_output=True)
+    assert not done.returncode, done.stderr.decode()
+    return [item for item in yaml.safe_load_all(done.stdout) if item]
+
+
+@pytest.mark.parametrize("overlay", ["small", "production"])
+def test_the_component_for_mail_adds_settings_and_a_way_out(
+    overlay: str, tmp_path: Path, kept: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, items = rendered(overlay), with_mail(tmp_path, overlay)
+    named = {(item["kind"], re.sub("-[a-z0-9]{10}$", "", item["metadata"]["name"])): item for item in items}
+    before = {(item["kind"], re.sub("-[a-z0-9]{10}$", "", item["metadata"]["name"])) for item in plain}
+    assert named.keys() - before == {("NetworkPolicy", "mail")}
+
+    container = named["Deployment", "backoffice"]["spec"]["template"]["spec"]["containers"][0]
+    maps = {item["metadata"]["name"]: item["data"] for item in items if item["kind"] == "ConfigMap"}
+    environment: dict[str, str] = {}
+    for each in container["envFrom"]:
+        environment |= maps[each["configMapRef"]["name"]]
+    settings = as_set(environment, kept, monkeypatch)
+    assert settings.sender().server.password == "what the mail server said"
+
+    policy = named["NetworkPolicy", "mail"]["spec"]
+    labels = named["Deployment", "backoffice"]["spec"]["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    [rule] = policy["egress"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": settings.smtp_port}]
+    [block] = (each["ipBlock"] for each in rule["to"])
+    inside = [ip_network(each) for each in block["except"]]
+    for address in ("10.96.0.1", "172.17.0.2", "192.168.1.9", "169.254.169.254", "127.0.0.1", "100.64.0.1"):
+        assert any(ip_address(address) in each for each in inside), address
+
+
+def keep(folder: Path, text: str) -> "subprocess.CompletedProcess[str]":
+    command = (sys.executable, "-m", "comptoir", "access", "keep", str(folder), "backoffice", "smtp_password")
+    return subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True)
+
+
+def test_a_secret_is_kept_from_standard_input_and_read_by_its_consumer_only(tmp_path: Path) -> None:
+    missing = keep(tmp_path, "secret\n")
+    assert missing.returncode
+    assert "`comptoir access secrets` makes a folder per consumer" in missing.stderr
+    make_secrets(Secrets(tmp_path), "postgres:5432", "rabbitmq:5672")
+    for word in ("first\n", "second\n"):
+        said = keep(tmp_path, word)
+        assert said.returncode == 0, said.stderr
+        assert word.strip() not in said.stdout + said.stderr
+    assert Secrets(tmp_path).read("backoffice", "smtp_password") == "second"
+    assert [path.parent.name for path in tmp_path.rglob("smtp_password")] == ["backoffice"]
+
+
+@pytest.mark.parametrize(
+    ("consumer", "name", "text"),
+    [
+        ("..", "key", "x"),
+        ("nobody", "key", "x"),
+        ("order", "../key", "x"),
+        ("order", "key", " \n"),
+        ("order", "key", "a\nb"),
+    ],
+)
+def test_what_cannot_be_kept_is_said(kept: Secrets, consumer: str, name: str, text: str) -> None:
+    before = sorted(kept.folder.rglob("*"))
+    with pytest.raises(NotHere):
+        keep_secret(kept, consumer, name, text)
+    assert sorted(kept.folder.rglob("*")) == before
