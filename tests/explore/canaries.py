@@ -10,7 +10,7 @@ from typing import Any
 from comptoir.explore.setups import SETUPS, TWO, Bought, SetUp
 from services.billing.domain import asks, receipts, rule
 from services.fulfilment.domain import returns, shipments
-from services.inventory.domain import decisions, working
+from services.inventory.domain import decisions, warehouse, working
 from services.order import domain, facts, saga
 from shared.contracts import message
 
@@ -170,7 +170,7 @@ CANARIES: tuple[Canary, ...] = (
     Canary(
         "a loss takes back the youngest promise",
         _of("cash: nothing special", faults=1, kinds=("count",)),
-        ((decisions.count_stock, "level.reserved - m.counted", "0"),),
+        ((warehouse.count_stock, "level.reserved - m.counted", "0"),),
         "I3",
     ),
     Canary(

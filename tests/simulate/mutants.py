@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from comptoir.simulate.machine import Machine
 from services.billing.domain import answers, asks, documents, flow, receipts
 from services.fulfilment.domain import returns, shipments
-from services.inventory.domain import decisions, working
+from services.inventory.domain import decisions, warehouse, working
 from services.order import domain, facts, saga
 from shared.contracts import message
 from shared.messaging.memory import MemoryTransaction
@@ -119,7 +119,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "the queue is not served", ((working.Shelves.effects, "if queue.pages and self.free(sku) > 0:", "if False:"),)
     ),
-    Mutant("a count takes back no promise", ((decisions.count_stock, "level.reserved - m.counted", "0"),)),
+    Mutant("a count takes back no promise", ((warehouse.count_stock, "level.reserved - m.counted", "0"),)),
     Mutant(
         "a return is stock again each time it is stated",
         ((decisions.take_back, "before.pop(line_no, (0, 0))", "(0, 0)"),),

@@ -1,29 +1,14 @@
 """What inventory decides: rows, policy and the pure functions over them."""
 
 from services.inventory.domain.decisions import (
-    adjust_stock,
-    count_stock,
-    expect_receipt,
     issue_stock,
-    place_items,
     promise_again,
-    receive_stock,
-    register_items,
-    register_warehouse,
     reserve_stock,
     serve_queue,
     take_back,
-    to_count,
-    to_count_besides,
-    to_expect,
     to_issue,
     to_issue_besides,
-    to_place_items,
     to_promise_again,
-    to_receive,
-    to_receive_besides,
-    to_register_items,
-    to_register_warehouse,
     to_reserve,
     to_reserve_besides,
     to_serve,
@@ -49,6 +34,23 @@ from services.inventory.domain.rows import (
     Warehouse,
     page_of,
     place_of,
+)
+from services.inventory.domain.warehouse import (
+    adjust_stock,
+    count_stock,
+    expect_receipt,
+    place_items,
+    receive_stock,
+    register_items,
+    register_warehouse,
+    to_count,
+    to_count_besides,
+    to_expect,
+    to_place_items,
+    to_receive,
+    to_receive_besides,
+    to_register_items,
+    to_register_warehouse,
 )
 
 __all__ = [

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import ClassVar
 from uuid import UUID
 
-from shared.messaging.decision import Row
+from shared.messaging.decision import Context, Needs, Row
 
 REALM = "all"
 """The one group of warehouses: there are few, and routing looks at all of them."""
@@ -237,3 +237,47 @@ def _turn(priority: int, day: date) -> str:
 
 def place_of(placed_at: datetime, order_id: UUID, line_no: int) -> str:
     return f"{placed_at:%Y%m%d%H%M%S%f}/{order_id}/{line_no:05d}"
+
+
+Ctx = Context[Policy]
+
+
+def of_sku(sku: str) -> Needs:
+    """What must be known to promise a SKU. The queue's row comes first: its lock is the lock of the SKU."""
+    return (Queue, sku), (Item, sku), (Level, sku), (Expected, sku)
+
+
+def of_order(order_id: UUID) -> Needs:
+    return (StockOrder, order_id), (Demand, order_id), (Reservation, order_id)
+
+
+def movement(
+    ctx: Ctx,
+    kind: str,
+    sku: str,
+    warehouse: str,
+    *,
+    line_no: int = 0,
+    on_hand: int = 0,
+    quarantined: int = 0,
+    reason: str = "",
+    reference: str = "",
+    actor: str = "",
+    unit_cost: Decimal | None = None,
+    order_id: UUID | None = None,
+) -> Movement:
+    return Movement(
+        ctx.cause,
+        sku,
+        warehouse,
+        line_no,
+        kind,
+        on_hand,
+        quarantined,
+        reason,
+        reference,
+        actor or ctx.actor,
+        ctx.now,
+        unit_cost,
+        order_id,
+    )
