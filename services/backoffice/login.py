@@ -3,8 +3,6 @@
 import asyncio
 import hashlib
 import secrets
-from collections import deque
-from datetime import datetime, timedelta
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -47,26 +45,6 @@ def digest(token: str) -> str:
 
 def same(one: str, other: str) -> bool:
     return secrets.compare_digest(one.encode(), other.encode())
-
-
-class Tries:
-    """Wrong passwords per address of a short while, so that one address cannot try many accounts."""
-
-    MOST, WITHIN = 30, timedelta(minutes=10)
-
-    def __init__(self) -> None:
-        self.wrong: dict[str, deque[datetime]] = {}
-
-    def too_many(self, address: str, now: datetime) -> bool:
-        tries = self.wrong.get(address, deque())
-        while tries and now - tries[0] > self.WITHIN:
-            tries.popleft()
-        return len(tries) >= self.MOST
-
-    def add(self, address: str, now: datetime) -> None:
-        if len(self.wrong) > 10_000:
-            self.wrong.clear()  # a bound on memory; accounts have their own brake
-        self.wrong.setdefault(address, deque(maxlen=self.MOST)).append(now)
 
 
 def onward(path: str) -> str:

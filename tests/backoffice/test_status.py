@@ -11,8 +11,9 @@ import pytest
 from itsdangerous import URLSafeSerializer
 from pydantic import ValidationError
 
-from services.backoffice.links import Links, Rate
+from services.backoffice.links import Links
 from services.backoffice.phrases import LANGUAGES, ORDER, PHRASES, Phrases, language_of
+from services.backoffice.rate import Rate
 from services.backoffice.settings import Settings
 from shared.clock import now
 from tests.backoffice.shop import ANNA, Shop, shop_at

@@ -15,11 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.backoffice import login, queries
 from services.backoffice.accounts import stands
 from services.backoffice.languages import LANGUAGES, SOURCE, preferred
-from services.backoffice.links import Links, Rate
+from services.backoffice.links import Links
 from services.backoffice.live import Live, Rows
 from services.backoffice.owners import Owners
 from services.backoffice.pages import Pages
 from services.backoffice.paper import Seller
+from services.backoffice.rate import Rate
 from services.backoffice.rights import LOCAL, Person, known
 from services.backoffice.views import today as today_view
 from services.backoffice.words import N_
@@ -113,7 +114,7 @@ class Office:
         self.memory = Memory()
         self.spoken = {self.pages.language: self}
         self.rows = Rows(self.running)
-        self.tries = login.Tries()
+        self.wrong_passwords = Rate(30, timedelta(minutes=10))
         self.visits = Rate(120, timedelta(minutes=1))
         self.wrong_links = Rate(20, timedelta(minutes=10))
 

@@ -52,10 +52,10 @@ async def log_in(
     async with office.reading() as conn:
         account = await queries.account(conn, name.strip())
     locked = bool(account and account["locked_until"] and account["locked_until"] > now)
-    usable = account is not None and account["active"] and not locked and not office.tries.too_many(address, now)
+    usable = account is not None and account["active"] and not locked and not office.wrong_passwords.full(address, now)
     good = await login.right(account["password"] if usable and account else "", password)
     if not good or account is None:
-        office.tries.add(address, now)
+        office.wrong_passwords.add(address, now)
         if account is not None and not locked:
             await office.note(RefuseLogin(name=account["name"]))
         log.warning("a login was refused", name=name[:64], address=address)
