@@ -27,3 +27,11 @@ def one_of_the_buses(bus: str) -> Literal["local", "rabbit"]:
     if bus == "rabbit":
         return "rabbit"
     raise typer.BadParameter("local or rabbit", param_hint="--bus")
+
+
+def known(service: str) -> str:
+    from comptoir.suite import MEMBERS
+
+    if service not in MEMBERS:
+        raise typer.BadParameter(f"one of {', '.join(MEMBERS)}", param_hint="service")
+    return service
