@@ -35,7 +35,8 @@ containers: ## the same in containers, needs Docker: http://127.0.0.1:8080, unti
 setup: ## .venv from requirements.lock; does nothing when it is up to date
 	@$(PYTHON) dev.py setup
 
-test: lint tests ## all checks, then all tests
+test: lint tests ## all checks, then all tests; those in containers where an engine is or can be started
+	.ci/containers $(MAKE) --no-print-directory container-tests
 
 lint: setup ## style, types and the rules of the house
 	$(BIN)/ruff check .
