@@ -196,7 +196,7 @@ def application(running: Running) -> FastAPI:
         title=f"Comptoir {service.name}",
         version="1",
         description=service.description,
-        root_path=service.settings.root_path,
+        servers=[{"url": service.settings.root_path}] if service.settings.root_path else None,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.running = running

@@ -9,7 +9,7 @@ from shared.service import Service
 
 
 def build(settings: Settings) -> Service:
-    provider = providers.provider(settings.payment_provider_url)
+    provider = providers.provider(settings.payment_provider_url, settings.payment_provider_timeout_s)
     return Service(
         name="billing",
         handlers=HANDLERS,

@@ -10,7 +10,6 @@ import httpx
 from shared import clock
 from shared.contracts.billing import CallProvider, ProviderAnswered
 
-DEADLINE_S: Final = 5.0
 DECLINING: Final = "tok_decline"
 """The token that development providers decline."""
 
@@ -41,13 +40,14 @@ class InstantProvider:
 class HttpProvider:
     """The provider's HTTP API. A time-out, a 5xx or an answer that cannot be read is `unknown`, never failed (F28)."""
 
-    def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None, *, timeout_s: float = 10.0) -> None:
+        self.timeout_s = timeout_s
         limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
-        self.client = httpx.AsyncClient(base_url=url, timeout=DEADLINE_S, limits=limits, transport=transport)
+        self.client = httpx.AsyncClient(base_url=url, timeout=timeout_s, limits=limits, transport=transport)
 
     async def perform(self, call: CallProvider) -> ProviderAnswered:
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(self.timeout_s):
                 return await self._perform(call)
         except (TimeoutError, httpx.HTTPError) as error:
             return answer(call, "unknown", reason=f"{type(error).__name__}: {error}".rstrip(": "))
@@ -97,6 +97,6 @@ def answer(call: CallProvider, outcome: Any, **more: Any) -> ProviderAnswered:
     return ProviderAnswered(order_id=call.order_id, operation_no=call.operation_no, outcome=outcome, **more)
 
 
-def provider(url: str) -> Provider:
+def provider(url: str, timeout_s: float = 10.0) -> Provider:
     """The adapter that the setting names."""
-    return InstantProvider() if url == "instant:" else HttpProvider(url)
+    return InstantProvider() if url == "instant:" else HttpProvider(url, timeout_s=timeout_s)

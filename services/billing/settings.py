@@ -12,6 +12,12 @@ class Settings(ServiceSettings):
     payment_provider_url: str = Field(
         "instant:", description="where the payment provider answers; instant: approves in process, without network"
     )
+    payment_provider_timeout_s: float = Field(
+        10.0,
+        gt=0,
+        le=25,
+        description="seconds until it is not known what became of a call",
+    )
     payment_webhook_secrets: str = Field(
         "", description="secrets of the provider's webhooks, separated by commas; two are valid during a rotation"
     )

@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections import Counter
+from contextlib import suppress
 from itertools import islice
 
 import httpx
@@ -217,7 +218,7 @@ async def test_rolling_restarts_at_fifty_requests_a_second(project: Project, doo
     refused: list[str] = []
     asked = 0
 
-    async def reads(load: object) -> None:
+    async def reads() -> None:
         nonlocal asked
         while True:
             began = asyncio.get_running_loop().time()
@@ -226,20 +227,24 @@ async def test_rolling_restarts_at_fifty_requests_a_second(project: Project, doo
             except (AssertionError, httpx.HTTPError) as error:
                 refused.append(repr(error))
             asked += 1
-            pause = max(0.0, 0.25 - (asyncio.get_running_loop().time() - began))
-            await asyncio.wait([asyncio.create_task(asyncio.Event().wait())], timeout=pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(began + 0.25):
+                    await asyncio.Event().wait()
 
     began = time.monotonic()
     async with under_load(door, 10.0) as load:
-        readers = [asyncio.create_task(reads(load)) for _ in range(10)]
-        for i in range(25):
-            service = SERVICES[i % len(SERVICES)]
-            copies = sorted(project.of(service), key=lambda each: str(each["State"]["StartedAt"]))
-            await asyncio.to_thread(docker, "restart", copies[0]["Id"])
-            await asyncio.to_thread(project.compose, "up", "--no-deps", "--no-recreate", "--wait", *scale, service)
-        for reader in readers:
-            reader.cancel()
-        await asyncio.gather(*readers, return_exceptions=True)
+        readers = [asyncio.create_task(reads()) for _ in range(10)]
+        try:
+            for i in range(25):
+                service = SERVICES[i % len(SERVICES)]
+                copies = sorted(project.of(service), key=lambda each: str(each["State"]["StartedAt"]))
+                await asyncio.to_thread(docker, "restart", copies[0]["Id"])
+                up = ("up", "--no-deps", "--no-recreate", "--wait", "--scale", f"{service}=2", service)
+                await asyncio.to_thread(project.compose, *up)
+        finally:
+            for reader in readers:
+                reader.cancel()
+            await asyncio.gather(*readers, return_exceptions=True)
     took = time.monotonic() - began
     slow = sorted(load.seconds)
     print(

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from comptoir.suite import BusName
-from services.billing import providers
 from tests.eventually import eventually
 from tests.journeys.conftest import Founder
 from tests.journeys.neighbours import Neighbours, town_with_neighbours
@@ -26,7 +25,7 @@ def bus() -> BusName:
 async def neighbours(
     founder: Founder, bus: BusName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Neighbours]:
-    monkeypatch.setattr(providers, "DEADLINE_S", 0.4)  # the provider hangs for longer than that
+    monkeypatch.setenv("COMPTOIR_PAYMENT_PROVIDER_TIMEOUT_S", "0.4")  # the provider hangs for longer than that
     async with town_with_neighbours(founder, tmp_path, bus=bus) as around:
         await around.town.opens()
         yield around
