@@ -150,6 +150,90 @@ _ONE: Mapping[str, tuple[str, str, str, str]] = {
     "return closed": ("This return is finished.", "Deze retour is afgerond.", "Diese Rücksendung ist abgeschlossen.",
         "Ce retour est terminé.",
     ),
+    "withdraw title": (
+        "Send something back", "Iets terugsturen", "Etwas zurücksenden", "Renvoyer un article",
+    ),
+    "withdraw here": (
+        "Withdraw from the purchase here", "Hier van de koop afzien", "Hier den Kauf widerrufen",
+        "Se rétracter de l’achat ici",
+    ),
+    "withdraw until": (
+        "You can withdraw from the purchase until %(day)s.", "U kunt tot en met %(day)s van de koop afzien.",
+        "Sie können den Kauf bis einschließlich %(day)s widerrufen.",
+        "Vous pouvez vous rétracter de l’achat jusqu’au %(day)s inclus.",
+    ),
+    "withdraw open": (
+        "You can withdraw from the purchase until %(days)s days after the last part of it has come.",
+        "U kunt van de koop afzien tot %(days)s dagen nadat het laatste deel ervan is bezorgd.",
+        "Sie können den Kauf bis %(days)s Tage nach Erhalt des letzten Teils widerrufen.",
+        "Vous pouvez vous rétracter de l’achat jusqu’à %(days)s jours après la livraison de la dernière partie.",
+    ),
+    "withdraw over": (
+        "The time to withdraw from the purchase ended on %(day)s.",
+        "De tijd om van de koop af te zien is op %(day)s verstreken.",
+        "Die Frist zum Widerruf des Kaufs ist am %(day)s abgelaufen.",
+        "Le délai de rétractation de l’achat a expiré le %(day)s.",
+    ),
+    "withdraw ask": (
+        "If something is wrong with it, please ask us: %(contact)s",
+        "Is er iets mis mee, vraag het ons dan: %(contact)s",
+        "Wenn damit etwas nicht stimmt, fragen Sie uns bitte: %(contact)s",
+        "Si quelque chose ne va pas, contactez-nous : %(contact)s",
+    ),
+    "withdraw ask mail": (
+        "If something is wrong with it, please answer one of our e-mails.",
+        "Is er iets mis mee, beantwoord dan een van onze e-mails.",
+        "Wenn damit etwas nicht stimmt, antworten Sie bitte auf eine unserer E-Mails.",
+        "Si quelque chose ne va pas, répondez à l’un de nos e-mails.",
+    ),
+    "withdraw why": (
+        "You need not say why.", "U hoeft niet te zeggen waarom.", "Sie müssen keinen Grund nennen.",
+        "Vous n’avez pas à donner de raison.",
+    ),
+    "of so many": ("of %(n)s", "van %(n)s", "von %(n)s", "sur %(n)s"),
+    "withdraw reason": (
+        "Reason (you may leave it out)", "Reden (mag leeg blijven)", "Grund (freiwillig)", "Raison (facultatif)",
+    ),
+    "withdraw wrong": (
+        "Please say of one parcel how many items you send back, at most as many as are with you.",
+        "Geef van één pakket aan hoeveel artikelen u terugstuurt, niet meer dan er bij u zijn.",
+        "Bitte geben Sie für ein Paket an, wie viele Artikel Sie zurücksenden, höchstens so viele, wie bei Ihnen sind.",
+        "Indiquez pour un colis combien d’articles vous renvoyez, au plus ceux qui sont chez vous.",
+    ),
+    "withdraw show": ("Continue", "Verder", "Weiter", "Continuer"),
+    "withdraw not": ("Keep everything", "Alles houden", "Alles behalten", "Tout garder"),
+    "withdraw sure": (
+        "Send these items back?", "Deze artikelen terugsturen?", "Diese Artikel zurücksenden?",
+        "Renvoyer ces articles ?",
+    ),
+    "withdraw money": (
+        "As soon as they are here and have been checked, you get %(amount)s back the way you paid.",
+        "Zodra ze hier zijn en zijn nagekeken, krijgt u %(amount)s terug op de manier waarop u hebt betaald.",
+        "Sobald sie hier sind und geprüft wurden, erhalten Sie %(amount)s auf Ihrem Zahlungsweg zurück.",
+        "Dès qu’ils sont arrivés et vérifiés, vous recevez %(amount)s par votre moyen de paiement.",
+    ),
+    "withdraw credit": (
+        "As soon as they are here and have been checked, your invoice is %(amount)s less; what you have paid too "
+        "much you get back.",
+        "Zodra ze hier zijn en zijn nagekeken, wordt uw factuur %(amount)s lager; wat u te veel hebt betaald, krijgt "
+        "u terug.",
+        "Sobald sie hier sind und geprüft wurden, verringert sich Ihre Rechnung um %(amount)s; was Sie zu viel "
+        "gezahlt haben, erhalten Sie zurück.",
+        "Dès qu’ils sont arrivés et vérifiés, votre facture diminue de %(amount)s ; ce que vous avez payé en trop "
+        "vous est remboursé.",
+    ),
+    "send by": (
+        "Please send them by %(day)s.", "Stuur ze uiterlijk op %(day)s.", "Bitte senden Sie sie bis zum %(day)s ab.",
+        "Veuillez les envoyer au plus tard le %(day)s.",
+    ),
+    "send to": ("Our address:", "Ons adres:", "Unsere Adresse:", "Notre adresse :"),
+    "withdraw yes": (
+        "Confirm withdrawal", "Herroeping bevestigen", "Widerruf bestätigen", "Confirmer la rétractation",
+    ),
+    "done withdraw": (
+        "Your return is announced.", "Uw retour is aangemeld.", "Ihre Rücksendung ist angemeldet.",
+        "Votre retour est annoncé.",
+    ),
     # Money
     "payment": ("Payment", "Betaling", "Zahlung", "Paiement"),
     "as ordered": ("As ordered", "Besteld", "Bestellt", "Commandé"),

@@ -39,6 +39,7 @@ from services.backoffice.tables import (
     shipments,
 )
 from services.backoffice.tables import refunds as by_staff
+from shared.contracts.fulfilment import ReturnExpected
 
 Item = dict[str, Any]
 o = orders.c
@@ -278,6 +279,14 @@ async def order_of_refund(conn: AsyncConnection, refund_id: UUID) -> UUID | None
 async def shipments_of(conn: AsyncConnection, order_id: UUID) -> list[Item]:
     """The shipments of one order, as fulfilment stated them last."""
     return await _all(conn, select(shipments).where(shipments.c.order_id == order_id))
+
+
+async def returns_asked_at(conn: AsyncConnection, order_id: UUID) -> dict[str, datetime]:
+    """When the returns of one order were announced, by their id."""
+    e = entries.c
+    announced = (e.order_id == order_id) & (e.key == ReturnExpected.key)
+    rows = await conn.execute(select(e.thing, func.min(e.at)).where(announced).group_by(e.thing))
+    return {str(thing): at for thing, at in rows}
 
 
 async def mails_open(conn: AsyncConnection) -> tuple[int, datetime | None, int]:

@@ -77,6 +77,7 @@ SENTENCES = (
     N_("Everything was handed over already: the address can change no more."),
     N_("That shipment is not on its way to the customer, so nothing of it can come back."),
     N_("Of line %(line)s, %(left)s can still come back, not %(wanted)s."),
+    N_("The time to withdraw ended on %(day)s."),
     # what a refund would do, and what billing refuses of it
     N_("Billing would keep it until another person approves it: %(who)s may give back %(limit)s of an order alone."),
     N_("Billing gave back %(amount)s of this order for %(who)s before."),

@@ -4,7 +4,6 @@ from datetime import timedelta
 from email.utils import parseaddr
 from typing import Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
@@ -13,7 +12,7 @@ from services.backoffice.languages import LANGUAGES, PSEUDO
 from services.backoffice.links import SHORTEST, Links
 from services.backoffice.paper import Seller
 from services.backoffice.post import Sender, Server, Way
-from shared.settings import ServiceSettings
+from shared.settings import ServiceSettings, TimeZone
 
 
 def parts(text: str) -> list[str]:
@@ -30,20 +29,11 @@ class Settings(ServiceSettings):
     billing_url: str = Field("http://127.0.0.1:8004", description="billing's")
     owner_timeout_s: float = Field(5.0, gt=0, le=60, description="seconds to wait for an owner's answer")
     gather_ms: int = Field(100, ge=0, le=10_000, description="how long looks at orders are gathered into one request")
-    time_zone: str = Field("UTC", description="where the shop's days begin, as Europe/Brussels")
+    time_zone: TimeZone = Field("UTC", description="where the shop's days begin, as Europe/Brussels")
     languages: str = Field(
         ",".join(LANGUAGES), description="which the pages are offered in; the first is for whoever wants none of them"
     )
     shop_name: str = Field("Comptoir", max_length=60, description="what the pages call the shop")
-
-    @field_validator("time_zone")
-    @classmethod
-    def is_known(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ValueError, OSError) as error:
-            raise ValueError(f"not a time zone that is known here: {error}") from None
-        return name
 
     @field_validator("languages")
     @classmethod

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationError
 
 from services.billing import queries, tables
-from services.billing.preview import preview
+from services.billing.preview import credited, preview
 from services.billing.settings import Settings
 from services.billing.webhooks import genuine
 from shared.clock import new_id
@@ -25,11 +25,12 @@ from shared.contracts.billing import (
     ProviderWebhook,
     RecordCredit,
     RefundLine,
+    RefundReturn,
     RefuseRefund,
     RequestRefund,
     ResumeOperation,
 )
-from shared.contracts.values import MAX_LINES
+from shared.contracts.values import MAX_LINES, LineQuantity
 from shared.http import (
     KEYS,
     Ask,
@@ -172,6 +173,19 @@ class RefundIn(Body):
         lines = tuple(RefundLine(**line.model_dump()) for line in self.lines)
         fields = self.model_dump(exclude={"lines"})
         return RequestRefund(order_id=order_id, refund_id=refund_id, lines=lines, actor=actor, roles=roles, **fields)
+
+
+class PiecesIn(Body):
+    line_no: Annotated[int, Field(ge=1, le=1_000_000)]
+    quantity: Annotated[int, Field(gt=0, le=1_000_000)]
+
+
+class ComesBackIn(Body):
+    """Pieces of one shipment that may come back; postage that is given back with them is a line like any other."""
+
+    model_config = example(shipment_id="0198a1b2-0000-7000-8000-000000000002", lines=[{"line_no": 1, "quantity": 1}])
+    shipment_id: UUID
+    lines: Annotated[list[PiecesIn], Field(min_length=1, max_length=MAX_LINES)]
 
 
 class ApprovalIn(Body):
@@ -344,6 +358,21 @@ async def refundable(order_id: UUID, conn: Reader) -> Item:
     if found is None:
         raise NotFound("money of order", order_id)
     return found
+
+
+@router.post("/orders/{order_id}/returns/preview", tags=["refunds"])
+async def preview_return(order_id: UUID, body: ComesBackIn, rehearse: Rehearse) -> Response:
+    """What the customer is credited once these pieces came back and were accepted. Really decided, and undone.
+
+    `back` is the part of `gross` that is paid back; the rest was never paid.
+    """
+    accepted = tuple(LineQuantity(**line.model_dump()) for line in body.lines)
+    m = RefundReturn(order_id=order_id, return_id=new_id(), shipment_id=body.shipment_id, accepted=accepted)
+    outcome = await rehearse(m)
+    ((_, reply),) = outcome.answers
+    if reply.status >= 400:
+        return answered(reply)
+    return JSONResponse(jsonable(credited(outcome.rows, m)))
 
 
 @router.post(

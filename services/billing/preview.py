@@ -1,4 +1,4 @@
-"""What a refund would do, told before it is done: the real decision on the order's real rows, undone."""
+"""What a refund or a return would do, told before it is done: the real decision on the order's real rows, undone."""
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -7,8 +7,8 @@ from typing import Any
 from services.billing.domain import rule
 from services.billing.domain.credits import left_of
 from services.billing.domain.refunds import given_alone
-from services.billing.domain.rows import Account, CreditNote, DocumentGroup, Invoice, Operation, Refund
-from shared.contracts.billing import ApproveRefund, RequestRefund
+from services.billing.domain.rows import ZERO, Account, CreditNote, DocumentGroup, Invoice, Operation, Refund
+from shared.contracts.billing import ApproveRefund, RefundReturn, RequestRefund
 from shared.contracts.message import Message
 from shared.messaging.decision import Rows
 
@@ -41,6 +41,26 @@ def preview(rows: Rows, m: RequestRefund | ApproveRefund, quote: str, messages: 
         "groups": [] if note is None else [_group(group) for group in note.groups],
         "sentences": list(_sentences(rows, refund, note, messages)),
     }
+
+
+def credited(rows: Rows, m: RefundReturn) -> Item:
+    """What the credit note of a return would say, and how much of it would be paid back."""
+    note = next(n for n in rows.group(CreditNote, m.order_id) if n.return_id == m.return_id)
+    [was], now = rows.group_before(Account, m.order_id), rows.group(Account, m.order_id)[0]
+    return {
+        "order_id": str(m.order_id),
+        "invoice": note.invoice,
+        "currency": note.currency,
+        "net": f"{note.net:f}",
+        "vat": f"{note.vat:f}",
+        "gross": f"{note.gross:f}",
+        "back": f"{_surplus(now) - _surplus(was):f}",
+    }
+
+
+def _surplus(a: Account) -> Decimal:
+    """What of the customer's money is more than should be held."""
+    return max(ZERO, rule.held(a) - rule.should_hold(a))
 
 
 def _group(group: DocumentGroup) -> Item:

@@ -5,12 +5,12 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from services.order import queries
+from services.order import queries, withdrawal
 from services.order.preview import preview
 from shared.clock import new_id
 from shared.contracts.order import (
@@ -235,6 +235,7 @@ class ReturnIn(Body):
     lines: Annotated[tuple[PiecesIn, ...], Field(min_length=1, max_length=MAX_LINES)]
     reason: Long = ""
     quote: Quote = ""
+    withdrawal: bool = Field(False, description="the customer's own word: 409 when the period of withdrawal is over")
 
     def command(self, order_id: UUID, actor: str, key_id: UUID) -> ReturnGoods:
         return ReturnGoods(
@@ -245,6 +246,7 @@ class ReturnIn(Body):
             reason=self.reason,
             actor=actor,
             quote=self.quote,
+            withdrawal=self.withdrawal,
         )
 
 
@@ -410,6 +412,19 @@ async def get_history(order_id: OrderId, conn: Reader) -> dict[str, Any]:
     if not entries:
         raise NotFound("order", order_id)
     return {"items": entries}
+
+
+@router.get("/orders/{order_id}/withdrawal", tags=["orders"])
+async def get_withdrawal(order_id: OrderId, conn: Reader, request: Request) -> dict[str, Any]:
+    """Until when the customer may withdraw, and which goods of delivered parcels can still come back.
+
+    `until` is the last day, null as long as goods are still to be delivered; `send_by` holds for who withdraws now.
+    """
+    found = await queries.load(conn, order_id)
+    if found is None:
+        raise NotFound("order", order_id)
+    running = request.app.state.running
+    return withdrawal.described(found, running.service.policy.withdrawal, running.now())
 
 
 @router.post("/orders/{order_id}/cancel", tags=["wishes"])

@@ -32,6 +32,7 @@ from services.order.rows import (
     Stock,
 )
 from services.order.saga import Ask, react, unanswered
+from services.order.withdrawal import Terms, over, with_charges
 from shared.contracts.message import Message
 from shared.contracts.money import allocate, line_amount, rounded, totals, unit_of
 from shared.contracts.order import (
@@ -74,6 +75,7 @@ class Policy:
     consent: timedelta = timedelta(days=7)
     no_consent: Literal["wait", "cancel"] = "wait"
     postage_vat: Literal["own", "goods"] = "own"  # of postage whose rate the channel left open (R-07)
+    withdrawal: Terms = field(default_factory=Terms)
 
 
 Ctx = Context[Policy]
@@ -591,11 +593,18 @@ def edit_in_words(order: Order, m: EditOrder, lines: Sequence[Line]) -> str:
 
 
 def return_goods(m: ReturnGoods, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
-    """A return of the customer; never more than was shipped and is not in another return (I5)."""
+    """A return of the customer; never more than was shipped and is not in another return (I5).
+
+    The customer's own word holds only within the period of withdrawal (R-40); that of the staff always.
+    """
     order = load_order(rows, m.order_id)
     _check_lines(order, m.lines, "lines")
     if not any(known.return_id == m.return_id for known in order.returns):
         check_quote(order, m.quote)
+        if m.withdrawal:
+            if last := over(order, ctx.policy.withdrawal, ctx.now):
+                raise Refused(f"The time to withdraw ended on {last}.", field="withdrawal", status=409)
+            m = with_charges(order, m)
         if reason := not_returnable(order, m.shipment_id, m.lines):
             raise Refused(reason, field="lines", status=409)
         order, effects = settle(order, *react(order, m), m, ctx)

@@ -70,6 +70,7 @@ def preview(rows: Rows, order_id: UUID, sent: Iterable[Message]) -> Item:
         "currency": before.header.currency,
         "why_not_moving": [why_not_moving(before), why_not_moving(after)],
         "lines": list(_lines(before, after)),
+        "returns": list(_returns(before, after)),
         "sentences": list(_sentences(before, after, messages)) or ["Nothing would change."],
     }
 
@@ -83,6 +84,15 @@ def _lines(before: Order, after: Order) -> Iterator[Item]:
         moved = {name: both for name, both in counts.items() if both[0] != both[1]}
         if moved:
             yield {"line_no": line.line_no, "sku": line.sku, **moved}
+
+
+def _returns(before: Order, after: Order) -> Iterator[Item]:
+    """What would be expected back, postage and fees that come along included."""
+    known = {goods.return_id for goods in before.returns}
+    for goods in after.returns:
+        if goods.return_id not in known:
+            lines = [{"line_no": no, "quantity": quantity} for no, quantity in goods.wanted]
+            yield {"shipment_id": str(goods.shipment_id), "lines": lines}
 
 
 def _sentences(before: Order, after: Order, messages: list[Message]) -> Iterator[str]:

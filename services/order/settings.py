@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
 from services.order.domain import Policy
-from shared.settings import ServiceSettings
+from services.order.withdrawal import Terms
+from shared.settings import ServiceSettings, TimeZone
 
 
 class Settings(ServiceSettings):
@@ -22,6 +24,9 @@ class Settings(ServiceSettings):
         "own",
         description="VAT of postage whose rate the channel leaves open: its own, or split over the rates of the goods",
     )
+    withdrawal_d: int = Field(14, ge=0, le=365, description="days a customer has to withdraw after the last delivery")
+    send_back_d: int = Field(14, ge=1, le=365, description="days a customer has to send back after withdrawing")
+    time_zone: TimeZone = Field("UTC", description="where the shop's days begin, as Europe/Brussels")
 
     def policy(self) -> Policy:
         return Policy(
@@ -34,4 +39,5 @@ class Settings(ServiceSettings):
             consent=timedelta(days=self.consent_d),
             no_consent=self.no_consent,
             postage_vat=self.postage_vat,
+            withdrawal=Terms(self.withdrawal_d, self.send_back_d, ZoneInfo(self.time_zone)),
         )

@@ -124,7 +124,10 @@ class EditOrder(Command, key="order.edit_order.v1"):
 
 
 class ReturnGoods(Command, key="order.return_goods.v1"):
-    """The customer sends back pieces of one shipment. The return id is chosen by the sender."""
+    """The customer sends back pieces of one shipment. The return id is chosen by the sender.
+
+    `withdrawal`: the customer's own word, which holds only within the period of withdrawal (R-40).
+    """
 
     order_id: UUID
     return_id: UUID
@@ -133,6 +136,7 @@ class ReturnGoods(Command, key="order.return_goods.v1"):
     reason: Text = ""
     actor: str = ""
     quote: Annotated[str, Field(max_length=64)] = ""  # as of CancelOrder
+    withdrawal: bool = False
 
 
 class AcceptDate(Command, key="order.accept_date.v1"):

@@ -97,7 +97,9 @@ async def story(town: Town) -> None:
     await town.get("fulfilment", "/pick-list?warehouse=north")
     await town.send_and_deliver(shipment)
     wish = {"shipment_id": shipment, "lines": [{"line_no": 1, "quantity": 1}], "reason": "does not fit"}
-    await town.do("order", f"/orders/{order}/returns/preview", wish)
+    await town.get("order", f"/orders/{order}/withdrawal")
+    await town.do("order", f"/orders/{order}/returns/preview", {**wish, "withdrawal": True})
+    await town.do("billing", f"/orders/{order}/returns/preview", {"shipment_id": shipment, "lines": wish["lines"]})
     parcel = await town.return_goods(order, shipment, {1: 1})
     await town.takes_back(parcel, {1: 1})
 

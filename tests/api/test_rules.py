@@ -22,6 +22,7 @@ PROBLEM = "application/problem+json"
 WITHOUT_KEY = {
     ("billing", "/orders/{order_id}/refunds/preview"): "changes nothing",
     ("billing", "/orders/{order_id}/refunds/{refund_id}/approve/preview"): "changes nothing",
+    ("billing", "/orders/{order_id}/returns/preview"): "changes nothing",
     ("inventory", "/adjustments/preview"): "changes nothing",
     ("inventory", "/counts/preview"): "changes nothing",
     ("inventory", "/receipts/preview"): "changes nothing",

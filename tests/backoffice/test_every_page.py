@@ -17,6 +17,7 @@ from services.backoffice.api import ROUTERS
 from services.backoffice.languages import LANGUAGES, PSEUDO
 from services.backoffice.views.money import TABS
 from services.backoffice.views.reports import TITLES
+from shared.clock import now
 from shared.messaging.bus import arrival_of
 from tests.backoffice.shop import ANNA, Shop, shop_at
 from tests.backoffice.test_browser import Visitor, browser, shot
@@ -25,8 +26,8 @@ from tests.eventually import eventually
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 __all__ = ["browser"]
-PUBLIC = "customers-page"
-"""Is in the customer's language, whoever looks; its phrases have a test of their own."""
+PUBLIC = ("customers-page", "customers-return")
+"""Are in the customer's language, whoever looks; their phrases have tests of their own."""
 NAME = "Wilhelmina van den Heuvel-Oosterhuis"
 
 
@@ -77,7 +78,7 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     await shop.rest()
     found |= {"return": f"/returns/{coming}", "customer": "/customers/K-1"}
     found |= {"messages": f"/orders/{done['number']}/messages", "mails": "/mails"}
-    found |= {"link": f"/orders/{done['number']}/link", PUBLIC: await shop.link(done)}
+    found |= {"link": f"/orders/{done['number']}/link", PUBLIC[0]: await shop.link(done)}
     (invoice,) = (await shop.ask("GET", f"/billing/invoices?order_id={done['id']}"))["items"]
     found["document"] = f"/documents/{invoice['number']}"
     give = {"invoice": invoice["number"], "lines": [{"line_no": 1, "amount": "1.00"}], "reason": "K-1"}
@@ -86,6 +87,10 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     await shop.rest()
     found |= {"refund": f"/orders/{done['number']}/refund", "refunds": "/refunds"}
     found["refund-waiting"] = f"/refunds/{asked.json()['refund_id']}"
+    arrived = {"status": "delivered", "at": now().isoformat()}
+    await shop.ask("POST", f"/fulfilment/shipments/{out}/tracking", arrived)
+    await shop.rest()
+    found[PUBLIC[1]] = f"{found[PUBLIC[0]]}/return"
     waiting = await shop.place()
     found["picking"] = f"/pick/{await shipment(waiting)}"
     found["picked"] = f"/pick/{out}"
@@ -134,7 +139,7 @@ async def test_no_page_runs_off_in_any_language(
     visitor, wrong = await tab(browser, shop, language, width), []
     for name, path in paths.items():
         page = await visitor.open(path)
-        assert await page.get_attribute("html", "lang") == ("nl" if name == PUBLIC else language)
+        assert await page.get_attribute("html", "lang") == ("nl" if name in PUBLIC else language)
         wide = await page.evaluate("document.documentElement.scrollWidth")
         if wide > width:
             wrong.append(f"{name} ({path}) is {wide} wide: {await page.evaluate(RUNS_OFF)}")
@@ -191,7 +196,7 @@ async def test_no_page_leaves_a_word_in_english(shop: Shop, browser: Browser, pa
     visitor, wrong = await tab(browser, shop, PSEUDO, 1280), []
     for name, path in paths.items():
         page = await visitor.open(path)
-        if name != PUBLIC and (words := left(await page.evaluate(SHOWN))):
+        if name not in PUBLIC and (words := left(await page.evaluate(SHOWN))):
             wrong.append(f"{name} ({path}): {sorted(words)}")
     await visitor.page.context.close()
     assert not wrong, "\n".join(wrong)

@@ -160,3 +160,38 @@ async def test_what_is_not_there_is_not_found(house: House) -> None:  # noqa: F8
     desk = Desk(house, uuid4(), "INV-1")
     assert (await desk.post("refunds", desk.body({"line_no": 1, "quantity": 1}), "sam", "admin")).status_code == 404
     assert (await desk.post(f"refunds/{uuid4()}/approve", {}, "sam", "admin")).status_code == 404
+
+
+async def test_a_return_is_worth_what_it_says_before_it_comes(house: House) -> None:  # noqa: F811
+    desk = await desk_of(house)
+    shipment = (await house.account(desk.order))["invoiced"][0]["shipment_id"]
+
+    async def worth(*lines: tuple[int, int], shipment_id: str = shipment) -> httpx.Response:
+        pieces = [{"line_no": line_no, "quantity": n} for line_no, n in lines]
+        return await desk.post("returns/preview", {"shipment_id": shipment_id, "lines": pieces}, "", "")
+
+    shown = (await worth((1, 2), (2, 1))).json()
+    assert (shown["gross"], shown["vat"], shown["back"], shown["currency"]) == ("46.05", "7.99", "46.05", "EUR")
+    assert shown["invoice"] == desk.invoice
+    assert (await house.http.get(f"/credit-notes?order_id={desk.order}")).json()["items"] == [], "looking does nothing"
+    await desk.post("refunds", desk.body({"line_no": 1, "amount": "30.00"}), "sam", "support")
+    await desk.refunded("30.00")
+    assert (await worth((1, 3))).json()["gross"] == "30.00", "what was given back before is not given back again"
+    for lines, status in ((((1, 4),), 409), (((9, 1),), 409)):
+        assert (await worth(*lines)).status_code == status
+    assert (await worth((1, 1), shipment_id=str(uuid4()))).status_code == 404
+
+
+async def test_what_was_never_paid_is_not_paid_back(house: House) -> None:  # noqa: F811
+    order = uuid4()
+    whole = ask(1, "66.05", lines=GOODS, prices_include_vat=True, method="terms")
+    await house.say(of(whole, order), of(ship(1, l1=3, l2=1), order))
+
+    async def invoiced() -> bool:
+        return bool((await house.account(order))["invoiced"])
+
+    await eventually(invoiced)
+    shipment = (await house.account(order))["invoiced"][0]["shipment_id"]
+    body = {"shipment_id": shipment, "lines": [{"line_no": 1, "quantity": 1}]}
+    shown = (await house.http.post(f"/orders/{order}/returns/preview", json=body)).json()
+    assert (shown["gross"], shown["back"]) == ("20.00", "0.00")

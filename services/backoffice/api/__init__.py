@@ -31,6 +31,7 @@ from services.backoffice.api import (
     today,
     warehouse,
     wishes,
+    withdrawal,
 )
 from services.backoffice.api.frame import BARE, SAFE, LoginNeeded, Office, Refused, Visit, spoken
 from services.backoffice.api.guard import CUSTOMERS, Guard, headers_of
@@ -40,8 +41,8 @@ from services.backoffice.words import N_
 from shared.http import NotFound
 
 AREAS = (
-    login, today, orders, order, status, mails, changes, refunds, wishes, stock, shelves, warehouse, returns, money,
-    customers,
+    login, today, orders, order, status, withdrawal, mails, changes, refunds, wishes, stock, shelves, warehouse,
+    returns, money, customers,
     reports, audit, parked, live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)

@@ -23,7 +23,9 @@ router = pages()
 Token = Annotated[str, Path(max_length=400)]
 Lang = Annotated[str, Query(max_length=10)]
 CUSTOMER = "customer"
-"""Who looks at a document by a link, in the list of views."""
+"""Who acts by a link and looks at documents there, as the history and the list of views name it."""
+DONE = ("wait", "stop", "withdraw")
+"""What a customer is told to have done."""
 
 
 def told(office: Office, status: int) -> Response:
@@ -38,7 +40,7 @@ def told(office: Office, status: int) -> Response:
     return answer
 
 
-def _opened(request: Request, token: str) -> "tuple[UUID, datetime] | Response":
+def opened(request: Request, token: str) -> "tuple[UUID, datetime] | Response":
     """The order of a link and when it ends; or what is said instead, which does not tell what is wrong with it.
 
     Wrong links are counted by address, good ones by address and by order.
@@ -64,10 +66,10 @@ async def status(
 ) -> Response:
     """Where the order is, what comes later, what it costs."""
     office: Office = request.app.state.office
-    opened = _opened(request, token)
-    if isinstance(opened, Response):
-        return opened
-    order_id, ends = opened
+    found = opened(request, token)
+    if isinstance(found, Response):
+        return found
+    order_id, ends = found
     try:
         async with office.reading() as conn:
             known = await view.facts(conn, office.owners, order_id)
@@ -78,7 +80,7 @@ async def status(
     order = known["order"]
     p = Phrases(language_of(order["bill_to"], order["ship_to"], lang), office.pages.zone)
     page = view.page(known, p, office.carriers, f"/s/{token}", ends)
-    said = {"wait": p.phrase("done wait"), "stop": p.phrase("done stop")}.get(done, "")
+    said = p.phrase(f"done {done}") if done in DONE else ""
     page |= {"contact": office.contact, "key": str(office.running.new_id()), "done": said}
     return HTMLResponse(office.pages.render("status.html", page=page, p=p))
 
@@ -90,16 +92,16 @@ Key = Annotated[str, Form(min_length=8, max_length=64)]
 async def wait(request: Request, token: Token, key: Key, lang: Lang = "") -> Response:
     """The customer agrees to the newest date."""
     office: Office = request.app.state.office
-    opened = _opened(request, token)
-    if isinstance(opened, Response):
-        return opened
+    found = opened(request, token)
+    if isinstance(found, Response):
+        return found
     try:
-        await office.owners.post("order", f"/orders/{opened[0]}/accept-date", {}, actor=CUSTOMER, key=key)
+        await office.owners.post("order", f"/orders/{found[0]}/accept-date", {}, actor=CUSTOMER, key=key)
     except Said:
         return RedirectResponse(f"/s/{token}?{urlencode({'lang': lang})}", 303)  # over meanwhile: as it stands now
     except Away:
         return told(office, 503)
-    await office.look(opened[0])
+    await office.look(found[0])
     return RedirectResponse(f"/s/{token}?{urlencode({'lang': lang, 'done': 'wait'})}", 303)
 
 
@@ -119,10 +121,10 @@ async def stop(
 
 async def _stop(request: Request, token: str, lang: str, key: str, quote: str) -> Response:
     office: Office = request.app.state.office
-    opened = _opened(request, token)
-    if isinstance(opened, Response):
-        return opened
-    order_id, where, status = opened[0], f"/orders/{opened[0]}/cancel", 200
+    found = opened(request, token)
+    if isinstance(found, Response):
+        return found
+    order_id, where, status = found[0], f"/orders/{found[0]}/cancel", 200
     here = f"/s/{token}"
     try:
         order = dict(await office.owners.get("order", f"/orders/{order_id}"))
@@ -156,16 +158,16 @@ async def document(
 ) -> Response:
     """An invoice or credit note of this order as PDF; of another order there is none."""
     office: Office = request.app.state.office
-    opened = _opened(request, token)
-    if isinstance(opened, Response):
-        return opened
+    found = opened(request, token)
+    if isinstance(found, Response):
+        return found
     try:
         of = await documents_view.document(office.owners, number)
     except Said:
         of = {}
     except Away:
         return told(office, 503)
-    if of.get("order_id") != str(opened[0]):
+    if of.get("order_id") != str(found[0]):
         return told(office, 404)
     # Making it takes the processor for a while, which nobody else shall wait for.
     body = await asyncio.to_thread(paper.pdf, of, address(of["bill_to"]), office.seller, office.pages.zone, lang)

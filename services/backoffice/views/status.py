@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.backoffice import queries
 from services.backoffice.owners import Owners
 from services.backoffice.phrases import LANGUAGES, Phrases
+from services.backoffice.views import withdrawal
 
 Item = dict[str, Any]
 GONE = ("cancelled", "rejected")
@@ -37,7 +38,13 @@ async def facts(conn: AsyncConnection, owners: Owners, order_id: UUID) -> Item:
     said = dict(await owners.get("order", f"/orders/{order_id}"))
     notes = await owners.get("billing", "/credit-notes", order_id=str(order_id), limit=100)
     moved = {str(row["shipment_id"]): row for row in await queries.shipments_of(conn, order_id)}
-    return {"order": said, "notes": notes["items"], "moved": moved}
+    return {
+        "order": said,
+        "notes": notes["items"],
+        "moved": moved,
+        "asked_at": await queries.returns_asked_at(conn, order_id),
+        "period": await owners.get("order", f"/orders/{order_id}/withdrawal"),
+    }
 
 
 def page(known: Item, p: Phrases, carriers: Mapping[str, str], where: str, ends: datetime) -> Item:
@@ -58,7 +65,8 @@ def page(known: Item, p: Phrases, carriers: Mapping[str, str], where: str, ends:
         "late": late,
         "parcels": parcels,
         "waiting": [(n, text) for n, text in waiting if n],
-        "returns": _returns(order, goods, p),
+        "returns": _returns(known, goods, p),
+        "withdrawal": withdrawal.offer(known["period"], p, where),
         "sums": _sums(order, p),
         "documents": [
             {"text": f"{p.phrase('credit note')} {note['number']}", "href": f"{where}/documents/{note['number']}"}
@@ -174,7 +182,7 @@ def _late(lines: Iterable[Item], p: Phrases) -> list[Item]:
     return found
 
 
-def _returns(order: Item, goods: Mapping[int, Item], p: Phrases) -> list[Item]:
+def _returns(known: Item, goods: Mapping[int, Item], p: Phrases) -> list[Item]:
     words = {"received": "return received", "inspected": "return received", "closed": "return closed"}
     return [
         {
@@ -182,8 +190,9 @@ def _returns(order: Item, goods: Mapping[int, Item], p: Phrases) -> list[Item]:
                 (of["quantity"], goods[of["line_no"]]["text"]) for of in back["wanted"] if of["line_no"] in goods
             ],
             "text": p.phrase(words.get(back["state"], "return expected")),
+            "send_by": withdrawal.send_by(known, back, p),
         }
-        for back in order["returns"]
+        for back in known["order"]["returns"]
         if back["wanted"]
     ]
 

@@ -23,6 +23,7 @@ from services.billing.domain.rows import (
 )
 from shared.contracts.money import LineTotal, Piece, Totals, VatGroup, credit_amounts, part, totals, unit_of
 from shared.contracts.values import Address, PriceLine
+from shared.messaging.decision import Refused
 
 INVOICES: Final = "INV"
 CREDIT_NOTES: Final = "CN"
@@ -36,8 +37,14 @@ _HEAD: Final = {
 """The fields of a document beside its lines, its VAT breakdown and its fingerprint."""
 
 
-class Impossible(Exception):
-    """What a message says cannot be true. It is parked with this reason, and nothing of it is applied."""
+class Impossible(Refused):
+    """What a message says cannot be true. It is parked with this reason, and nothing of it is applied.
+
+    Whoever asked over HTTP is told, with 409.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, status=409)
 
 
 class Number(NamedTuple):
