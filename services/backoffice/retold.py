@@ -52,6 +52,7 @@ SENTENCES = (
     N_(
         "Fulfilment would be asked to pull back shipment %(seq)s from %(warehouse)s (%(pieces)s), if it is not out."
     ),
+    N_("Billing would give back or not take %(amount)s for %(pieces)s, if nothing of it is out."),
     N_("Fulfilment would be asked to ship %(pieces)s from %(warehouse)s."),
     N_(
         "Fulfilment would be asked to expect %(pieces)s of shipment %(seq)s back. Money and stock change when they are "
@@ -61,6 +62,7 @@ SENTENCES = (
     N_("Inventory would be asked for %(quantity)s of %(sku)s (line %(line)s) instead of %(was)s."),
     N_("%(who)s would be asked: %(what)s."),
     # what the order refuses
+    N_("Everything asked for was handed over to the carrier already; it can be returned."),
     N_("Of line %(line)s, %(left)s can still be cancelled."),
     N_("The order has no line %(line)s."),
     N_("Order %(number)s is %(status)s; that is final."),

@@ -187,13 +187,23 @@ class CancelIn(Body):
         return CancelOrder(order_id=order_id, lines=lines, reason=self.reason, actor=actor, quote=self.quote)
 
 
+HoldName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
+
+
 class HoldIn(Body):
     model_config = example(reason="check the address")
 
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
+    reason: HoldName
+    quote: Quote = ""
+
+    def command(self, order_id: UUID, actor: str) -> HoldOrder:
+        return HoldOrder(order_id=order_id, reason=self.reason, actor=actor, quote=self.quote)
 
 
-class ReleaseIn(HoldIn):
+class ReleaseIn(Body):
+    model_config = example(reason="check the address")
+
+    reason: HoldName
     note: Long = ""
     quote: Quote = ""
 
@@ -439,7 +449,9 @@ async def preview_cancel(order_id: OrderId, body: CancelIn, rehearse: Rehearse) 
     return await _previewed(body.command(order_id, rehearse.actor), rehearse)
 
 
-async def _previewed(wish: CancelOrder | ReleaseHold | EditOrder | ReturnGoods, rehearse: Rehearser) -> Response:
+async def _previewed(
+    wish: CancelOrder | HoldOrder | ReleaseHold | EditOrder | ReturnGoods, rehearse: Rehearser
+) -> Response:
     outcome = await rehearse(wish)
     ((_, reply),) = outcome.answers
     if reply.status >= 400:
@@ -451,7 +463,13 @@ async def _previewed(wish: CancelOrder | ReleaseHold | EditOrder | ReturnGoods, 
 @router.post("/orders/{order_id}/hold", tags=["wishes"])
 async def hold(order_id: OrderId, body: HoldIn, ask: Ask) -> Response:
     """Stops the order and pulls back what is not out."""
-    return await ask(HoldOrder(order_id=order_id, reason=body.reason, actor=ask.actor))
+    return await ask(body.command(order_id, ask.actor))
+
+
+@router.post("/orders/{order_id}/hold/preview", tags=["wishes"])
+async def preview_hold(order_id: OrderId, body: HoldIn, rehearse: Rehearse) -> Response:
+    """What this hold would do: pieces, stock, money, shipments, messages. Really decided, and undone."""
+    return await _previewed(body.command(order_id, rehearse.actor), rehearse)
 
 
 @router.post("/orders/{order_id}/release", tags=["wishes"])

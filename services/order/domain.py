@@ -511,6 +511,7 @@ def _check_not_final(order: Order) -> None:
 
 def hold_order(m: HoldOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     order = load_order(rows, m.order_id)
+    check_quote(order, m.quote)
     _check_not_final(order)
     if m.reason in order.progress.holds:
         yield Reply(state_of(order))

@@ -5,7 +5,8 @@ sends it with the wish gets exactly what was shown, as a decision depends on not
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from services.order.quantities import Order, released_by
@@ -58,7 +59,7 @@ def _order(rows: Rows, order_id: UUID, *, before: bool) -> Order:
 def preview(rows: Rows, order_id: UUID, sent: Iterable[Message]) -> Item:
     """What would change, in the words of the shop: status, pieces, what is asked of whom, and all that in sentences."""
     before, after = before_and_after(rows, order_id)
-    messages = list(sent)
+    messages, given_up = list(sent), _given_up(before, after)
     return {
         "order_id": str(order_id),
         "number": before.header.number,
@@ -71,7 +72,33 @@ def preview(rows: Rows, order_id: UUID, sent: Iterable[Message]) -> Item:
         "why_not_moving": [why_not_moving(before), why_not_moving(after)],
         "lines": list(_lines(before, after)),
         "returns": list(_returns(before, after)),
+        "given_up": {"pieces": given_up.pieces, "money": f"{given_up.money:f}"},
         "sentences": list(_sentences(before, after, messages)) or ["Nothing would change."],
+    }
+
+
+class GivenUp(NamedTuple):
+    """What a cancellation takes from the customer when nothing of it is out: pieces, and money secured for them."""
+
+    pieces: int
+    money: Decimal
+
+
+def _given_up(before: Order, after: Order) -> GivenUp:
+    """Also what is known only when shipments were pulled back, as whoever cancels wants to know it before."""
+    was, now = _kept(before), _kept(after)
+    pieces = sum(was.values()) - sum(now.values())
+    if pieces <= 0:
+        return GivenUp(0, Decimal(0))
+    return GivenUp(pieces, max(Decimal(0), min(before.money.secured, before.value(was)) - after.value(now)))
+
+
+def _kept(order: Order) -> dict[int, int]:
+    """Per line the pieces that nobody cancelled or wants cancelled."""
+    wanted = dict(order.progress.cancel_wanted)
+    return {
+        line.line_no: line.quantity - max(order.cancelled(line.line_no), wanted.get(line.line_no, 0))
+        for line in order.lines
     }
 
 
@@ -107,6 +134,10 @@ def _sentences(before: Order, after: Order, messages: list[Message]) -> Iterator
     if before.header.gross != after.header.gross:
         worth = f"{after.header.gross:f} {after.header.currency}"
         yield f"The order would be worth {worth} instead of {before.header.gross:f}."
+    given_up = _given_up(before, after)
+    if given_up.money:
+        money, stopped = f"{given_up.money:f} {before.header.currency}", _pieces(given_up.pieces)
+        yield f"Billing would give back or not take {money} for {stopped}, if nothing of it is out."
     shipments = {shipment.shipment_id: shipment for shipment in after.shipments}
     for message in messages:
         if isinstance(message, ReserveStock):

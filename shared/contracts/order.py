@@ -97,6 +97,7 @@ class HoldOrder(Command, key="order.hold_order.v1"):
     order_id: UUID
     reason: Annotated[str, Field(min_length=1, max_length=200)]
     actor: str = ""
+    quote: Annotated[str, Field(max_length=64)] = ""  # as of CancelOrder
 
 
 class ReleaseHold(Command, key="order.release_hold.v1"):

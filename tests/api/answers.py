@@ -119,6 +119,7 @@ async def story(town: Town) -> None:
     await town.do("order", f"/orders/{second}/edit/preview", {"priority": 5, "reason": "a wedding"})
     await town.edit(second, priority=5, reason="a wedding")
     await town.do("order", f"/orders/{second}/accept-date")
+    await town.do("order", f"/orders/{second}/hold/preview", {"reason": "fraud check"})
     await town.hold(second)
     await town.do("order", f"/orders/{second}/release/preview", {"reason": "fraud check"})
     await town.release(second)

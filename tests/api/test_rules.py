@@ -30,6 +30,7 @@ WITHOUT_KEY = {
     ("fulfilment", "/webhooks/carrier"): "known by the carrier's own webhook id",
     ("order", "/orders/{order_id}/cancel/preview"): "changes nothing",
     ("order", "/orders/{order_id}/edit/preview"): "changes nothing",
+    ("order", "/orders/{order_id}/hold/preview"): "changes nothing",
     ("order", "/orders/{order_id}/release/preview"): "changes nothing",
     ("order", "/orders/{order_id}/returns/preview"): "changes nothing",
 }

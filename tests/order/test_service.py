@@ -269,6 +269,39 @@ async def test_a_preview_of_a_resumed_order_plans_its_shipment(shop: Shop) -> No
     assert (await shop.http.post(f"/orders/{uuid4()}/release/preview", json=body)).status_code == 404
 
 
+async def test_a_hold_is_previewed_too_and_goes_stale_like_the_others(shop: Shop) -> None:
+    order_id = await shop.in_fulfilment()
+    path, body = f"/orders/{order_id}/hold", {"reason": "check the address"}
+    would = (await shop.http.post(f"{path}/preview", json=body)).json()
+    assert (would["holds"], would["status"]) == ([[], ["check the address"]], ["in_fulfilment", "held"])
+    assert (
+        "Fulfilment would be asked to pull back shipment 1 from north (2 pieces), if it is not out."
+        in (would["sentences"])
+    )
+    assert would["given_up"] == {"pieces": 0, "money": "0"}, "a hold gives nothing back"
+    assert (await shop.get(f"/orders/{order_id}"))["holds"] == []
+    assert (await shop.post(path, {"reason": "somebody else"})).status_code == 200
+    late = await shop.post(path, {**body, "quote": would["quote"]})
+    assert (late.status_code, "went stale" in late.json()["title"]) == (409, True)
+    again = (await shop.http.post(f"{path}/preview", json=body)).json()
+    assert (await shop.post(path, {**body, "quote": again["quote"]})).json()["status"] == "held"
+    assert (await shop.get(f"/orders/{order_id}"))["holds"] == ["somebody else", "check the address"]
+
+
+async def test_a_preview_of_a_cancel_says_what_is_given_up_also_before_a_parcel_was_pulled_back(shop: Shop) -> None:
+    order_id = await shop.in_fulfilment()
+    path = f"/orders/{order_id}/cancel"
+    some = (await shop.http.post(f"{path}/preview", json={"lines": [{"line_no": 1, "quantity": 1}]})).json()
+    assert some["given_up"] == {"pieces": 1, "money": "5.00"}
+    would = (await shop.http.post(f"{path}/preview", json={})).json()
+    assert would["given_up"] == {"pieces": 2, "money": "10.00"}
+    said = "Billing would give back or not take 10.00 EUR for 2 pieces, if nothing of it is out."
+    assert said in would["sentences"]
+    await shop.post(path, {"quote": would["quote"]})
+    again = (await shop.http.post(f"{path}/preview", json={})).json()
+    assert again["given_up"] == {"pieces": 0, "money": "0"}, "it is wanted already"
+
+
 async def test_a_preview_of_another_address_says_both_and_is_then_done_or_stale(shop: Shop) -> None:
     order_id = (await shop.place(ship_to={"name": "Anna", "city": "Utrecht", "country": "NL"}))["id"]
     path = f"/orders/{order_id}/edit"
