@@ -7,11 +7,10 @@ from fastapi import Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from services.backoffice import queries
+from services.backoffice.api import shown
 from services.backoffice.api.frame import Refused, Visit, allowed, pages
 from services.backoffice.api.order import Name, order_called
-from services.backoffice.api.wishes import not_done
-from services.backoffice.owners import Away, Said
-from services.backoffice.pages import English
+from services.backoffice.owners import Said
 from services.backoffice.views import refunds
 from shared.http import NotFound
 
@@ -21,12 +20,6 @@ Key = Annotated[str, Form(max_length=64)]
 Quote = Annotated[str, Form(max_length=64)]
 Reason = Annotated[str, Form(max_length=200)]
 State = Literal["waiting", "done", "refused", ""]
-
-
-def not_known(w: English) -> Item:
-    """The notice when billing did not answer."""
-    text = w.say("Billing did not answer in time. Pressing again is safe: it is done once.")
-    return {"kind": "wait", "title": w.say("It is not known yet whether it was done."), "text": text}
 
 
 @router.get("/orders/{name}/refund")
@@ -49,44 +42,30 @@ async def do_refund(
     office, w = visit.office, visit.office.pages.words
     order, left = await _order(visit, name)
     form = dict(await request.form())
-    key = key or str(office.running.new_id())
 
-    def typing(text: str, title: str = "") -> Response:
-        error = {"kind": "bad", "title": title or w.say("Nothing was done."), "text": text}
-        return visit.page(
-            "refund.html", "orders", refunds.form_page(office.pages, order, left, form, error), status=422
-        )
+    async def typing(error: Item) -> Response:
+        page = refunds.form_page(office.pages, order, left, form, error)
+        return visit.page("refund.html", "orders", page, status=422)
 
     try:
         wish = refunds.typed(left, form)
     except refunds.Wrong as wrong:
+        text = w.say("Type of one invoice what is given back: an amount or pieces of at least one line.")
         if str(wrong):
             text = w.say("%(product)s: type an amount, or how many pieces; not both.", product=str(wrong))
-            return typing(text)
-        return typing(w.say("Type of one invoice what is given back: an amount or pieces of at least one line."))
+        return await typing(shown.nothing(w, text))
     if not reason.strip():
-        return typing(w.say("Say why; the reason stays with the refund."))
-    where, body = f"/orders/{order['id']}/refunds", {**wish, "reason": reason}
-    asks: Item = {"actor": visit.person.name, "roles": sorted(visit.person.roles)}
-    error, status = None, 200
-    if quote:
-        try:
-            told = await office.owners.post("billing", where, {**body, "quote": quote}, key=key, **asks)
-        except Said as refused:
-            error, status = not_done(w, refused), refused.status
-            key = str(office.running.new_id())  # the answer to the other one is kept, and is this refusal
-        except Away:
-            asked = refunds.refund_question(office.pages, order["number"], wish, None, reason, key, not_known(w))
-            return visit.page("wish.html", "orders", {**asked, "quote": quote}, status=503)
-        else:
-            done = "refund-asked" if told["state"] == "waiting" else "refund"
-            return RedirectResponse(f"/orders/{order['number']}?done={done}", 303)
-    try:
-        told = await office.owners.post("billing", f"{where}/preview", body, **asks)
-    except Said as refused:
-        return typing(refused.title, w.say("This cannot be done now."))
-    asked = refunds.refund_question(office.pages, order["number"], wish, told, reason, key, error)
-    return visit.page("wish.html", "orders", asked, status=status)
+        return await typing(shown.nothing(w, w.say("Say why; the reason stays with the refund.")))
+
+    async def asking(told: Item | None, error: Item | None, key: str) -> Item:
+        return refunds.refund_question(office.pages, order["number"], wish, told, reason, key, error)
+
+    act = shown.Act("billing", f"/orders/{order['id']}/refunds", {**wish, "reason": reason})
+    done = await shown.shown_or_done(visit, act, key, quote, asking, typing)
+    if isinstance(done, Response):
+        return done
+    said = "refund-asked" if done["state"] == "waiting" else "refund"
+    return RedirectResponse(f"/orders/{order['number']}?done={said}", 303)
 
 
 async def _order(visit: Visit, name: str) -> tuple[Item, Item]:
@@ -117,19 +96,18 @@ async def one(visit: Annotated[Visit, allowed("refunds")], id: UUID) -> Response
 
 
 async def _one(visit: Visit, id: UUID, status: int = 200, error: Item | None = None, key: str = "") -> Response:
-    office, person, w = visit.office, visit.person, visit.office.pages.words
+    office, person = visit.office, visit.person
     order_id, number = await _found(visit, id)
     of = dict(await office.owners.get("billing", f"/orders/{order_id}/refunds/{id}"))
     told = None
     own = of["asker"].strip().casefold() == person.name.strip().casefold()
     if of["state"] == "waiting" and person.may("approve") and not own:
-        where = f"/orders/{order_id}/refunds/{id}/approve/preview"
         try:
-            told = await office.owners.post("billing", where, {}, actor=person.name, roles=sorted(person.roles))
+            told = await shown.preview(visit, shown.Act("billing", f"/orders/{order_id}/refunds/{id}/approve", {}))
         except Said as refused:
-            error = error or {"kind": "bad", "title": w.say("It cannot be approved now."), "text": refused.title}
-    key = key or str(office.running.new_id())
-    page = refunds.one_page(office.pages, person, of, number, told, key, error)
+            title = office.pages.words.say("It cannot be approved now.")
+            error = error or {"kind": "bad", "title": title, "text": refused.title}
+    page = refunds.one_page(office.pages, person, of, number, told, key or shown.new_key(visit), error)
     return visit.page("refund_one.html", "refunds", page, status=status)
 
 
@@ -153,25 +131,15 @@ async def decide(
     reason: Reason = "",
 ) -> Response:
     """Approves exactly what was shown, or refuses it with a reason. That nobody approves their own is billing's law."""
-    office, w, person = visit.office, visit.office.pages.words, visit.person
+    w, person = visit.office.pages.words, visit.person
     if act == "approve" and not person.may("approve"):
         raise Refused(act)
     order_id, _ = await _found(visit, id)
-    body = {"note": reason, "quote": quote} if act == "approve" else {"reason": reason}
     if act == "refuse" and not reason.strip():
-        text = w.say("Say why; who asked for the refund reads it.")
-        return await _one(visit, id, 422, {"kind": "bad", "title": w.say("Nothing was done."), "text": text}, key)
-    try:
-        await office.owners.post(
-            "billing",
-            f"/orders/{order_id}/refunds/{id}/{act}",
-            body,
-            actor=person.name,
-            roles=sorted(person.roles),
-            key=f"{key}-{act}",
-        )
-    except Said as refused:
-        return await _one(visit, id, refused.status, not_done(w, refused))
-    except Away:
-        return await _one(visit, id, 503, not_known(w), key)
+        return await _one(visit, id, 422, shown.nothing(w, w.say("Say why; who asked for the refund reads it.")), key)
+    body = {"note": reason} if act == "approve" else {"reason": reason}
+    asked = shown.Act("billing", f"/orders/{order_id}/refunds/{id}/{act}", body)
+    done = await shown.do(visit, asked, f"{key}-{act}", quote if act == "approve" else None)
+    if isinstance(done, shown.Undone):
+        return await _one(visit, id, done.status, done.notice, key if done.fate == "unknown" else done.key)
     return RedirectResponse(f"/refunds/{id}", 303)

@@ -1,13 +1,14 @@
 """Receipts, corrections and counts: first what it would do, then exactly that, under the person's name."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from services.backoffice import queries
+from services.backoffice.api import shown
 from services.backoffice.api.frame import Visit, allowed, pages
-from services.backoffice.owners import Away, Said
 from services.backoffice.views import scanning, shelves
 
 router = pages()
@@ -80,39 +81,32 @@ async def do_count(
 
 
 async def _work(request: Request, visit: Visit, act: str, key: str, quote: str) -> Response:
-    office, w, actor = visit.office, visit.office.pages.words, visit.person.name
+    office = visit.office
     form = {name: str(value) for name, value in (await request.form()).items()}
-    key, path, error, status = key or str(office.running.new_id()), f"/{shelves.PATHS[act]}", None, 200
+    key = key or shown.new_key(visit)
     for name, typed in list(form.items()):
         if (name == "sku" or name.startswith("sku-")) and not quote:
             form[name] = await scanning.sku_of(office.owners, typed.strip())
+    typing = partial(_typing, visit, act, form)
     try:
         work = _typed(act, form, key)
     except (KeyError, ValueError):
-        return await _typing(visit, act, form, {"title": w.say("Nothing was done."), "text": _wrong(visit, act)})
-    if quote:
-        body = {**work, "quote": quote, **({"over": bool(form.get("over"))} if act == "receive" else {})}
-        try:
-            await office.owners.post("inventory", path, body, actor=actor, key=key)
-        except Said as refused:
-            error, status = _not_done(visit, refused), refused.status
-            key = str(office.running.new_id())  # under the old one the refusal would be told again
-        except Away:
-            page = {**shelves.question(office.pages, act, work, None, form, key, [], _not_known(visit)), "quote": quote}
-            return visit.page("book.html", act, page, status=503)
-        else:
-            return RedirectResponse(f"/{act}?warehouse={work['warehouse']}&done={act}", 303)
-    try:
-        told = await office.owners.post("inventory", f"{path}/preview", work, actor=actor)
-    except Said as refused:
-        return await _typing(
-            visit, act, form, error or {"title": w.say("This cannot be done now."), "text": refused.title}
-        )
-    async with office.reading() as conn:
-        numbers = await queries.numbers_of(conn, shelves.named(told))
-    said = shelves.effects(office.pages, told, numbers, visit.person.may("orders"))
-    page = shelves.question(office.pages, act, work, told, form, key, said, error)
-    return visit.page("book.html", act, page, status=status)
+        return await typing(shown.nothing(office.pages.words, _wrong(visit, act)))
+
+    async def asking(told: Item | None, error: Item | None, key: str) -> Item:
+        said: list[Item] = []
+        if told is not None:
+            async with office.reading() as conn:
+                numbers = await queries.numbers_of(conn, shelves.named(told))
+            said = shelves.effects(office.pages, told, numbers, visit.person.may("orders"))
+        return shelves.question(office.pages, act, work, told, form, key, said, error)
+
+    also = {"over": bool(form.get("over"))} if act == "receive" else {}
+    asked = shown.Act("inventory", f"/{shelves.PATHS[act]}", work, also, "book.html", act)
+    done = await shown.shown_or_done(visit, asked, key, quote, asking, typing)
+    if isinstance(done, Response):
+        return done
+    return RedirectResponse(f"/{act}?warehouse={work['warehouse']}&done={act}", 303)
 
 
 def _typed(act: str, form: Item, key: str) -> Item:
@@ -128,25 +122,3 @@ def _wrong(visit: Visit, act: str) -> str:
     if act == "adjust":
         return w.say("Say how many pieces more or fewer there are, and why.")
     return w.say("Say how many pieces are on the shelf.")
-
-
-def _not_done(visit: Visit, refused: Said) -> Item:
-    w = visit.office.pages.words
-    if refused.status == 409 and "stale" in refused.title:
-        return {
-            "kind": "wait",
-            "title": w.say("The stock changed since you looked. Nothing was done."),
-            "text": w.say("This is the effect now; look at it and decide again."),
-        }
-    return {"kind": "bad", "title": w.say("Nothing was done."), "text": refused.title}
-
-
-def _not_known(visit: Visit) -> Item:
-    w = visit.office.pages.words
-    return {
-        "kind": "wait",
-        "title": w.say("It is not known yet whether it was done."),
-        "text": w.say(
-            "The service that owns the stock did not answer in time. Pressing again is safe: it is done once."
-        ),
-    }

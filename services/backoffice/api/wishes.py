@@ -1,63 +1,54 @@
 """What people ask of an order: first what it would do, then exactly that."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
+from uuid import UUID
 
-from fastapi import Form, Request
+from fastapi import Form
 from fastapi.responses import RedirectResponse, Response
 
+from services.backoffice.api import shown
 from services.backoffice.api.frame import Refused, Visit, allowed, pages
 from services.backoffice.api.order import Name, order_called
-from services.backoffice.owners import Away, Said
-from services.backoffice.pages import English
+from services.backoffice.owners import Said
 from services.backoffice.views import wishes
 
 router = pages()
-Item = dict[str, Any]
 Wish = Literal["cancel", "hold", "release"]
 
 
 @router.get("/orders/{name}/{wish}")
-async def wish(
-    request: Request, visit: Annotated[Visit, allowed("orders")], name: Name, wish: Wish, hold: str = ""
-) -> Response:
+async def wish(visit: Annotated[Visit, allowed("orders")], name: Name, wish: Wish, hold: str = "") -> Response:
     """What cancelling, holding or releasing would do, before anything is done."""
-    return await _asking(visit, name, wish, {"hold": hold}, 200)
+    return await _asking(visit, await _order(visit, name, wish), wish, hold)
+
+
+async def _order(visit: Visit, name: str, wish: str) -> UUID:
+    if not visit.person.may(wish):
+        raise Refused(wish)
+    async with visit.office.reading() as conn:
+        return await order_called(conn, name)
+
+
+def act_of(wish: str, order_id: UUID, hold: str, reason: str) -> shown.Act:
+    """A wish as its owner takes it; `hold`: which one is released."""
+    return shown.Act("order", f"/orders/{order_id}/{wish}", *wishes.said(wish, hold, reason))
 
 
 async def _asking(
-    visit: Visit, name: str, wish: str, form: Item, status: int, error: Item | None = None, key: str = ""
+    visit: Visit, order_id: UUID, wish: str, hold: str, reason: str = "", undone: shown.Undone | None = None
 ) -> Response:
-    if not visit.person.may(wish):
-        raise Refused(wish)
-    office, w = visit.office, visit.office.pages.words
-    async with office.reading() as conn:
-        order_id = await order_called(conn, name)
-    found = dict(await office.owners.get("order", f"/orders/{order_id}"))
-    if wish == "release" and form.get("hold") not in found["holds"]:
-        form = {**form, "hold": found["holds"][0] if found["holds"] else ""}
-    told = None
+    office = visit.office
+    order = dict(await office.owners.get("order", f"/orders/{order_id}"))
+    if wish == "release" and hold not in order["holds"]:
+        hold = order["holds"][0] if order["holds"] else ""
+    told, notice, status = None, undone.notice if undone else None, undone.status if undone else 200
     try:
-        told = await wishes.previewed(office.owners, wish, str(order_id), form.get("hold", ""), visit.person.name)
+        told = await shown.preview(visit, act_of(wish, order_id, hold, reason))
     except Said as refused:
-        error = error or {"kind": "bad", "title": w.say("This cannot be done now."), "text": refused.title}
-        status = max(status, 409)
-    key = key or str(office.running.new_id())
-    page = wishes.page(office.pages, wish, found, told, form, key, error)
+        notice, status = notice or shown.cannot(office.pages.words, refused), max(status, 409)
+    key = undone.key if undone else shown.new_key(visit)
+    page = wishes.page(office.pages, wish, order, told, hold, reason, key, notice)
     return visit.page("wish.html", "orders", page, status=status)
-
-
-def not_done(w: English, refused: Said) -> Item:
-    """The notice of what the owner refused, also because the order is another one than was looked at."""
-    stale = refused.status == 409 and "stale" in refused.title
-    title = w.say("The order changed since you looked. Nothing was done.") if stale else w.say("Nothing was done.")
-    text = w.say("This is the effect now; look at it and decide again.") if stale else refused.title
-    return {"kind": "wait" if stale else "bad", "title": title, "text": text}
-
-
-def not_known(w: English) -> Item:
-    """The notice when the owner did not answer."""
-    text = w.say("The order service did not answer in time. Pressing again is safe: it is done once.")
-    return {"kind": "wait", "title": w.say("It is not known yet whether it was done."), "text": text}
 
 
 @router.post("/orders/{name}/{wish}")
@@ -71,21 +62,13 @@ async def do_wish(
     hold: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
     """Exactly what was shown; 409 with the new effect when the order changed since; 503 when it is not known yet."""
-    if not visit.person.may(wish):
-        raise Refused(wish)
-    office, w = visit.office, visit.office.pages.words
-    form = {"key": key, "quote": quote, "reason": reason, "hold": hold}
-    async with office.reading() as conn:
-        order_id = await order_called(conn, name)
-    try:
-        await wishes.done(office.owners, wish, str(order_id), form, visit.person.name)
-    except Said as refused:
-        return await _asking(visit, name, wish, form, refused.status, not_done(w, refused))
-    except Away:
-        error = not_known(w)
-        page = wishes.page(
-            office.pages, wish, {"number": name, "holds": [hold] if hold else []}, None, form, key, error
-        )
-        return visit.page("wish.html", "orders", page, status=503)
-    await office.look(order_id)
+    order_id = await _order(visit, name, wish)
+    done = await shown.do(visit, act_of(wish, order_id, hold, reason), key, quote)
+    if isinstance(done, shown.Undone) and done.fate == "unknown":
+        order = {"number": name, "holds": [hold] if hold else []}  # who would say more of it does not answer
+        page = wishes.page(visit.office.pages, wish, order, None, hold, reason, key, done.notice)
+        return visit.page("wish.html", "orders", {**page, "quote": quote}, status=503)
+    if isinstance(done, shown.Undone):
+        return await _asking(visit, order_id, wish, hold, reason, done)
+    await visit.office.look(order_id)
     return RedirectResponse(f"/orders/{name}?done={wish}", 303)

@@ -3,7 +3,6 @@
 from typing import Any
 from urllib.parse import quote
 
-from services.backoffice.owners import Owners
 from services.backoffice.pages import Pages
 from services.backoffice.words import N_
 
@@ -30,27 +29,16 @@ SUBJECTS = (
 """How a sentence of a preview begins, and what it is about."""
 
 
-async def previewed(owners: Owners, wish: str, order_id: str, hold: str, actor: str) -> Item | None:
-    """The owner's own words of what would happen; None where there is no preview. Raises Away or Said."""
-    if wish == "cancel":
-        return dict(await owners.post("order", f"/orders/{order_id}/cancel/preview", {}, actor=actor))
+def said(wish: str, hold: str, reason: str) -> tuple[Item, Item]:
+    """A wish as the owner takes it: what is previewed, and what is said beside it when it is done."""
     if wish == "release":
-        return dict(await owners.post("order", f"/orders/{order_id}/release/preview", {"reason": hold}, actor=actor))
-    return None
-
-
-async def done(owners: Owners, wish: str, order_id: str, form: Item, actor: str) -> None:
-    """Asks the owner, in the person's name. Raises Away, when it is not known whether it happened, or Said."""
-    body: Item = {"reason": form["reason"]}
-    if wish == "cancel":
-        body["quote"] = form["quote"]
-    if wish == "release":
-        body = {"reason": form["hold"], "note": form["reason"], "quote": form["quote"]}
-    await owners.post("order", f"/orders/{order_id}/{wish}", body, actor=actor, key=form["key"])
+        return {"reason": hold}, {"note": reason}
+    # What a hold is called changes nothing of what it does, so that it is shown before anybody has named it.
+    return {"reason": "-"} if wish == "hold" else {}, {"reason": reason}
 
 
 def page(
-    pages: Pages, wish: str, order: Item, told: Item | None, form: Item, key: str, error: Item | None = None
+    pages: Pages, wish: str, order: Item, told: Item | None, hold: str, reason: str, key: str, error: Item | None
 ) -> Item:
     """The page of a wish: its effects in sentences by subject, and a form that does exactly that."""
     w = pages.words
@@ -60,8 +48,8 @@ def page(
         "title": w.say(TITLES[wish], number=order["number"]),
         "about": w.say(ABOUT[wish]),
         "choices": list(order["holds"]) if wish == "release" else [],
-        "hold": form.get("hold", ""),
-        "reason": form.get("reason", ""),
+        "hold": hold,
+        "reason": reason,
         "reason_label": w.say("Why is it held?") if wish == "hold" else asked["reason_label"],
         "reason_hint": w.say("Everybody who looks at the order sees it.") if wish == "hold" else "",
         "reason_needed": wish == "hold",
