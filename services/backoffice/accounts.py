@@ -6,7 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.backoffice.rows import Account, DocumentView, Session
-from shared.contracts.backoffice import ChooseLanguage, KeepSession, NoteView, OpenSession, RefuseLogin, SetAccount
+from shared.contracts.backoffice import (
+    ChooseLanguage,
+    KeepSession,
+    NoteView,
+    OpenSession,
+    RefuseLogin,
+    SetAccount,
+    SignedOn,
+)
 from shared.messaging.decision import Context, Effect, Needs, Refused, Rows
 
 IDLE, LONGEST = timedelta(minutes=30), timedelta(hours=12)
@@ -18,7 +26,7 @@ def to_account(m: Any) -> Needs:
     yield Account, m.name
 
 
-def to_opening(m: OpenSession) -> Needs:
+def to_opening(m: OpenSession | SignedOn) -> Needs:
     yield Account, m.name
     yield Session, m.session
 
@@ -42,6 +50,7 @@ def set_account(m: SetAccount, rows: Rows, ctx: Context[Any]) -> Iterator[Effect
         failures=0,
         locked_until=None,
         language=known.language if known else "",
+        identity=known.identity if known else "",
     )
 
 
@@ -52,6 +61,18 @@ def choose_language(m: ChooseLanguage, rows: Rows, ctx: Context[Any]) -> Iterato
 def open_session(m: OpenSession, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
     account = rows.one(Account, m.name)
     yield replace(account, failures=0, locked_until=None)
+    yield Session(m.session, m.name, account.epoch, m.csrf, ctx.now, ctx.now, None)
+
+
+def signed_on(m: SignedOn, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
+    """Makes or keeps the account and opens a session. A name belongs to who had it first, so nobody acts as another."""
+    known = rows.find(Account, m.name)
+    if known is not None and known.identity != m.identity:
+        raise Refused(f"The name {m.name} belongs to another account.", field="name", status=409)
+    if known is not None and not known.active:
+        raise Refused(f"The account {m.name} is gone.", field="name", status=403)
+    account = known or Account(m.name, m.shown, (), "", True, 1, 0, None, identity=m.identity)
+    yield replace(account, shown=m.shown, roles=tuple(sorted(set(m.roles))))
     yield Session(m.session, m.name, account.epoch, m.csrf, ctx.now, ctx.now, None)
 
 

@@ -12,6 +12,7 @@ from services.backoffice.owners import Looker, Owners, clients
 from services.backoffice.pages import Pages
 from services.backoffice.post import Postman
 from services.backoffice.settings import Settings
+from services.backoffice.signon import SignOn
 from services.backoffice.store import BOOKS
 from shared.contracts.backoffice import LookAtOrder, MailAnswered, OrderSeen, SendMail
 from shared.service import Running, Service
@@ -49,6 +50,7 @@ def build(settings: Settings, owners: Owners | None = None) -> Service:
             public_url=settings.public_url,
             contact=settings.shop_contact,
             carriers=settings.carriers(),
+            signon=SignOn(provider) if (provider := settings.provider()) else None,
         )
         api.extend(app, office)
 

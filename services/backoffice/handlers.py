@@ -15,6 +15,7 @@ from shared.contracts.backoffice import (
     RefuseLogin,
     SendMailAgain,
     SetAccount,
+    SignedOn,
 )
 from shared.messaging.decision import Handler, Handlers
 
@@ -28,6 +29,7 @@ HANDLERS: Handlers = {
     SetAccount: Handler(accounts.to_account, accounts.set_account),
     ChooseLanguage: Handler(accounts.to_account, accounts.choose_language),
     OpenSession: Handler(accounts.to_opening, accounts.open_session),
+    SignedOn: Handler(accounts.to_opening, accounts.signed_on),
     RefuseLogin: Handler(accounts.to_account, accounts.refuse_login),
     NoteView: Handler(accounts.to_nothing, accounts.note_view),
     KeepSession: Handler(accounts.to_session, accounts.keep_session),

@@ -232,7 +232,8 @@ class DocumentView(Row):
 class Account(Row):
     """A person who may log in. `epoch` rises with every change; sessions of an older one are over.
 
-    `language` is what the person chose for the pages; empty: as the browser asks.
+    `language` is what the person chose for the pages; empty: as the browser asks. `identity` is who that is at the
+    identity provider; empty: somebody with a password here.
     """
 
     KEY: ClassVar[tuple[str, ...]] = ("name",)
@@ -247,6 +248,7 @@ class Account(Row):
     failures: int
     locked_until: datetime | None
     language: str = ""
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)

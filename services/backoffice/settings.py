@@ -12,12 +12,25 @@ from services.backoffice.languages import LANGUAGES, PSEUDO
 from services.backoffice.links import SHORTEST, Links
 from services.backoffice.paper import Seller
 from services.backoffice.post import Sender, Server, Way
+from services.backoffice.rights import ROLES
+from services.backoffice.signon import Provider
 from shared.settings import ServiceSettings, TimeZone
 
 
 def parts(text: str) -> list[str]:
     """What commas divide."""
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def roles_of_groups(text: str) -> dict[str, frozenset[str]]:
+    """Per role the groups that give it, of `role=group, role=group`. Raises ValueError with what cannot be read."""
+    found: dict[str, frozenset[str]] = {}
+    for part in parts(text):
+        role, _, group = (each.strip() for each in part.partition("="))
+        if role not in ROLES or not group:
+            raise ValueError(f"{part!r} is no role=group; roles are {', '.join(ROLES)}")
+        found[role] = found.get(role, frozenset()) | {group}
+    return found
 
 
 class Settings(ServiceSettings):
@@ -55,6 +68,50 @@ class Settings(ServiceSettings):
         "",
         description="where a carrier tells of a parcel: carrier=https://carrier.example/{tracking}, divided by spaces",
     )
+
+    oidc_issuer: str = Field(
+        "", description="the identity provider where staff log in, as https://login.example/realms/shop; empty: none"
+    )
+    oidc_client_id: str = Field("", max_length=255, description="how the provider calls these pages")
+    oidc_client_secret: str = Field("", max_length=2000, description="what proves to it that they ask")
+    oidc_scope: str = Field("openid profile email", max_length=500, description="what is asked of the provider")
+    oidc_name: str = Field(
+        "preferred_username", max_length=100, description="the claim with the name that stands in the history of acts"
+    )
+    oidc_groups: str = Field("groups", max_length=100, description="the claim with groups, as realm_access.roles")
+    oidc_roles: str = Field(
+        "", max_length=5000, description="which groups give a role: admin=Shop leads, picker=Warehouse, picker=Students"
+    )
+    oidc_called: str = Field("", max_length=60, description="what the button calls the provider")
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def is_verified(cls, url: str) -> str:
+        parsed = urlsplit(url)
+        local = parsed.scheme == "http" and parsed.hostname in ("127.0.0.1", "localhost", "::1")
+        if url and (not (parsed.scheme == "https" or local) or not parsed.hostname or parsed.query or parsed.fragment):
+            raise ValueError("not an issuer: https://login.example/realms/shop")
+        return url
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def are_roles(cls, text: str) -> str:
+        roles_of_groups(text)
+        return text
+
+    @model_validator(mode="after")
+    def provider_has_what_it_needs(self) -> "Settings":
+        if self.oidc_issuer:
+            missing = [
+                name
+                for name in ("oidc_client_id", "oidc_client_secret", "oidc_name", "oidc_groups", "oidc_roles")
+                if not getattr(self, name)
+            ]
+            if missing:
+                raise ValueError(f"oidc_issuer needs {', '.join(missing)}")
+            if "openid" not in self.oidc_scope.split():
+                raise ValueError("oidc_scope needs openid")
+        return self
 
     mail: Way = Field("off", description="e-mails to customers: off; book: made and kept to look at; smtp: sent")
     mail_from: str = Field("", max_length=200, description="whom they are from: Shop <orders@shop.example>")
@@ -117,6 +174,21 @@ class Settings(ServiceSettings):
             if not carrier or urlsplit(url).scheme != "https" or "{tracking}" not in url:
                 raise ValueError("not carrier=https://carrier.example/{tracking}")
         return urls
+
+    def provider(self) -> Provider | None:
+        """Where staff log in; None: with passwords of their own only."""
+        if not self.oidc_issuer:
+            return None
+        return Provider(
+            issuer=self.oidc_issuer,
+            client_id=self.oidc_client_id,
+            client_secret=self.oidc_client_secret,
+            scope=self.oidc_scope,
+            name_claim=self.oidc_name,
+            groups_claim=self.oidc_groups,
+            roles=roles_of_groups(self.oidc_roles),
+            called=self.oidc_called,
+        )
 
     def links(self) -> Links:
         return Links(parts(self.link_keys), self.link_days)

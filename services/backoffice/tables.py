@@ -231,6 +231,7 @@ accounts = Table(
     Column("failures", Integer, nullable=False),
     Column("locked_until", Moment),
     Column("language", Text, nullable=False, server_default=text("''")),
+    Column("identity", Text, nullable=False, server_default=text("''")),
 )
 
 sessions = Table(

@@ -194,6 +194,24 @@ class OpenSession(Internal, key="backoffice.open_session.v1"):
         return self.name
 
 
+class SignedOn(Internal, key="backoffice.signed_on.v1"):
+    """The identity provider said who somebody is. `identity` never changes there; roles are those of this moment.
+
+    Refused with 403 for an account that is gone, and with 409 where the name is another one's.
+    """
+
+    name: Code
+    identity: Text
+    shown: Text
+    roles: tuple[Role, ...]
+    session: str
+    csrf: str
+
+    @property
+    def subject(self) -> str:
+        return self.name
+
+
 class RefuseLogin(Internal, key="backoffice.refuse_login.v1"):
     """Somebody gave a wrong password for this account."""
 

@@ -32,6 +32,7 @@ SHELL: Final = frozenset(
         "phrases",
         "post",
         "providers",
+        "signon",
         "views",
         "webhook",
         "webhooks",

@@ -29,7 +29,8 @@ PASSWORD = "a long enough password"
 HASH = login.hashed(PASSWORD)
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 OPEN = {
-    "/login", "/logout", "/language", "/live", "/static/{digest}/{name:path}", "/s/{token}",
+    "/login", "/login/provider", "/login/provider/back", "/logout", "/language", "/live",
+    "/static/{digest}/{name:path}", "/s/{token}",
     "/s/{token}/documents/{number}", "/s/{token}/wait", "/s/{token}/stop", "/s/{token}/return",
 }  # fmt: skip
 """Routes that look for themselves who asks, or are for everybody."""

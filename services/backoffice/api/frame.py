@@ -22,6 +22,7 @@ from services.backoffice.pages import Pages
 from services.backoffice.paper import Seller
 from services.backoffice.rate import Rate
 from services.backoffice.rights import LOCAL, Person, known
+from services.backoffice.signon import SignOn
 from services.backoffice.views import today as today_view
 from services.backoffice.words import N_
 from shared.contracts.backoffice import KeepSession, LookAgain
@@ -92,7 +93,7 @@ class Memory:
     """What is remembered between requests, in whichever language they come."""
 
     parked: tuple[datetime, dict[str, list[Item]]] | None = None
-    closed: bool = False  # there is an account, so nobody gets in without
+    closed: bool = False  # there is an account or a provider, so nobody gets in without
 
 
 @dataclass
@@ -109,9 +110,10 @@ class Office:
     public_url: str = ""  # where customers reach the pages; empty: as whoever asks does
     contact: str = ""
     carriers: Mapping[str, str] = field(default_factory=dict)  # where each tells of a parcel
+    signon: SignOn | None = None  # the identity provider, where there is one
 
     def __post_init__(self) -> None:
-        self.memory = Memory()
+        self.memory = Memory(closed=self.signon is not None)
         self.spoken = {self.pages.language: self}
         self.rows = Rows(self.running)
         self.wrong_passwords = Rate(30, timedelta(minutes=10))

@@ -1,6 +1,8 @@
 """Who gets in, and how they leave."""
 
+from contextlib import suppress
 from typing import Annotated
+from urllib.parse import urlencode
 
 import structlog
 from fastapi import Form, Query, Request
@@ -20,22 +22,38 @@ from services.backoffice.api.frame import (
     spoken,
 )
 from services.backoffice.rights import Person, known
-from shared.contracts.backoffice import ChooseLanguage, KeepSession, OpenSession, RefuseLogin
+from services.backoffice.signon import LASTS_S, NotSignedOn, ProviderAway, SignOn
+from shared.contracts.backoffice import ChooseLanguage, KeepSession, OpenSession, RefuseLogin, SignedOn
 
 router = pages()
 log = structlog.get_logger("comptoir.backoffice")
+BACK = "/login/provider/back"
+"""Where the identity provider sends people; it has to be told this address."""
+BOUND = "comptoir-login"
+"""The cookie between going to the provider and coming back."""
 
 
-def _login_page(request: Request, onward: str, name: str = "", error: str = "", status: int = 200) -> Response:
+def _login_page(
+    request: Request, onward: str, name: str = "", error: str = "", status: int = 200, leave: str = ""
+) -> Response:
     office = spoken(request)
-    page = {"onward": onward, "name": name, "error": error}
+    page = {"onward": onward, "name": name, "error": error, "leave": leave, "provider": ""}
+    if office.signon:
+        page["provider"] = office.signon.called or office.pages.words.say("the company's account")
+        page["provider_path"] = f"/login/provider?{urlencode({'onward': onward})}"
     return HTMLResponse(office.pages.render("login.html", page=page, **BARE | choice(office, request)), status)
 
 
 @router.get("/login")
-async def login_page(request: Request, onward: Annotated[str, Query(max_length=500)] = "/") -> Response:
-    """A name and a password."""
-    return _login_page(request, login.onward(onward))
+async def login_page(
+    request: Request, onward: Annotated[str, Query(max_length=500)] = "/", left: bool = False
+) -> Response:
+    """The identity provider, where there is one; a name and a password. `left`: somebody has just logged out."""
+    signon, leave = spoken(request).signon, ""
+    if left and signon:
+        with suppress(ProviderAway):  # the page is there without it
+            leave = await signon.leave()
+    return _login_page(request, login.onward(onward), leave=leave)
 
 
 @router.post("/login")
@@ -61,16 +79,88 @@ async def log_in(
         log.warning("a login was refused", name=name[:64], address=address)
         said = w.say("The name or the password is wrong, or there were too many tries. Wait a moment and try again.")
         return _login_page(request, goes, name, said, 401)
-    if goes == "/":
-        goes = Person(account["name"], "", known(account["roles"])).begins
     token = login.token()
     await office.note(OpenSession(name=account["name"], session=login.digest(token), csrf=login.token()))
-    answer = RedirectResponse(goes, 303)
-    secure = request.url.scheme == "https"
-    answer.set_cookie(cookie_name(request), token, path="/", httponly=True, secure=secure, samesite="lax")
+    answer = _let_in(request, token, goes, known(account["roles"]))
     if account["language"]:
         keep_language(request, answer, account["language"])
     return answer
+
+
+def _let_in(request: Request, token: str, onward: str, roles: frozenset[str]) -> RedirectResponse:
+    """On to where the person wanted to go, or begins, with the cookie of the session."""
+    answer = RedirectResponse(Person("", "", roles).begins if onward == "/" else onward, 303)
+    secure = request.url.scheme == "https"
+    answer.set_cookie(cookie_name(request), token, path="/", httponly=True, secure=secure, samesite="lax")
+    return answer
+
+
+def _provider(request: Request) -> tuple[Office, SignOn]:
+    office = spoken(request)
+    if office.signon is None:
+        raise HTTPException(404, "there is no identity provider")
+    return office, office.signon
+
+
+def _back(request: Request) -> str:
+    """Where the provider sends the browser back to: these pages as this browser calls them."""
+    return f"{str(request.base_url).rstrip('/')}{BACK}"
+
+
+@router.get("/login/provider")
+async def to_provider(request: Request, onward: Annotated[str, Query(max_length=500)] = "/") -> Response:
+    """To the identity provider, with a cookie that binds the answer to this browser."""
+    _, signon = _provider(request)
+    try:
+        address, bound = await signon.begin(request, _back(request), login.onward(onward))
+    except ProviderAway as error:
+        return _provider_away(request, login.onward(onward), error)
+    answer = RedirectResponse(address, 303)
+    secure = request.url.scheme == "https"
+    answer.set_cookie(BOUND, bound, max_age=LASTS_S, path=BACK, httponly=True, secure=secure, samesite="lax")
+    return answer
+
+
+@router.get(BACK)
+async def from_provider(request: Request) -> Response:
+    """A new session for whom the provider names, with the roles that its groups give; without any nobody gets in."""
+    office, signon = _provider(request)
+    w = office.pages.words
+    try:
+        who, onward = await signon.end(request, request.cookies.get(BOUND, ""))
+    except ProviderAway as error:
+        return _provider_away(request, "/", error)
+    except NotSignedOn as error:
+        log.warning("a login at the provider was refused", reason=str(error))
+        said = w.say("The login did not come to its end there, or took too long. Try again.")
+        return _login_page(request, "/", error=said, status=401)
+    if not who.roles:
+        log.warning("a login was refused: no role", name=who.name)
+        said = w.say("%(name)s has no role here. Ask somebody who looks after the accounts.", name=who.shown)
+        return _login_page(request, "/", error=said, status=403)
+    token = login.token()
+    word = SignedOn(
+        name=who.name,
+        identity=who.subject,
+        shown=who.shown,
+        roles=who.roles,
+        session=login.digest(token),
+        csrf=login.token(),
+    )
+    reply = await office.running.desk.ask(word, id=office.running.new_id())
+    if reply.status >= 400:
+        log.warning("a login was refused", name=who.name, reason=str(reply.body.get("title", "")))
+        said = w.say("The name %(name)s belongs to another account here, or it is gone.", name=who.name)
+        return _login_page(request, "/", error=said, status=403)
+    answer = _let_in(request, token, login.onward(onward), known(who.roles))
+    answer.delete_cookie(BOUND, path=BACK, httponly=True, samesite="lax")
+    return answer
+
+
+def _provider_away(request: Request, onward: str, error: ProviderAway) -> Response:
+    log.warning("the identity provider is away", reason=str(error))
+    said = spoken(request).pages.words.say("The login service does not answer now. Try again in a moment.")
+    return _login_page(request, onward, error=said, status=503)
 
 
 def keep_language(request: Request, answer: Response, language: str) -> None:
@@ -112,6 +202,6 @@ async def log_out(request: Request, csrf: Annotated[str, Form(max_length=100)] =
         if not login.same(csrf, person.csrf):
             raise Refused("the form is not of this session")
         await office.note(KeepSession(session=person.session, ends=True))
-    answer = RedirectResponse("/login", 303)
+    answer = RedirectResponse("/login?left=1" if office.signon else "/login", 303)
     answer.delete_cookie(cookie_name(request), path="/", httponly=True, samesite="lax")
     return answer

@@ -1,4 +1,4 @@
-"""What a deployment adds for e-mails makes settings that the back office takes, and opens no more than the way out."""
+"""What a deployment adds for mail and for logins makes settings that the back office takes, and opens one way out."""
 
 import re
 import subprocess
@@ -16,12 +16,19 @@ from shared.serve import NotHere
 from tests.infra.manifests import KUBERNETES, ROOT, kubectl, rendered
 
 Item = dict[str, Any]
-SAID = {
-    "COMPTOIR_MAIL_FROM": "Shop <orders@shop.example>",
-    "COMPTOIR_MAIL_SINCE": "2026-11-29T12:00:00+01:00",
-    "COMPTOIR_PUBLIC_URL": "https://shop.example",
-    "COMPTOIR_SMTP_HOST": "mail.example",
-    "COMPTOIR_SMTP_USER": "orders",
+SAID: dict[str, dict[str, str]] = {
+    "mail": {
+        "COMPTOIR_MAIL_FROM": "Shop <orders@shop.example>",
+        "COMPTOIR_MAIL_SINCE": "2026-11-29T12:00:00+01:00",
+        "COMPTOIR_PUBLIC_URL": "https://shop.example",
+        "COMPTOIR_SMTP_HOST": "mail.example",
+        "COMPTOIR_SMTP_USER": "orders",
+    },
+    "sign-on": {
+        "COMPTOIR_OIDC_ISSUER": "https://login.example",
+        "COMPTOIR_OIDC_CLIENT_ID": "comptoir",
+        "COMPTOIR_OIDC_ROLES": "admin=Shop leads, picker=Warehouse",
+    },
 }
 """What only a shop knows."""
 
@@ -31,6 +38,7 @@ def kept(tmp_path: Path) -> Secrets:
     folder = Secrets(tmp_path)
     make_secrets(folder, "postgres:5432", "rabbitmq:5672")
     keep_secret(folder, "backoffice", "smtp_password", "what the mail server said\n")
+    keep_secret(folder, "backoffice", "oidc_client_secret", "what the provider said\n")
     return folder
 
 
@@ -53,18 +61,15 @@ def filled(environment: Item, said: dict[str, str]) -> dict[str, str]:
     return {key: re.sub(r"\$\{(\w+):([-?])([^}]*)\}", value, str(text)) for key, text in environment.items()}
 
 
-@pytest.fixture
-def both() -> tuple[Item, Item]:
-    compose, mail = (yaml.safe_load((ROOT / name).read_text()) for name in ("docker-compose.yml", "infra/mail.yml"))
-    return compose["services"], mail["services"]
+def both(way: str) -> tuple[Item, Item]:
+    compose, more = (yaml.safe_load((ROOT / name).read_text()) for name in ("docker-compose.yml", f"infra/{way}.yml"))
+    return compose["services"], more["services"]
 
 
-def test_the_compose_file_with_mail_is_taken_by_the_back_office(
-    both: tuple[Item, Item], kept: Secrets, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    base, mail = both
+def test_the_compose_file_with_mail_is_taken_by_the_back_office(kept: Secrets, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, mail = both("mail")
     environment = base["backoffice"]["environment"] | mail["backoffice"]["environment"]
-    settings = as_set(filled(environment, SAID), kept, monkeypatch)
+    settings = as_set(filled(environment, SAID["mail"]), kept, monkeypatch)
     server = settings.sender().server
     assert (settings.mail, server.host, server.port, server.security) == ("smtp", "mail.example", 587, "starttls")
     assert (server.user, server.password) == ("orders", "what the mail server said")
@@ -72,35 +77,48 @@ def test_the_compose_file_with_mail_is_taken_by_the_back_office(
     assert bool(settings.links())
 
 
-def test_who_rebuilds_knows_that_customers_are_told_and_since_when(
-    both: tuple[Item, Item], kept: Secrets, monkeypatch: pytest.MonkeyPatch
+def test_the_compose_file_with_logins_elsewhere_is_taken_by_the_back_office(
+    kept: Secrets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base, mail = both
-    office = filled(base["backoffice"]["environment"] | mail["backoffice"]["environment"], SAID)
-    tools = filled(base["tools"]["environment"] | mail["tools"]["environment"], SAID)
+    base, more = both("sign-on")
+    environment = base["backoffice"]["environment"] | more["backoffice"]["environment"]
+    provider = as_set(filled(environment, SAID["sign-on"]), kept, monkeypatch).provider()
+    assert provider
+    assert (provider.issuer, provider.client_secret) == ("https://login.example", "what the provider said")
+    assert provider.roles == {"admin": {"Shop leads"}, "picker": {"Warehouse"}}
+
+
+def test_who_rebuilds_knows_that_customers_are_told_and_since_when(
+    kept: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, mail = both("mail")
+    office = filled(base["backoffice"]["environment"] | mail["backoffice"]["environment"], SAID["mail"])
+    tools = filled(base["tools"]["environment"] | mail["tools"]["environment"], SAID["mail"])
     with monkeypatch.context() as there:
         told = as_set(office, kept, there).policy()
     assert as_set(tools, kept, monkeypatch).policy() == told
 
 
-@pytest.mark.parametrize("forgotten", SAID)
-def test_what_only_a_shop_knows_is_asked_for(both: tuple[Item, Item], forgotten: str) -> None:
+@pytest.mark.parametrize(("way", "forgotten"), [(way, name) for way, said in SAID.items() for name in said])
+def test_what_only_a_shop_knows_is_asked_for(way: str, forgotten: str) -> None:
+    said = {name: value for name, value in SAID[way].items() if name != forgotten}
     with pytest.raises(LookupError, match=forgotten):
-        filled(both[1]["backoffice"]["environment"], {key: SAID[key] for key in SAID if key != forgotten})
+        filled(both(way)[1]["backoffice"]["environment"], said)
 
 
-def test_without_mail_the_back_office_has_no_way_out(both: tuple[Item, Item]) -> None:
-    base, mail = both
+@pytest.mark.parametrize("way", SAID)
+def test_by_itself_the_back_office_has_no_way_out(way: str) -> None:
+    base, more = both(way)
     assert base["backoffice"]["networks"] == ["inside"]
-    assert {name: each.get("networks") for name, each in mail.items()} == {"backoffice": ["outside"], "tools": None}
+    assert {name: each["networks"] for name, each in more.items() if "networks" in each} == {"backoffice": ["outside"]}
 
 
-def with_mail(tmp_path: Path, overlay: str) -> list[Item]:
-    """An overlay of somebody who wants e-mails."""
+def with_component(tmp_path: Path, overlay: str, way: str) -> list[Item]:
+    """An overlay of somebody who wants it."""
     up = Path(*[".."] * len(tmp_path.resolve().parts[1:]))
     named = {
         "resources": [str(up / (KUBERNETES / "overlays" / overlay).resolve().relative_to("/"))],
-        "components": [str(up / (KUBERNETES / "mail").resolve().relative_to("/"))],
+        "components": [str(up / (KUBERNETES / way).resolve().relative_to("/"))],
     }
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(named))
     done = subprocess.run([kubectl(), "kustomize", str(tmp_path.resolve())], capture_output=True)
@@ -108,14 +126,15 @@ def with_mail(tmp_path: Path, overlay: str) -> list[Item]:
     return [item for item in yaml.safe_load_all(done.stdout) if item]
 
 
+@pytest.mark.parametrize("way", SAID)
 @pytest.mark.parametrize("overlay", ["small", "production"])
-def test_the_component_for_mail_adds_settings_and_a_way_out(
-    overlay: str, tmp_path: Path, kept: Secrets, monkeypatch: pytest.MonkeyPatch
+def test_a_component_adds_settings_and_a_way_out(
+    overlay: str, way: str, tmp_path: Path, kept: Secrets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, items = rendered(overlay), with_mail(tmp_path, overlay)
+    plain, items = rendered(overlay), with_component(tmp_path, overlay, way)
     named = {(item["kind"], re.sub("-[a-z0-9]{10}$", "", item["metadata"]["name"])): item for item in items}
     before = {(item["kind"], re.sub("-[a-z0-9]{10}$", "", item["metadata"]["name"])) for item in plain}
-    assert named.keys() - before == {("NetworkPolicy", "mail")}
+    assert named.keys() - before == {("NetworkPolicy", way)}
 
     container = named["Deployment", "backoffice"]["spec"]["template"]["spec"]["containers"][0]
     maps = {item["metadata"]["name"]: item["data"] for item in items if item["kind"] == "ConfigMap"}
@@ -123,13 +142,17 @@ def test_the_component_for_mail_adds_settings_and_a_way_out(
     for each in container["envFrom"]:
         environment |= maps[each["configMapRef"]["name"]]
     settings = as_set(environment, kept, monkeypatch)
-    assert settings.sender().server.password == "what the mail server said"
+    if way == "mail":
+        assert settings.sender().server.password == "what the mail server said"
+    else:
+        assert (provider := settings.provider())
+        assert provider.client_secret == "what the provider said"
 
-    policy = named["NetworkPolicy", "mail"]["spec"]
+    policy = named["NetworkPolicy", way]["spec"]
     labels = named["Deployment", "backoffice"]["spec"]["template"]["metadata"]["labels"]
     assert policy["podSelector"]["matchLabels"].items() <= labels.items()
     [rule] = policy["egress"]
-    assert rule["ports"] == [{"protocol": "TCP", "port": settings.smtp_port}]
+    assert rule["ports"] == [{"protocol": "TCP", "port": settings.smtp_port if way == "mail" else 443}]
     [block] = (each["ipBlock"] for each in rule["to"])
     inside = [ip_network(each) for each in block["except"]]
     for address in ("10.96.0.1", "172.17.0.2", "192.168.1.9", "169.254.169.254", "127.0.0.1", "100.64.0.1"):
