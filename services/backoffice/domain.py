@@ -119,6 +119,7 @@ def shipment_said(m: ShipmentStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect
         "warehouse": m.warehouse,
         "pieces": pieces,
         "short": short,
+        "short_why": sorted({line.why.text for line in m.lines if line.why is not None}),
         "carrier": m.carrier,
         "tracking": m.tracking,
         "reason": m.reason,

@@ -96,7 +96,11 @@ def _completed(f: Facts, b: Facts, w: Words) -> Line:
 
 
 def _reason(f: Facts, w: Words) -> str:
-    said = w.heard(str(f.get("reason") or "")).strip().rstrip(".")
+    return _sentence(str(f.get("reason") or ""), w)
+
+
+def _sentence(text: str, w: Words) -> str:
+    said = w.heard(text).strip().rstrip(".")
     return f"{said[:1].upper()}{said[1:]}." if said else ""
 
 
@@ -200,7 +204,8 @@ def _shipment(sentence: str, kind: str) -> Callable[[Facts, Facts, Words], Line]
         parcel = " ".join(part for part in (f["carrier"], f["tracking"]) if part) or w.say("parcel")
         text = w.say(sentence, pieces=pieces(w, f["pieces"]), warehouse=f["warehouse"], parcel=parcel)
         short = w.many("%(n)d piece was not found.", "%(n)d pieces were not found.", f["short"]) if f["short"] else ""
-        why = " ".join(part for part in (short, _reason(f, w), _parked(f, w)) if part)
+        missing = [_sentence(each, w) for each in f.get("short_why", ())]
+        why = " ".join(part for part in (short, *missing, _reason(f, w), _parked(f, w)) if part)
         return Line(text, "bad" if f["short"] and not kind else kind, "goods", why)
 
     return said

@@ -37,15 +37,26 @@ NOT_THERE: dict[int | str, dict[str, Any]] = {404: {"description": "There is no 
 CONFLICT: dict[int | str, dict[str, Any]] = NOT_THERE | {409: {"description": "Its state does not allow it"}}
 
 
+class WhyIn(Body):
+    reason: Literal["not_there", "damaged", "wrong_product", "other"]
+    note: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$", description="what `other` is")] = ""
+
+
 class ShortIn(Body):
     line_no: LineNo
     quantity: Pieces
+    why: WhyIn | None = None
+
+    def value(self) -> ShortLine:
+        return ShortLine(**self.model_dump())
 
 
 class PickIn(Body):
     """What was not found, per line; nothing when all of it was."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"short": [{"line_no": 1, "quantity": 2}]}, {}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"short": [{"line_no": 1, "quantity": 2, "why": {"reason": "damaged"}}]}, {}]}
+    )
     short: Annotated[tuple[ShortIn, ...], Field(max_length=1000)] = ()
 
 
@@ -154,7 +165,7 @@ async def pick_list(
 @router.post("/shipments/{shipment_id}/pick", tags=["shipments"], responses=CONFLICT)
 async def pick(shipment_id: UUID, body: PickIn, ask: Ask) -> Response:
     """Picked. Nothing found at all rejects the shipment as short."""
-    short = tuple(ShortLine(line_no=line.line_no, quantity=line.quantity) for line in body.short)
+    short = tuple(line.value() for line in body.short)
     return await ask(PickShipment(shipment_id=shipment_id, short=short, actor=ask.actor))
 
 

@@ -80,8 +80,10 @@ async def list_stock(
     after: Sequence[Any] | None,
     limit: int,
 ) -> list[Found]:
-    """Levels by (SKU, warehouse)."""
-    c = levels.c
+    """Levels by (SKU, warehouse). `why` is what was found last at a shelf that is to be counted."""
+    c, m = levels.c, movements.c
+    found = select(m.reason).where(m.sku == c.sku, m.warehouse == c.warehouse, m.kind.in_(("loss", "found")))
+    why = found.order_by(m.at.desc(), m.cause).limit(1).scalar_subquery()
     statement = select(
         c.sku,
         c.warehouse,
@@ -91,6 +93,7 @@ async def list_stock(
         (c.on_hand - c.reserved).label("available"),
         c.quarantined,
         c.to_count,
+        func.coalesce(case((c.to_count, why), else_=""), "").label("why"),
     ).outerjoin(items, items.c.sku == c.sku)
     if sku is not None:
         statement = statement.where(c.sku == sku)

@@ -46,14 +46,31 @@ class CancelShipment(Command, key="fulfilment.cancel_shipment.v1"):
     reason: Text = ""
 
 
+class ShortWhy(Value):
+    """Why pieces of a line could not be picked; `note` says what `other` is."""
+
+    reason: Literal["not_there", "damaged", "wrong_product", "other"]
+    note: Annotated[str, Field(max_length=200)] = ""
+
+    @property
+    def text(self) -> str:
+        """The same in plain words."""
+        known = {
+            "not_there": "not on the shelf", "damaged": "damaged", "wrong_product": "wrong product in the bin",
+        }  # fmt: skip
+        word = known.get(self.reason, "")
+        return f"{word}, {self.note}" if word and self.note else word or self.note or "another reason"
+
+
 class ShipmentLine(Value):
-    """One line of a shipment: planned = shipped + short once it is out."""
+    """One line of a shipment: planned = shipped + short once it is out. `why` it is short, if the picker said so."""
 
     line_no: int
     sku: Sku
     planned: Count
     shipped: Count = 0
     short: Count = 0
+    why: ShortWhy | None = None
 
 
 class ShipmentStatement(Statement):
@@ -129,6 +146,7 @@ class PickShipment(Command, key="fulfilment.pick_shipment.v1"):
 class ShortLine(Value):
     line_no: int
     quantity: Positive
+    why: ShortWhy | None = None
 
 
 class PackShipment(Command, key="fulfilment.pack_shipment.v1"):

@@ -159,6 +159,33 @@ async def test_what_is_not_there_is_asked_about_before_it_is_booked_short(
 
 
 @pytest.mark.postgres
+async def test_why_it_is_short_is_seen_at_the_order_at_the_stock_and_where_it_is_to_be_counted(
+    shop: Shop, picker: httpx.AsyncClient
+) -> None:
+    number, id = await parcel(shop, tea=3, pot=2)
+    form = {"key": field((await picker.get(f"/pick/{id}")).text, "key"), "found-1": "1", "found-2": "1"}
+    asked = await post(picker, f"/pick/{id}", **form)
+    assert asked.count("Wrong product in the bin") == 2
+    form |= {"short": "yes", "why-1": "wrong_product", "why-2": "other"}
+    unsaid = await post(picker, f"/pick/{id}", 422, **form)
+    assert "Say in the note what is wrong with it." in unsaid
+    assert re.search(r'value="wrong_product" selected', unsaid), "what was chosen stands"
+    await post(picker, f"/pick/{id}", 422, **{**form, "note-2": "x", "why-1": "nonsense"})
+    await post(picker, f"/pick/{id}", 303, **form, **{"note-2": "the handle is off"})
+    for step in ("pack", "dispatch"):
+        await shop.ask("POST", f"/fulfilment/shipments/{id}/{step}", {})
+        await shop.rest()
+    await set_account(shop.database_url, "admin", "Admin Person", ("admin",), HASH, True, "test")
+    async with aclosing(await logged_in(shop, "admin")) as admin:
+        timeline = (await admin.get(f"/orders/{number}")).text
+        assert "3 pieces were not found. The handle is off. Wrong product in the bin." in timeline
+        assert "short pick: wrong product in the bin" in (await admin.get("/stock/tea")).text
+        assert "short pick: the handle is off" in (await admin.get("/stock?view=count&sku=pot")).text
+        dutch = await admin.get("/stock/tea", headers={"Accept-Language": "nl"})
+        assert "te weinig gevonden: verkeerd product in het vak" in dutch.text
+
+
+@pytest.mark.postgres
 async def test_the_list_on_paper_goes_by_bin_over_all_boxes_and_says_nothing_of_customers(
     shop: Shop, picker: httpx.AsyncClient
 ) -> None:

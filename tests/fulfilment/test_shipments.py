@@ -7,7 +7,16 @@ from uuid import UUID
 import pytest
 
 from services.fulfilment.domain import Impossible, Shipment
-from shared.contracts.fulfilment import OUT, PackShipment, ParcelDue, RejectShipment, ShipmentStatement
+from shared.contracts.fulfilment import (
+    OUT,
+    PackShipment,
+    ParcelDue,
+    PickShipment,
+    RejectShipment,
+    ShipmentStatement,
+    ShortLine,
+    ShortWhy,
+)
 from shared.contracts.message import Message
 from shared.messaging.decision import Missing, Refused
 from tests.fulfilment.builders import (
@@ -185,6 +194,44 @@ def test_sc06_short_pick_ships_the_rest_and_states_the_difference_when_it_is_out
     assert quantities(w.last()) == {1: (10, 0, 0), 2: (1, 0, 0)}  # open shipments count as planned
     w.say(PACK, label(), DISPATCH)
     assert quantities(w.last()) == {1: (10, 7, 3), 2: (1, 1, 0)}
+
+
+def why(reason: str, note: str = "") -> ShortWhy:
+    return ShortWhy.model_validate({"reason": reason, "note": note})
+
+
+def test_why_it_was_short_is_stated_with_what_was_short() -> None:
+    w = at("planned", goods(1, 10), goods(2, 1, "pen"))
+    said = pick(l1=3).model_copy(update={"short": (ShortLine(line_no=1, quantity=3, why=why("damaged")),)})
+    w.say(said)
+    assert w.history[-1].what == "picked, 3 short (damaged)"
+    assert [line.why for line in w.last().lines] == [None, None], "open shipments state nothing of it"
+    before = w.shipment
+    w.say(said)
+    assert w.shipment == before, "the same again"
+    w.say(PACK, label(), DISPATCH)
+    assert [line.why for line in w.last().lines] == [why("damaged"), None]
+
+
+@pytest.mark.parametrize(
+    ("reason", "note", "text"),
+    [
+        ("not_there", "", "not on the shelf"),
+        ("wrong_product", "pots", "wrong product in the bin, pots"),
+        ("other", "the lamp is broken", "the lamp is broken"),
+        ("other", "", "another reason"),
+    ],
+)
+def test_why_in_words(reason: str, note: str, text: str) -> None:
+    assert why(reason, note).text == text
+
+
+def test_a_picker_that_gives_no_reason_is_understood_as_before() -> None:
+    old = PickShipment.model_validate({"shipment_id": SHIPMENT, "short": [{"line_no": 1, "quantity": 1}]})
+    w = at("planned", goods(1, 10))
+    w.say(old, PACK, label(), DISPATCH)
+    assert quantities(w.last()) == {1: (10, 9, 1)}
+    assert w.last().lines[0].why is None
 
 
 def test_sc06_nothing_on_the_shelf_rejects_the_shipment_as_short() -> None:

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from services.inventory.domain import Impossible, Level, Movement
-from shared.contracts.fulfilment import ShipmentDelivered, ShipmentDispatched, ShipmentPicked
+from shared.contracts.fulfilment import ShipmentDelivered, ShipmentDispatched, ShipmentPicked, ShortWhy
 from shared.contracts.inventory import StockBackordered, StockIssued, StockReserved
 from shared.messaging.decision import Missing
 from tests.inventory.builders import check, receipt, returned, shipment, wants, world
@@ -62,6 +62,23 @@ def test_sc06_a_short_pick_is_promised_again_from_elsewhere() -> None:
     assert promises[1, "south"].reserved == 3
     assert w.level("mug", "north") == Level("mug", "north", 0, 0, 0, True)
     check(w)
+
+
+@pytest.mark.parametrize(
+    ("why", "reason"),
+    [
+        (None, "short pick"),
+        (ShortWhy(reason="damaged"), "short pick: damaged"),
+        (ShortWhy(reason="other", note="the lamp is broken"), "short pick: the lamp is broken"),
+    ],
+)
+def test_the_loss_says_why_it_was_short(why: ShortWhy | None, reason: str) -> None:
+    w = world(("mug", "north", 5))
+    w.tell(wants(1, ("mug", 3)))
+    said = shipment(1, "north", (1, "mug", 2, 1))
+    w.tell(said.model_copy(update={"lines": tuple(line.model_copy(update={"why": why}) for line in said.lines)}))
+    assert [m.reason for m in w.all(Movement) if m.kind == "loss"] == [reason]
+    assert w.level("mug", "north").to_count
 
 
 def test_sc06_a_short_pick_without_other_stock_waits_and_can_be_cancelled() -> None:

@@ -56,7 +56,10 @@ async def _picking(
             found["lines"] = warehouse_view.counted(found["lines"], form)
     missing = sum(line["quantity"] - line["counted"] for line in found["lines"])
     key = str((form or {}).get("key") or visit.office.running.new_id())
+    for line in found["lines"]:
+        line["why"], line["note"] = ((form or {}).get(f"{name}-{line['line_no']}", "") for name in ("why", "note"))
     page = {**found, "error": error, "key": key, "said": said, "missing": missing if form and not said else 0}
+    page["whys"] = warehouse_view.WHYS
     return visit.page("pick_one.html", "pick", page, status=status)
 
 
@@ -99,7 +102,9 @@ async def picked(
     shipment = await warehouse_view.one(visit.office.owners, id)
     try:
         found = {line["line_no"]: int(str(form[f"found-{line['line_no']}"])) for line in shipment["lines"]}
-        short = warehouse_view.missing(shipment["lines"], found)
+        short = warehouse_view.missing(shipment["lines"], found, form)
+    except warehouse_view.NoteMissing:
+        return await _picking(visit, id, 422, w.say("Say in the note what is wrong with it."), form)
     except (KeyError, ValueError):
         return await _picking(visit, id, 422, w.say(HOW_MANY), {"key": key})
     if short and form.get("short") != "yes":

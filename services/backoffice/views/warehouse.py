@@ -7,6 +7,7 @@ from uuid import UUID
 from services.backoffice.code128 import drawn, printable
 from services.backoffice.owners import Owners
 from services.backoffice.views import scanning
+from services.backoffice.words import N_
 
 Item = dict[str, Any]
 SHOWN = 100
@@ -66,6 +67,29 @@ async def one(owners: Owners, shipment_id: UUID) -> Item:
         "lines": [{**line, "codes": scanning.codes(line)} for line in lines],
         "own": list(map(scanning.same, own)),
     }
+
+
+WHYS = (
+    ("not_there", N_("Not on the shelf")),
+    ("damaged", N_("Damaged")),
+    ("wrong_product", N_("Wrong product in the bin")),
+    ("other", N_("Something else")),
+)
+"""Why a piece could not be picked: fulfilment's code and its text; the first one is the most usual."""
+
+
+class NoteMissing(ValueError):
+    """Something else is the reason, and nobody said what."""
+
+
+def why(line: Item, form: Item) -> Item:
+    """What the picker says of the missing pieces of a line. Raises NoteMissing."""
+    codes = [code for code, _ in WHYS]
+    reason = str(form.get(f"why-{line['line_no']}") or codes[0])
+    note = str(form.get(f"note-{line['line_no']}", "")).strip()[:200]
+    if reason not in codes or (reason == "other" and not note):
+        raise NoteMissing(line["sku"])
+    return {"reason": reason, "note": note}
 
 
 def counted(lines: list[Item], form: Item) -> list[Item]:
@@ -139,8 +163,11 @@ async def to_pack(owners: Owners) -> Item:
     return {name: [_short(of) for of in reversed(said["items"])] for name, said in (("pack", picked), ("out", packed))}
 
 
-def missing(lines: list[Item], found: dict[int, int]) -> list[Item]:
-    """What was not found, per line. Raises ValueError when more was found than is wanted, or less than nothing."""
+def missing(lines: list[Item], found: dict[int, int], form: Item) -> list[Item]:
+    """What was not found, per line, and why. Raises ValueError when more was found than is wanted, or less than none.
+
+    Raises NoteMissing when another reason was chosen and not said.
+    """
     short: list[Item] = []
     for line in lines:
         wanted = int(line["quantity"])
@@ -148,5 +175,5 @@ def missing(lines: list[Item], found: dict[int, int]) -> list[Item]:
         if not 0 <= there <= wanted:
             raise ValueError(line["sku"])
         if there < wanted:
-            short.append({"line_no": line["line_no"], "quantity": wanted - there})
+            short.append({"line_no": line["line_no"], "quantity": wanted - there, "why": why(line, form)})
     return short

@@ -164,6 +164,7 @@ def statement(s: Shipment, news: type[ShipmentStatement] | None = None) -> Shipm
     """
     out = s.state in OUT
     short = {} if s.state in OPEN else {line.line_no: line.quantity for line in s.short}
+    whys = {line.line_no: line.why for line in s.short if line.line_no in short}
     return (news or NEWS[s.state]).model_validate(
         {
             "order_id": s.order_id,
@@ -178,6 +179,7 @@ def statement(s: Shipment, news: type[ShipmentStatement] | None = None) -> Shipm
                     "planned": line.quantity,
                     "shipped": line.quantity - short.get(line.line_no, 0) if out else 0,
                     "short": short.get(line.line_no, 0),
+                    "why": whys.get(line.line_no),
                 }
                 for line in s.lines
             ],

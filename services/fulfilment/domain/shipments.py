@@ -48,6 +48,7 @@ from shared.contracts.fulfilment import (
     ShipmentRefused,
     ShipmentRejected,
     ShortLine,
+    ShortWhy,
 )
 from shared.contracts.values import Address
 from shared.messaging.decision import Call, Context, Effect, Missing, Needs, Refused, Rows, Timer
@@ -264,21 +265,27 @@ def pick_shipment(m: PickShipment, rows: Rows, ctx: Context[Policy]) -> Iterator
     if all(missing.get(line.line_no) == line.quantity for line in s.lines if line.kind == "goods"):
         yield from answered(rejected(s, "short", ctx, m.actor))
         return
-    what = "picked" if not short else f"picked, {sum(missing.values())} short"
+    what = ", ".join(["picked", *(_short_in_words(line) for line in short)])
     yield from answered(told(replace(s, state="picked"), what, ctx, ShipmentPicked, actor=m.actor))
+
+
+def _short_in_words(line: ShortLine) -> str:
+    return f"{line.quantity} short" + (f" ({line.why.text})" if line.why else "")
 
 
 def counted(m: PickShipment, s: Shipment) -> tuple[ShortLine, ...]:
     """What is short per line, in the order of the lines: one entry each, never more than planned, goods only."""
     missing: dict[int, int] = {}
+    whys: dict[int, ShortWhy | None] = {}
     for line in m.short:
         missing[line.line_no] = missing.get(line.line_no, 0) + line.quantity
+        whys[line.line_no] = line.why or whys.get(line.line_no)
     planned = {line.line_no: line.quantity for line in s.lines if line.kind == "goods"}
     for line_no, quantity in missing.items():
         if quantity > planned.get(line_no, 0):
             reason = f"line {line_no}: {quantity} short of {planned.get(line_no, 0)} planned"
             raise Refused(reason, field="short")
-    return tuple(ShortLine(line_no=no, quantity=quantity) for no, quantity in sorted(missing.items()))
+    return tuple(ShortLine(line_no=no, quantity=quantity, why=whys[no]) for no, quantity in sorted(missing.items()))
 
 
 def pack_shipment(m: PackShipment, rows: Rows, ctx: Context[Policy]) -> Iterator[Effect]:

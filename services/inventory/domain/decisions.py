@@ -155,6 +155,7 @@ def issue_stock(m: ShipmentStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     before = {line_no: (shipped, short) for line_no, shipped, short in seen.counts} if seen else {}
     shelves = Shelves(rows, ctx)
     promises = Promises(shelves, order)
+    whys = {line.line_no: line.why.text for line in m.lines if line.why is not None}
     changed: list[int] = []
     new: list[tuple[int, int, int]] = []
     issued_any, moved, reference = False, False, str(m.shipment_id)
@@ -167,7 +168,7 @@ def issue_stock(m: ShipmentStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         if not issue and not loss:
             continue
         moved, issued_any = True, issued_any or issue > 0
-        if book(promises, line_no, m, reference, issue, loss):
+        if book(promises, line_no, m, reference, issue, loss, whys.get(line_no, "")):
             changed.append(line_no)
     if not moved:
         return
@@ -178,8 +179,13 @@ def issue_stock(m: ShipmentStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     yield from shelves.effects()
 
 
-def book(promises: Promises, line_no: int, m: ShipmentStatement, reference: str, issue: int, loss: int) -> bool:
-    """Takes issue and loss off reserved and on hand, once. True when the line must be looked at again."""
+def book(
+    promises: Promises, line_no: int, m: ShipmentStatement, reference: str, issue: int, loss: int, why: str
+) -> bool:
+    """Takes issue and loss off reserved and on hand, once. True when the line must be looked at again.
+
+    `why`: what the picker said of the loss.
+    """
     shelves, ctx = promises.shelves, promises.ctx
     held = promises.reservation(line_no, m.warehouse, promises.demands[line_no].sku)
     from_issue = min(issue, held.reserved)
@@ -245,7 +251,7 @@ def book(promises: Promises, line_no: int, m: ShipmentStatement, reference: str,
                     m.warehouse,
                     line_no=line_no,
                     on_hand=-gone,
-                    reason="short pick",
+                    reason=f"short pick: {why}" if why else "short pick",
                     reference=reference,
                     order_id=m.order_id,
                 ),
