@@ -142,6 +142,7 @@ SENTENCES = (
     N_("only %(free)s are free, %(promised)s are promised: count the shelf instead"),
     N_("only %(quarantined)s are quarantined"),
     N_("%(more)s more than %(reference)s ordered of %(sku)s"),
+    N_("%(barcode)s stands for %(sku)s already"),
     # what happened to a return
     N_("announced"),
     N_("announced: %(reason)s"),

@@ -29,6 +29,7 @@ DOES: dict[str, frozenset[str]] = {
     "receive": frozenset({"packer", "admin"}),
     "adjust": frozenset({"packer", "admin"}),
     "count": frozenset({"picker", "packer", "admin"}),
+    "place": frozenset({"packer", "admin"}),
     "mail": frozenset({"support", "admin"}),
     "refund": frozenset({"support", "finance", "admin"}),
     "approve": frozenset({"finance", "admin"}),

@@ -20,6 +20,7 @@ from shared.contracts.inventory import (
     ExpectReceipt,
     Item,
     Place,
+    PlaceItem,
     PlaceItems,
     ReceiveStock,
     RegisterItems,
@@ -90,6 +91,15 @@ class PlacesIn(Body):
     model_config = example(places=[{"sku": "MUG-01", "warehouse": "north", "bin": "B-04-12"}])
 
     places: Annotated[list[PlaceIn], Field(min_length=1, max_length=1000)]
+
+
+class PlacementIn(Body):
+    model_config = example(sku="MUG-01", warehouse="north", bin="B-04-12", barcode="4006381333931")
+
+    sku: Key
+    warehouse: Key
+    bin: Annotated[str, Field(max_length=64, pattern=NO_ZERO_BYTE)] = ""
+    barcode: Annotated[str, Field(max_length=64, pattern=NO_ZERO_BYTE)] = ""
 
 
 class WarehouseIn(Body):
@@ -260,6 +270,39 @@ async def get_places(
 ) -> Found:
     """Where these SKUs lie in a warehouse, and what is printed on them; `bin` is empty where nobody said."""
     return {"items": await queries.places_of(conn, warehouse, sku)}
+
+
+@router.get("/places/search", tags=["warehouses"])
+async def find_places(
+    conn: Reader,
+    paging: Paging,
+    warehouse: Key,
+    search: Annotated[str | None, Query(max_length=200, pattern=NO_ZERO_BYTE)] = None,
+) -> Found:
+    """Stocked SKUs with their bin in a warehouse and their barcode.
+
+    `search` finds the beginning of a SKU or of a bin, a part of a name, or a barcode.
+    """
+    after = cursor(paging, str)
+    rows = await queries.find_places(conn, warehouse, search=search, after=after, limit=paging.limit + 1)
+    return page_of(rows, paging, key=lambda row: (row["sku"],))
+
+
+@router.post("/placements", tags=["warehouses"], status_code=201)
+async def post_placement(body: PlacementIn, conn: Reader, ask: Ask) -> Response:
+    """A person says where a SKU lies and what is printed on it. 409 when another SKU is known by that barcode."""
+    said = await queries.meaning(conn, body.barcode) if body.barcode else {"items": []}
+    await conn.rollback()  # the connection must not lie in a transaction while it is decided
+    others = tuple(of["sku"] for of in said["items"] if of["sku"] != body.sku)
+    return await ask(PlaceItem(**body.model_dump(), others=others, actor=ask.actor))
+
+
+@router.get("/placements", tags=["warehouses"])
+async def get_placements(conn: Reader, paging: Paging, sku: KeyFilter = None, warehouse: KeyFilter = None) -> Found:
+    """Who changed bins and barcodes, from what to what, the newest first."""
+    after = cursor(paging, datetime, UUID)
+    rows = await queries.list_placements(conn, sku=sku, warehouse=warehouse, after=after, limit=paging.limit + 1)
+    return page_of(rows, paging, key=lambda row: (row["at"].isoformat(), row["cause"]))
 
 
 @router.get("/codes", tags=["warehouses"])

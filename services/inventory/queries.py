@@ -15,6 +15,7 @@ from services.inventory.tables import (
     items,
     levels,
     movements,
+    placements,
     places,
     queued,
     queues,
@@ -170,6 +171,45 @@ async def places_of(connection: AsyncConnection, warehouse: str, skus: Sequence[
         .where(i.sku.in_(set(skus)))
         .order_by(i.sku)
     )
+    return await _all(connection, statement)
+
+
+async def find_places(
+    connection: AsyncConnection, warehouse: str, *, search: str | None, after: Sequence[Any] | None, limit: int
+) -> list[Found]:
+    """Stocked SKUs with their bin in that warehouse, by SKU.
+
+    `search` finds the beginning of a SKU or of a bin, a part of a name, or a barcode.
+    """
+    i, p = items.c, places.c
+    there = (p.sku == i.sku) & (p.warehouse == warehouse)
+    bin = func.coalesce(p.bin, "")
+    statement = (
+        select(i.sku, i.name, i.barcode, bin.label("bin"))
+        .select_from(items.outerjoin(places, there))
+        .where(i.stocked)
+        .order_by(i.sku)
+        .limit(limit)
+    )
+    if search:
+        begins = or_(i.sku.istartswith(search, autoescape=True), bin.istartswith(search, autoescape=True))
+        statement = statement.where(or_(begins, i.name.icontains(search, autoescape=True), i.barcode == search))
+    if after is not None:
+        statement = statement.where(i.sku > after[0])
+    return await _all(connection, statement)
+
+
+async def list_placements(
+    connection: AsyncConnection, *, sku: str | None, warehouse: str | None, after: Sequence[Any] | None, limit: int
+) -> list[Found]:
+    """What people changed of bins and barcodes, the newest first."""
+    c = placements.c
+    statement = select(placements).order_by(c.at.desc(), c.cause.desc()).limit(limit)
+    for column, value in ((c.sku, sku), (c.warehouse, warehouse)):
+        if value is not None:
+            statement = statement.where(column == value)
+    if after is not None:
+        statement = statement.where(tuple_(c.at, c.cause) < tuple_(*after[:2]))
     return await _all(connection, statement)
 
 

@@ -19,4 +19,5 @@ BOOKS = mapping(
     (domain.Expected, tables.expected, False),
     (domain.Queued, tables.queued, False, tables.queued.c.quantity > 0),
     (domain.Movement, tables.movements, False),
+    (domain.Placement, tables.placements, False),
 )

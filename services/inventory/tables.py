@@ -182,4 +182,19 @@ movements = Table(
     Index("ix_movements_sku_at", "sku", "at"),
 )
 
+placements = Table(
+    "placements",
+    metadata,
+    Column("cause", Uuid, primary_key=True),
+    Column("sku", Text, nullable=False),
+    Column("warehouse", Text, nullable=False),
+    Column("bin_before", Text, nullable=False),
+    Column("bin", Text, nullable=False),
+    Column("barcode_before", Text, nullable=False),
+    Column("barcode", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Index("ix_placements_sku_at", "sku", "at"),
+)
+
 messaging_tables(metadata)

@@ -140,6 +140,24 @@ class Place(Value):
     bin: Annotated[str, Field(max_length=64)] = ""
 
 
+class PlaceItem(Command, key="inventory.place_item.v1"):
+    """A person says in which bin of a warehouse a SKU lies and which barcode is on it; empty: none is known.
+
+    `others`: SKUs that the barcode may stand for already; refused if it does.
+    """
+
+    sku: Sku
+    warehouse: Code
+    bin: Annotated[str, Field(max_length=64)] = ""
+    barcode: Annotated[str, Field(max_length=64)] = ""
+    others: Annotated[tuple[Sku, ...], Field(max_length=MAX_LINES)] = ()
+    actor: str = ""
+
+    @property
+    def subject(self) -> str:
+        return self.sku
+
+
 class RegisterWarehouse(Command, key="inventory.register_warehouse.v1"):
     """Creates or changes a warehouse. `rank`: lower is preferred when nothing else decides."""
 

@@ -79,6 +79,8 @@ async def story(town: Town) -> None:
     await town.ask("order", "PUT", "/products/mug", {"name": "Blue mug", "price": "12.50", "vat_rate": "20"})
     await town.ask("inventory", "PUT", "/items/mug", {"name": "Blue mug", "lead_days": 7})
     await town.ask("inventory", "PUT", "/places", {"places": [{"sku": "mug", "warehouse": "north", "bin": "B-04-12"}]})
+    placement = {"sku": "mug", "warehouse": "north", "bin": "B-04-12", "barcode": "4006381333931"}
+    await town.do("inventory", "/placements", placement)
     expected = {"warehouse": "north", "reference": "PO-77", "sku": "pot", "quantity": 40}
     await town.do("inventory", "/expected-receipts", {**expected, "expected_on": "2027-03-01"})
 
@@ -162,7 +164,8 @@ async def story(town: Town) -> None:
         ),
         "inventory": (
             "/items", "/items/mug", "/warehouses", "/warehouses/north", "/stock", "/stock/pot", "/movements",
-            "/expected-receipts", "/codes?code=B-04-12", "/places?warehouse=north&sku=mug",
+            "/expected-receipts", "/codes?code=B-04-12", "/placements",
+            "/places/search?warehouse=north&search=mug", "/places?warehouse=north&sku=mug",
             "/availability?sku=mug&sku=pot", f"/orders/{order}", f"/orders/{second}",
             "/backorders",
         ),

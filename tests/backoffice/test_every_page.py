@@ -49,6 +49,7 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     found |= {f"report-{what}": f"/reports/{what}" for what in TITLES} | {"customers": "/customers"}
     found |= {"parked": "/parked-messages", "dropped": "/parked-messages?state=dropped", "login": "/login"}
     found |= {"nowhere": "/nowhere", "receive": "/receive", "adjust": "/adjust", "counting": "/count"}
+    found |= {"bins": "/bins", "bin": "/bins/mug?warehouse=north"}
     found |= {"money": "/money", "reports": "/reports", "acts": "/acts", "paper": "/pick/paper"}
     held = await shop.place(hold="fraud check")
     late = await shop.place("cup", 3)

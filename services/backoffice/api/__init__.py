@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from services.backoffice.api import (
     audit,
+    bins,
     changes,
     customers,
     files,
@@ -41,7 +42,7 @@ from services.backoffice.words import N_
 from shared.http import NotFound
 
 AREAS = (
-    login, today, orders, order, status, withdrawal, mails, changes, refunds, wishes, stock, shelves, warehouse,
+    login, today, orders, order, status, withdrawal, mails, changes, refunds, wishes, stock, shelves, bins, warehouse,
     returns, money, customers,
     reports, audit, parked, live, files,
 )  # fmt: skip

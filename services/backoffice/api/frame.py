@@ -42,6 +42,7 @@ NAV: tuple[tuple[str, tuple[tuple[str, str, str, str, str], ...]], ...] = (
             ("returns", "/returns", "back", N_("Returns"), ""),
             ("receive", "/receive", "down", N_("Receive"), ""),
             ("count", "/count", "scale", N_("Count"), ""),
+            ("place", "/bins", "scan", N_("Bins and barcodes"), ""),
             ("stock", "/stock", "stock", N_("Stock"), "s"),
         ),
     ),

@@ -225,6 +225,22 @@ class Movement(Row):
     order_id: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Placement(Row):
+    """What a person changed of a SKU's bin in a warehouse and of its barcode. Only ever inserted."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("cause",)
+    cause: UUID
+    sku: str
+    warehouse: str
+    bin_before: str
+    bin: str
+    barcode_before: str
+    barcode: str
+    actor: str
+    at: datetime
+
+
 def page_of(sku: str, priority: int, placed_at: datetime) -> str:
     """The part of a SKU's queue for one priority and day. Pages of a SKU sort in the order of serving (R-26)."""
     return f"{sku}/{_turn(priority, placed_at.date())}"

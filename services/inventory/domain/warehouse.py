@@ -11,7 +11,6 @@ from services.inventory.domain.rows import (
     Impossible,
     Item,
     Level,
-    Place,
     Queue,
     Queued,
     StockOrder,
@@ -28,7 +27,6 @@ from shared.contracts.inventory import (
     ExpectReceipt,
     FindHolders,
     HoldersFound,
-    PlaceItems,
     ReceiveStock,
     RegisterItems,
     RegisterWarehouse,
@@ -66,26 +64,6 @@ def register_items(m: RegisterItems, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         if item.stocked and queue is None:
             yield Queue(item.sku)
     yield Reply({"registered": len(m.items)} | ({"etag": etag_of([row])} if len(m.items) == 1 else {}))
-
-
-def to_place_items(m: PlaceItems) -> Needs:
-    yield Warehouse, REALM
-    for place in m.places:
-        yield Item, place.sku
-        yield Place, place.sku
-
-
-def place_items(m: PlaceItems, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
-    """Where SKUs lie from now on; of the same place the last one counts."""
-    places: dict[tuple[str, str], Place] = {}
-    for n, place in enumerate(m.places):
-        if rows.find(Item, place.sku) is None:
-            raise Refused(f"there is no SKU {place.sku}", field=f"places/{n}/sku")
-        if all(w.code != place.warehouse for w in rows.group(Warehouse, REALM)):
-            raise Refused(f"there is no warehouse {place.warehouse}", field=f"places/{n}/warehouse")
-        places[place.sku, place.warehouse] = Place(place.sku, place.warehouse, place.bin)
-    yield from places.values()
-    yield Reply({"placed": len(places)})
 
 
 def to_register_warehouse(m: RegisterWarehouse) -> Needs:
