@@ -1,19 +1,21 @@
 """The list of orders, on a page and as a file."""
 
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from services.backoffice import queries
 from services.backoffice.api.frame import Visit, allowed, pages
 from services.backoffice.views import orders as orders_view
+from services.backoffice.views.scanning import product_with_barcode
 
 router = pages()
 
 
 @router.get("/orders")
 async def orders(visit: Annotated[Visit, allowed("orders")]) -> Response:
-    """The list; a search that can only mean one order opens it."""
+    """The list; a search that can only mean one order opens it, the barcode of a product opens the product."""
     query = visit.request.query_params
     wanted, since = orders_view.asked(query, visit.office.pages)
     async with visit.office.reading() as conn:
@@ -21,6 +23,8 @@ async def orders(visit: Annotated[Visit, allowed("orders")]) -> Response:
             hit = await queries.exactly(conn, wanted.q)
             if hit is not None:
                 return RedirectResponse(f"/orders/{hit['number']}", 303)
+            if visit.person.may("stock") and (sku := await product_with_barcode(visit.office.owners, wanted.q)):
+                return RedirectResponse(f"/stock/{quote(sku, safe='')}", 303)
         page = await orders_view.page(conn, visit.office.pages, visit.now, wanted, since, query)
     return visit.page("orders.html", "orders", page)
 

@@ -42,10 +42,15 @@ async def count(
     return await _typing(visit, "count", {"warehouse": warehouse, "sku": sku}, done=done)
 
 
-async def _typing(visit: Visit, act: str, form: Item, error: Item | None = None, done: str = "") -> Response:
+async def _typing(
+    visit: Visit, act: str, form: Item, error: Item | None = None, done: str = "", scan: Item | None = None
+) -> Response:
+    """`scan`: of the last one, whether it was right and what it did."""
     office, w = visit.office, visit.office.pages.words
     if act == "receive":
-        page = await shelves.receive_page(office.owners, office.pages, form, error)
+        page = await shelves.receive_page(office.owners, form, error)
+    elif act == "count":
+        page = await shelves.count_page(office.owners, form, error)
     else:
         page = {"warehouses": await shelves.warehouses(office.owners), "form": form, "error": error}
     said = {
@@ -53,6 +58,7 @@ async def _typing(visit: Visit, act: str, form: Item, error: Item | None = None,
         "adjust": w.say("The stock is corrected."),
         "count": w.say("The count is booked."),
     }
+    page["said"] = scan
     return visit.page(f"{act}.html", act, page, status=422 if error else 200, toast=said.get(done, ""))
 
 
@@ -62,6 +68,60 @@ async def do_receive(
 ) -> Response:
     """Without a quote: what it would do. With it: exactly that, or 409 with the new effect."""
     return await _work(request, visit, "receive", key, quote)
+
+
+@router.post("/receive/scan")
+async def scan_received(
+    request: Request, visit: Annotated[Visit, allowed("receive")], code: Annotated[str, Form(max_length=200)] = ""
+) -> Response:
+    """One piece was scanned that no line of the page has, or without script: counted in the form, nothing is booked."""
+    if not code.strip():
+        return await _work(request, visit, "receive", "", "")  # an Enter in another field
+    form, product = await _scanned(request, visit, code)
+    if product is None:
+        return await _typing(visit, "receive", form, scan=_no_product(visit, code))
+    try:
+        n = shelves.one_more(form, product)
+    except LookupError:
+        text = visit.office.pages.words.say("No line is left on this page: book it first. Nothing was counted.")
+        return await _typing(visit, "receive", form, scan={"good": False, "text": text})
+    return await _typing(visit, "receive", form, scan=_counted(visit, product, n))
+
+
+@router.post("/count/scan")
+async def scan_counted(
+    request: Request, visit: Annotated[Visit, allowed("count")], code: Annotated[str, Form(max_length=200)] = ""
+) -> Response:
+    """One piece was scanned: the first says which product is counted, the others count; nothing is booked."""
+    if not code.strip():
+        return await _work(request, visit, "count", "", "")
+    form, product = await _scanned(request, visit, code)
+    if product is None:
+        return await _typing(visit, "count", form, scan=_no_product(visit, code))
+    known = scanning.same(str(form.get("sku", "")))
+    if known and known not in scanning.codes(product):
+        w = visit.office.pages.words
+        text = w.say("%(sku)s is another product. Nothing was counted.", sku=product["sku"])
+        return await _typing(visit, "count", form, scan={"good": False, "text": text})
+    n = shelves.pieces_in(form.get("counted")) + 1 if known else 1
+    form |= {"sku": product["sku"], "counted": str(n)}
+    return await _typing(visit, "count", form, scan=_counted(visit, product, n))
+
+
+async def _scanned(request: Request, visit: Visit, code: str) -> tuple[Item, Item | None]:
+    """What the form holds so far, and the product that was scanned."""
+    form: Item = {name: str(value) for name, value in (await request.form()).items()}
+    return form, await scanning.product_of(visit.office.owners, code.strip())
+
+
+def _no_product(visit: Visit, code: str) -> Item:
+    text = visit.office.pages.words.say("%(code)s is no product that is known. Nothing was counted.", code=code.strip())
+    return {"good": False, "text": text}
+
+
+def _counted(visit: Visit, product: Item, n: int) -> Item:
+    text = visit.office.pages.words.say("Right: %(sku)s, %(n)s counted.", sku=product["sku"], n=n)
+    return {"good": True, "text": text}
 
 
 @router.post("/adjust")

@@ -68,7 +68,8 @@
     else if (e.key === "k" && rows.length) { $("a", rows[Math.max(at - 1, 0)]).focus(); }
   });
 
-  // scanner: types into the field and ends with Enter; a right code counts one piece of its line, any other counts nothing
+  // scanner: types into the field and ends with Enter; a right code counts one piece of its line, any other counts nothing;
+  // where lines are added (data-ask), a code that has no line yet goes to the server, which knows whether it is a product
   const scan = $("[data-scan]");
   if (scan) {
     const field = $("input", scan);
@@ -77,7 +78,8 @@
     const own = (scan.dataset.own || "").split("\n");
     const done = $("[data-done]");
     const count = (line) => $("input[type=number]", line);
-    const most = (line) => count(line).max || count(line).dataset.of || "";
+    const ask = "ask" in scan.dataset;
+    const most = (line) => (ask ? "" : count(line).max || count(line).dataset.of || "");
     const full = (line) => most(line) && Number(count(line).value) >= Number(most(line));
     const say = (good, text, facts) => {
       said.hidden = false;
@@ -86,8 +88,9 @@
       requestAnimationFrame(() => { said.textContent = text.replace(/\{(\w+)\}/g, (all, name) => facts[name] ?? all); });
       if (!good && navigator.vibrate) navigator.vibrate([200, 80, 200]);
     };
+    const fitting = (code) => lines.filter((line) => line.dataset.codes.split("\n").includes(code.toUpperCase()));
     const scanned = (code) => {
-      const fits = lines.filter((line) => line.dataset.codes.split("\n").includes(code.toUpperCase()));
+      const fits = fitting(code);
       const line = fits.find((each) => !full(each)) || fits[0];
       if (!line && own.includes(code.toUpperCase()) && done) {
         if (lines.some((each) => count(each)?.max && !full(each))) say(false, scan.dataset.early, {});
@@ -104,6 +107,8 @@
     field.addEventListener("keydown", (e) => {
       if (e.key !== "Enter") return;
       const code = field.value.trim();
+      if (ask && !code) { e.preventDefault(); return; }
+      if (ask && !fitting(code).length) return;
       if (!code && !lines.length) return;
       if (lines.length || own[0]) { e.preventDefault(); field.value = ""; if (code) scanned(code); field.focus(); }
     });
@@ -114,7 +119,7 @@
         field.focus();
       }
     }, true);
-    field.focus({ preventScroll: true });
+    if (!$("[autofocus]")) field.focus({ preventScroll: true });
   }
 
   $$("[data-print]").forEach((b) => b.addEventListener("click", () => print()));

@@ -1,6 +1,5 @@
 """Reports: figures of a period with a picture, the table behind it, and the same table as CSV."""
 
-import asyncio
 import csv
 import io
 import math
@@ -47,8 +46,6 @@ PERIODS = (
 )
 AHEAD_DAYS = 28
 """How far the outlook looks."""
-ASKED_AT_ONCE = 200
-"""Products that inventory tells of in one answer."""
 STEP = {"day": N_("Day"), "week": N_("Week"), "month": N_("Month")}
 LONGEST = timedelta(days=20 * 366)
 FAULTS = {
@@ -426,10 +423,7 @@ async def _outlook(conn: AsyncConnection, w: English, owners: Owners, period: Pe
     what it rests on. A product that is not kept in stock never runs out.
     """
     rows = await figures.pace(conn, period)
-    skus = [of["key"] for of in rows]
-    parts = [skus[i : i + ASKED_AT_ONCE] for i in range(0, len(skus), ASKED_AT_ONCE)]
-    said = await asyncio.gather(*(owners.get("inventory", "/availability", sku=part) for part in parts))
-    there = {of["sku"]: of for answer in said for of in answer["items"]}
+    there = await owners.by_sku("/availability", (of["key"] for of in rows))
     columns = (
         Column(w.say("Product")),
         Column(w.say("Sold"), True),

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from services.backoffice.owners import Owners
+from services.backoffice.owners import Away, Owners, Said
 
 Item = dict[str, Any]
-MOST_AT_ONCE = 200
-"""SKUs that one request asks about."""
+MOST = 64
+"""Characters of a code of a product."""
 _PARTS = re.compile(r"(\d+)")
 
 
@@ -41,12 +41,7 @@ def in_walking_order(bin: str) -> tuple[object, ...]:
 
 async def placed(owners: Owners, warehouse: str, skus: Iterable[str]) -> dict[str, Item]:
     """Bin and barcode of each SKU that is known in a warehouse. Raises Away or Said."""
-    wanted = list(dict.fromkeys(skus))
-    found: dict[str, Item] = {}
-    for n in range(0, len(wanted), MOST_AT_ONCE):
-        said = await owners.get("inventory", "/places", warehouse=warehouse, sku=wanted[n : n + MOST_AT_ONCE])
-        found |= {of["sku"]: of for of in said["items"]}
-    return found
+    return await owners.by_sku("/places", skus, warehouse=warehouse)
 
 
 def codes(line: Mapping[str, Any]) -> list[str]:
@@ -60,8 +55,23 @@ def line_of(lines: Sequence[Item], code: str) -> Item | None:
     return next((line for line in fits if line["counted"] < line["quantity"]), fits[0] if fits else None)
 
 
+async def product_of(owners: Owners, code: str) -> Item | None:
+    """SKU, name and barcode of what a code stands for; None when it is nothing, or not certain. Raises Away or Said."""
+    found = (await owners.get("inventory", "/codes", code=code))["items"] if 0 < len(code) <= MOST else []
+    exact = [of for of in found if of["sku"] == code]
+    return dict((exact or found)[0]) if exact or len(found) == 1 else None
+
+
 async def sku_of(owners: Owners, typed: str) -> str:
     """The SKU that was typed or scanned as a barcode; what is neither, or not certain, as it was typed."""
-    found = (await owners.get("inventory", "/codes", code=typed))["items"] if typed else []
-    exact = [of["sku"] for of in found if of["sku"] == typed]
-    return str((exact or [found[0]["sku"]])[0]) if exact or len(found) == 1 else typed
+    found = await product_of(owners, typed)
+    return str(found["sku"]) if found else typed
+
+
+async def product_with_barcode(owners: Owners, code: str) -> str:
+    """The SKU that this is the barcode of; empty when it is none, or the owner does not tell."""
+    try:
+        found = await product_of(owners, code.strip())
+    except (Away, Said):
+        return ""
+    return str(found["sku"]) if found and same(found["barcode"]) == same(code) else ""

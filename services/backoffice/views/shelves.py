@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.backoffice.owners import Owners
 from services.backoffice.pages import Pages
+from services.backoffice.views import scanning
 
 Item = dict[str, Any]
 Form = Mapping[str, Any]
@@ -42,7 +43,7 @@ async def expected(owners: Owners, warehouse: str, reference: str) -> list[Item]
     return list(orders.values())
 
 
-async def receive_page(owners: Owners, pages: Pages, form: Form, error: Item | None) -> Item:
+async def receive_page(owners: Owners, form: Form, error: Item | None) -> Item:
     """What is expected, and the form of one delivery: of a purchase order, or of anything. Raises Away or Said."""
     warehouse, reference = str(form.get("warehouse", "")), str(form.get("reference", ""))
     places, orders = await asyncio.gather(warehouses(owners), expected(owners, "", ""))
@@ -51,17 +52,54 @@ async def receive_page(owners: Owners, pages: Pages, form: Form, error: Item | N
         chosen = await expected(owners, warehouse, reference)
         lines = chosen[0]["lines"] if chosen else []
         warehouse = warehouse or (chosen[0]["warehouse"] if chosen else "")
-    known = {line["sku"] for line in lines}
-    more = [(sku, pieces) for sku, pieces in typed_lines(form) if sku not in known]
+    typed, known = dict(typed_lines(form)), {line["sku"] for line in lines}
+    codes = await codes_of(owners, warehouse or (places[0]["code"] if places else ""), [*known, *typed])
+    more = [(sku, pieces, codes.get(sku, [])) for sku, pieces in typed_lines(form) if sku not in known]
     return {
         "warehouses": places,
         "orders": orders,
         "warehouse": warehouse,
         "reference": reference,
-        "lines": [{**line, "typed": dict(typed_lines(form)).get(line["sku"], "")} for line in lines],
-        "more": [*more, *[("", "")] * max(1, 3 - len(more))] if not lines else [*more, ("", "")],
+        "lines": [{**line, "typed": typed.get(line["sku"], ""), "codes": codes.get(line["sku"], [])} for line in lines],
+        "more": [*more, *[("", "", [])] * (1 if lines else max(1, 3 - len(more)))],
         "error": error,
     }
+
+
+async def codes_of(owners: Owners, warehouse: str, skus: Sequence[str]) -> dict[str, list[str]]:
+    """What may be scanned for each of these SKUs that is known. Raises Away or Said."""
+    if not warehouse or not skus:
+        return {}
+    return {sku: scanning.codes(of) for sku, of in (await scanning.placed(owners, warehouse, skus)).items()}
+
+
+async def count_page(owners: Owners, form: Form, error: Item | None) -> Item:
+    """The form of a count, which does not say what the books say. Raises Away or Said."""
+    places, sku = await warehouses(owners), str(form.get("sku", ""))
+    codes = await codes_of(owners, places[0]["code"] if places else "", [sku] if sku else [])
+    return {"warehouses": places, "form": form, "error": error, "codes": codes.get(sku, [])}
+
+
+def one_more(form: Item, product: Item) -> int:
+    """Counts a scanned piece in the form of a delivery: one more of the line that has it, or a new line. Gives n.
+
+    Raises LookupError when no line is left for it.
+    """
+    rows = [n for n in range(MOST) if f"sku-{n}" in form]
+    mine = [n for n in rows if scanning.same(str(form[f"sku-{n}"])) in scanning.codes(product)]
+    free = [n for n in range(MOST) if not str(form.get(f"sku-{n}", "")).strip()]
+    if not mine and not free:
+        raise LookupError("no line is left")
+    n = (mine or free)[0]
+    counted = pieces_in(form.get(f"pieces-{n}")) + 1
+    form |= {f"sku-{n}": product["sku"], f"pieces-{n}": str(counted)}
+    return counted
+
+
+def pieces_in(typed: object) -> int:
+    """What stands in a field of pieces so far; what is no number is none."""
+    text = str(typed or "").strip()
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def typed_lines(form: Form) -> list[tuple[str, str]]:
@@ -202,7 +240,7 @@ def question(
     hidden = [
         (name, value)
         for name, value in form.items()
-        if name not in ("csrf", "key", "quote", "over") and not (name == "reason" and act == "count")
+        if name not in ("csrf", "key", "quote", "over", "code") and not (name == "reason" and act == "count")
     ]
     return {
         "act": act,
