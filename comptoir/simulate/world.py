@@ -54,6 +54,7 @@ from shared.contracts.fulfilment import (
     ReturnedLine,
     ShipmentDelivered,
     ShortLine,
+    ShortWhy,
 )
 from shared.contracts.inventory import (
     CountStock,
@@ -444,6 +445,7 @@ class World(Machine):
                         shipment_id=shipment.shipment_id,
                         lines=(LineQuantity(line_no=no, quantity=1 + int(wish.pick * pieces) % pieces),),
                         reason="does not fit",
+                        withdrawal=wish.pick < 0.5,
                     )
         return None
 
@@ -554,7 +556,8 @@ class World(Machine):
             goods = [line for line in s.lines if line.kind == "goods"]
             if drawn := hit("short pick"):
                 line = goods[int(drawn * len(goods)) % len(goods)]
-                short = (ShortLine(line_no=line.line_no, quantity=1 + int(drawn * 10) % line.quantity),)
+                missing, why = 1 + int(drawn * 10) % line.quantity, ShortWhy(reason="damaged")
+                short = (ShortLine(line_no=line.line_no, quantity=missing, why=why if drawn < 0.5 else None),)
             m = PickShipment(shipment_id=id, short=short)
         elif s.state == "picked" and s.packed_at is None:
             m = PackShipment(shipment_id=id, weight_g=500)
