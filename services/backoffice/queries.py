@@ -215,6 +215,12 @@ async def order_id_of(conn: AsyncConnection, name: str) -> UUID | None:
     return found
 
 
+async def orders_called(conn: AsyncConnection, numbers: Collection[str]) -> list[Item]:
+    """The orders with these numbers, in no order."""
+    called = func.lower(o.number).in_([number.lower() for number in numbers])
+    return await _all(conn, select(o.order_id, o.number, o.holds).where(called, o.seen > 0))
+
+
 async def exactly(conn: AsyncConnection, q: str) -> Item | None:
     """The one order whose number, id or tracking number this is."""
     q = q.strip()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from services.backoffice.views.money import TABS
@@ -209,6 +210,59 @@ async def test_pages_work_without_script(shop: Shop, visit: Any) -> None:
     await shop.rest()
     await page.reload()
     await expect(page.locator("#h-why")).to_contain_text("It is held (check it)")
+
+
+async def test_many_orders_are_chosen_by_keys_alone_and_held_at_once(shop: Shop, visit: Any) -> None:
+    first, second = [await shop.place(channel="many") for _ in range(2)]
+    page = await (await visit(320, bypass_csp=True)).open("/orders?channel=many")  # axe is a script of ours
+    bar, chosen = page.locator("[data-bulk]"), page.locator(".pick-row:checked")
+    await expect(bar).to_be_hidden()
+    for key in "jxjx":
+        await page.keyboard.press(key)
+    await expect(bar).to_contain_text("Chosen: 2")
+    await shop.ask("POST", f"/order/orders/{second['id']}/hold", {"reason": "look"})
+    await expect(page.locator(f"#o-{second['id']}")).to_contain_text("On hold")
+    await expect(chosen).to_have_count(2)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 320
+    await shot(page, "orders-chosen-320")
+    assert (await Axe().run(page)).response["violations"] == []
+    await page.locator("[data-choose=none]").focus()
+    await page.keyboard.press("Enter")
+    await expect(bar).to_be_hidden()
+    await page.keyboard.press("Enter")  # what has the focus now chooses all
+    await expect(chosen).to_have_count(2)
+    await bar.locator("[value=hold]").focus()
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/orders/bulk?**act=hold**")
+    await expect(page.locator(".effects")).to_contain_text("1 parcel is pulled back")
+    await shot(page, "bulk-320")
+    await page.locator("#reason").focus()
+    await page.keyboard.type("recall of batch 7")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h1")).to_have_text("2 orders are on hold")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 320
+    await shot(page, "bulk-done-320")
+    assert (await Axe().run(page)).response["violations"] == []
+    await shop.rest()
+    for order, holds in ((first, ["recall of batch 7"]), (second, ["look", "recall of batch 7"])):
+        assert (await shop.ask("GET", f"/order/orders/{order['id']}"))["holds"] == holds
+
+
+async def test_many_orders_are_chosen_and_cancelled_without_script(shop: Shop, visit: Any) -> None:
+    orders = [await shop.place(channel="scriptless") for _ in range(2)]
+    page = await (await visit(320, java_script_enabled=False)).open("/orders?channel=scriptless")
+    await page.locator("a:has-text('Choose all on this page')").click()
+    await expect(page.locator(".pick-row:checked")).to_have_count(2)
+    await page.locator(".bulk [value=cancel]").click()
+    await expect(page.locator("h1")).to_have_text("Cancel 2 orders?")
+    await shot(page, "bulk-cancel-320")
+    await page.click("button.danger")
+    await expect(page.locator("h1")).to_have_text("2 orders were asked to cancel")
+    await page.locator(".actions a:has-text('Back to the list')").first.click()
+    await page.wait_for_url("**/orders?channel=scriptless")
+    await shop.rest()
+    for order in orders:
+        assert (await shop.ask("GET", f"/order/orders/{order['id']}"))["status"] == "cancelled"
 
 
 async def test_on_the_phone_a_parcel_is_picked_packed_and_handed_over(shop: Shop, visit: Any) -> None:

@@ -62,6 +62,8 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     for act in ("hold", "cancel", "release", "address", "take-back"):
         found[f"wish-{act}"] = f"/orders/{(done if act == 'take-back' else held)['number']}/{act}"
     await shop.ask("POST", f"/order/orders/{gone['id']}/cancel", {"reason": "K-1"})
+    many = "".join(f"&id={order['number']}" for order in (held, late, packed, gone))
+    found |= {f"bulk-{act}": f"/orders/bulk?act={act}{many}" for act in ("hold", "release", "cancel")}
     found["order-cancelled"] = f"/orders/{gone['number']}"
 
     async def shipment(order: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from services.backoffice.api import (
     audit,
     bins,
+    bulk,
     changes,
     customers,
     files,
@@ -42,9 +43,8 @@ from services.backoffice.words import N_
 from shared.http import NotFound
 
 AREAS = (
-    login, today, orders, order, status, withdrawal, mails, changes, refunds, wishes, stock, shelves, bins, warehouse,
-    returns, money, customers,
-    reports, audit, parked, live, files,
+    login, today, orders, bulk, order, status, withdrawal, mails, changes, refunds, wishes, stock,
+    shelves, bins, warehouse, returns, money, customers, reports, audit, parked, live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)
 """The pages of each area."""

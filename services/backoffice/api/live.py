@@ -12,6 +12,7 @@ from services.backoffice.api.frame import LoginNeeded, Office, Refused, pages
 from services.backoffice.api.today import now_shown
 from services.backoffice.live import Watcher
 from services.backoffice.rights import Person
+from services.backoffice.views import bulk
 from services.backoffice.views import order as order_view
 from services.backoffice.views.cells import place
 from shared.http import NotFound
@@ -47,7 +48,7 @@ async def live(
         watcher = Watcher(page, _today_parts(office, person), may)
     elif page == "orders":
         shown = frozenset(UUID(each) for each in ids.split(",") if queries.as_id(each))
-        watcher = Watcher(page, _list_parts(office, newest), may, shown)
+        watcher = Watcher(page, _list_parts(office, person, newest), may, shown)
     else:
         if id is None:
             raise NotFound("order", "")
@@ -70,14 +71,15 @@ def _today_parts(office: Office, person: Person) -> Parts:
     return parts
 
 
-def _list_parts(office: Office, newest: str) -> Parts:
+def _list_parts(office: Office, person: Person, newest: str) -> Parts:
     top = place(newest) if newest != "none" else None
+    chosen = bool(bulk.bar(office.pages, person.may))
 
     async def parts(watcher: Watcher, changed: frozenset[UUID]) -> str:
         rows = await office.rows.of(changed)
         now = office.running.now()
         html = [
-            watcher.fresh(f"o-{id}", office.pages.part("_orders.html", "row", rows[id], now))
+            watcher.fresh(f"o-{id}", office.pages.part("_orders.html", "row", rows[id], now, chosen))
             for id in watcher.ids & rows.keys()
         ]
         if newest:

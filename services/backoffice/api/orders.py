@@ -7,6 +7,7 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from services.backoffice import queries
 from services.backoffice.api.frame import Visit, allowed, pages
+from services.backoffice.views import bulk
 from services.backoffice.views import orders as orders_view
 from services.backoffice.views.scanning import product_with_barcode
 
@@ -26,7 +27,8 @@ async def orders(visit: Annotated[Visit, allowed("orders")]) -> Response:
             if visit.person.may("stock") and (sku := await product_with_barcode(visit.office.owners, wanted.q)):
                 return RedirectResponse(f"/stock/{quote(sku, safe='')}", 303)
         page = await orders_view.page(conn, visit.office.pages, visit.now, wanted, since, query)
-    return visit.page("orders.html", "orders", page)
+    bar = bulk.bar(visit.office.pages, visit.person.may)
+    return visit.page("orders.html", "orders", {**page, "bar": bar})
 
 
 @router.get("/orders.csv")

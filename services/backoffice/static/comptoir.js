@@ -66,7 +66,32 @@
     else if (e.key === "?") { $("#keys")?.showModal(); }
     else if (e.key === "j" && rows.length) { $("a", rows[Math.min(at + 1, rows.length - 1)]).focus(); }
     else if (e.key === "k" && rows.length) { $("a", rows[Math.max(at - 1, 0)]).focus(); }
+    else if (e.key === "x" && at >= 0) { $(".pick-row", rows[at])?.click(); }
   });
+
+  // chosen rows: their bar says how many there are, and is there only when there are any
+  const bulk = $("[data-bulk]");
+  if (bulk) {
+    const boxes = () => $$(".pick-row");
+    const count = () => {
+      const n = boxes().filter((b) => b.checked).length;
+      bulk.hidden = n === 0;
+      $("[data-bulk-n]", bulk).textContent = n;
+    };
+    $("[data-choose=none]", bulk).hidden = false;
+    document.addEventListener("change", (e) => { if (e.target.matches(".pick-row")) count(); });
+    document.addEventListener("click", (e) => {
+      const choose = e.target.closest("[data-choose]")?.dataset.choose;
+      if (!choose) return;
+      e.preventDefault();
+      boxes().forEach((b) => { b.checked = choose === "all"; });
+      count();
+      if (choose === "none") $("[data-choose=all]")?.focus();
+    });
+    document.addEventListener("htmx:after:swap", count);
+    addEventListener("pageshow", count);
+    count();
+  }
 
   // scanner: types into the field and ends with Enter; a right code counts one piece of its line, any other counts nothing;
   // where lines are added (data-ask), a code that has no line yet goes to the server, which knows whether it is a product
