@@ -1,8 +1,9 @@
 """Which decision answers which message: every statement that anybody makes about an order."""
 
-from services.backoffice import accounts, letters
+from services.backoffice import accounts, letters, saved
 from services.backoffice.domain import SAID, look_again, order_seen, to_order, to_seen
 from shared.contracts.backoffice import (
+    ChangeView,
     ChooseLanguage,
     ClaimMail,
     KeepSession,
@@ -13,6 +14,8 @@ from shared.contracts.backoffice import (
     OpenSession,
     OrderSeen,
     RefuseLogin,
+    RemoveView,
+    SaveView,
     SendMailAgain,
     SetAccount,
     SignedOn,
@@ -33,5 +36,8 @@ HANDLERS: Handlers = {
     RefuseLogin: Handler(accounts.to_account, accounts.refuse_login),
     NoteView: Handler(accounts.to_nothing, accounts.note_view),
     KeepSession: Handler(accounts.to_session, accounts.keep_session),
+    SaveView: Handler(saved.to_views, saved.save_view),
+    ChangeView: Handler(saved.to_views, saved.change_view),
+    RemoveView: Handler(saved.to_views, saved.remove_view),
     **{fact: Handler(*ways) for statement, ways in SAID.items() for fact in statement.__subclasses__()},
 }

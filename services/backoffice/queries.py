@@ -39,6 +39,7 @@ from services.backoffice.tables import (
     shipments,
 )
 from services.backoffice.tables import refunds as by_staff
+from services.backoffice.tables import saved_views as views_saved
 from shared.contracts.fulfilment import ReturnExpected
 
 Item = dict[str, Any]
@@ -453,6 +454,15 @@ async def account(conn: AsyncConnection, name: str) -> Item | None:
 async def session(conn: AsyncConnection, session: str) -> Item | None:
     found = await _all(conn, select(sessions).where(sessions.c.session == session))
     return found[0] if found else None
+
+
+async def saved_views(conn: AsyncConnection, owner: str, code: str = "") -> list[Item]:
+    """Saved views that a person sees: their own, then those that others share, each by name. `code`: only this one."""
+    v = views_saved.c
+    query = select(views_saved).where(v.name != "", or_(v.owner == owner, v.shared))
+    if code:
+        query = query.where(v.code == code)
+    return await _all(conn, query.order_by(v.owner != owner, func.lower(v.name), v.owner).limit(500))
 
 
 async def numbers_of(conn: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, str]:

@@ -143,6 +143,10 @@ SENTENCES = (
     N_("only %(quarantined)s are quarantined"),
     N_("%(more)s more than %(reference)s ordered of %(sku)s"),
     N_("%(barcode)s stands for %(sku)s already"),
+    # what is refused of saved views
+    N_("There is a saved view %(name)s already."),
+    N_("There are %(n)s saved views already; remove one first."),
+    N_("There is no such saved view."),
     # what happened to a return
     N_("announced"),
     N_("announced: %(reason)s"),

@@ -33,6 +33,7 @@ DOES: dict[str, frozenset[str]] = {
     "mail": frozenset({"support", "admin"}),
     "refund": frozenset({"support", "finance", "admin"}),
     "approve": frozenset({"finance", "admin"}),
+    "share": frozenset({"admin"}),
     "export": frozenset({"support", "finance", "admin"}),
     "replay": frozenset({"admin"}),
     "drop": frozenset({"admin"}),

@@ -229,6 +229,23 @@ class DocumentView(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class SavedView(Row):
+    """A place for a filter of the list of orders that a person saved. Without a name it is free for another one."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("owner", "place")
+    GROUP: ClassVar[str] = "owner"
+
+    owner: str
+    place: int
+    code: str  # its short address
+    name: str
+    query: str  # of the address of the list
+    shared: bool  # everybody who sees orders sees it
+    by: str  # who changed it last
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Account(Row):
     """A person who may log in. `epoch` rises with every change; sessions of an older one are over.
 

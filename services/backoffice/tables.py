@@ -219,6 +219,22 @@ document_views = Table(
     Index("ix_document_views_number", "number", "at"),
 )
 
+saved_views = Table(
+    "saved_views",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("code", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Index("ix_saved_views_code", "code", unique=True),
+    Index("ix_saved_views_name", "owner", "name", unique=True, postgresql_where=text("name <> ''")),
+    Index("ix_saved_views_shared", "name", postgresql_where=text("shared")),
+)
+
 accounts = Table(
     "accounts",
     metadata,

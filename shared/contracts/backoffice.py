@@ -2,8 +2,10 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
+
+from pydantic import Field
 
 from shared.contracts.message import Internal, Value
 from shared.contracts.values import Code, Count, LineKind, Money, Text
@@ -243,3 +245,42 @@ class KeepSession(Internal, key="backoffice.keep_session.v1"):
     @property
     def subject(self) -> str:
         return self.session[:16]
+
+
+# Views of the list of orders that people saved
+
+
+class OfViews(Internal):
+    """About the views of one person. `actor`: who does it."""
+
+    person: Code
+    actor: str = ""
+
+    @property
+    def subject(self) -> str:
+        return self.person
+
+
+ViewName = Annotated[str, Field(min_length=1, max_length=60)]
+
+
+class SaveView(OfViews, key="backoffice.save_view.v1"):
+    """Keeps a filter of the list of orders, as its address has it, under a name. `shared`: for everybody."""
+
+    name: ViewName
+    query: Text
+    shared: bool = False
+
+
+class ChangeView(OfViews, key="backoffice.change_view.v1"):
+    """Another name for a saved view, or other people who see it. `code`: its short address."""
+
+    code: Code
+    name: ViewName
+    shared: bool
+
+
+class RemoveView(OfViews, key="backoffice.remove_view.v1"):
+    """Takes a saved view away; one that is gone already is no fault."""
+
+    code: Code

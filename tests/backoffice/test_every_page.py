@@ -7,6 +7,7 @@ people and machines wrote (names, numbers, codes), or was forgotten.
 import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from uuid import UUID
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
@@ -63,6 +64,10 @@ async def paths(shop: Shop) -> Mapping[str, str]:
         found[f"wish-{act}"] = f"/orders/{(done if act == 'take-back' else held)['number']}/{act}"
     await shop.ask("POST", f"/order/orders/{gone['id']}/cancel", {"reason": "K-1"})
     many = "".join(f"&id={order['number']}" for order in (held, late, packed, gone))
+    view = {"key": str(UUID(int=1)), "name": "K-1", "query": "view=late&since=2026-03-02", "shared": "yes"}
+    await shop.post("/orders/views", view)
+    (short,) = set(re.findall(r'href="(/v/\w+)"', await shop.page("/orders/views")))
+    found |= {"saved-views": "/orders/views?view=stock&q=K-1", "saved-view": short}
     found |= {f"bulk-{act}": f"/orders/bulk?act={act}{many}" for act in ("hold", "release", "cancel")}
     found["order-cancelled"] = f"/orders/{gone['number']}"
 

@@ -27,6 +27,7 @@ from services.backoffice.api import (
     refunds,
     reports,
     returns,
+    saved,
     shelves,
     status,
     stock,
@@ -43,7 +44,7 @@ from services.backoffice.words import N_
 from shared.http import NotFound
 
 AREAS = (
-    login, today, orders, bulk, order, status, withdrawal, mails, changes, refunds, wishes, stock,
+    login, today, orders, bulk, saved, order, status, withdrawal, mails, changes, refunds, wishes, stock,
     shelves, bins, warehouse, returns, money, customers, reports, audit, parked, live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)

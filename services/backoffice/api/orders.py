@@ -26,7 +26,7 @@ async def orders(visit: Annotated[Visit, allowed("orders")]) -> Response:
                 return RedirectResponse(f"/orders/{hit['number']}", 303)
             if visit.person.may("stock") and (sku := await product_with_barcode(visit.office.owners, wanted.q)):
                 return RedirectResponse(f"/stock/{quote(sku, safe='')}", 303)
-        page = await orders_view.page(conn, visit.office.pages, visit.now, wanted, since, query)
+        page = await orders_view.page(conn, visit.office.pages, visit.person.name, visit.now, wanted, since, query)
     bar = bulk.bar(visit.office.pages, visit.person.may)
     return visit.page("orders.html", "orders", {**page, "bar": bar})
 

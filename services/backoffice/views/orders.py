@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.backoffice import queries
-from services.backoffice.pages import Pages
+from services.backoffice.pages import STATUSES, Pages
 from services.backoffice.queries import Filter
 from services.backoffice.views import cells
 from services.backoffice.views.cells import place
@@ -52,14 +52,29 @@ def address(wanted: Filter, since: str, **more: str) -> str:
     return f"/orders?{query}" if query else "/orders"
 
 
+def in_words(pages: Pages, wanted: Filter, since: str) -> str:
+    """What a filter chooses, for people; empty for all orders."""
+    w, tabs = pages.words, dict(TABS)
+    parts = (
+        (wanted.view, w.say(tabs.get(wanted.view, wanted.view))),
+        (wanted.q, w.say("with the words %(words)s", words=wanted.q)),
+        (wanted.status, w.say(STATUSES[wanted.status][0]) if wanted.status in STATUSES else wanted.status),
+        (wanted.channel, w.say("channel %(name)s", name=wanted.channel)),
+        (wanted.customer, w.say("customer %(id)s", id=wanted.customer)),
+        (wanted.warehouse, w.say("warehouse %(name)s", name=wanted.warehouse)),
+        (since, w.say("placed from %(day)s on", day=w.day(since) if since else "")),
+    )
+    return " · ".join(text for chosen, text in parts if chosen)
+
+
 def cursor(row: Item) -> str:
     return cells.cursor(row["placed_at"], row["order_id"])
 
 
 async def page(
-    conn: AsyncConnection, pages: Pages, now: datetime, wanted: Filter, since: str, query: Mapping[str, str]
+    conn: AsyncConnection, pages: Pages, who: str, now: datetime, wanted: Filter, since: str, query: Mapping[str, str]
 ) -> Item:
-    """One page of the list, with its tabs, chips and ways on."""
+    """One page of the list, with its tabs, the views that this person sees, chips and ways on."""
     w = pages.words
     after, before = place(query.get("after", "")), place(query.get("before", ""))
     rows = await queries.list_orders(conn, wanted, after=after, before=before, limit=SHOWN + 1)
@@ -67,8 +82,14 @@ async def page(
     rows = rows[-SHOWN:] if before else rows[:SHOWN]
     older = rows and (more or before is not None)
     newer = rows and (after is not None or (before is not None and more))
-    plain = wanted == Filter()
-    tabs = []
+    plain, here = wanted == Filter(), address(wanted, since)
+    saved = [
+        {"text": of["name"], "href": f"/orders?{of['query']}", "n": 0, "shown": "", "bad": False}
+        for of in await queries.saved_views(conn, who)
+    ]
+    saved = [{**tab, "here": tab["href"] == here} for tab in saved]
+    chosen = any(tab["here"] for tab in saved)
+    tabs: list[Item] = []
     for name, text in TABS:
         tab = Filter(view=name)
         n = await queries.count(conn, tab) if name else await queries.about_all(conn)
@@ -81,7 +102,7 @@ async def page(
                 "n": n,
                 "shown": shown,
                 "bad": name == "late",
-                "here": wanted.view == name and (bool(name) or plain),
+                "here": wanted.view == name and (bool(name) or plain) and not chosen,
             }
         )
     ids = ",".join(str(row["order_id"]) for row in rows)
@@ -93,12 +114,13 @@ async def page(
         "wanted": wanted,
         "since": since,
         "rows": rows,
-        "tabs": tabs,
+        "tabs": [*tabs, *saved],
         "channels": await queries.channels(conn),
         "warehouses": await queries.warehouses(conn),
         "chips": chips(pages, wanted, since),
         "csv": address(wanted, since).replace("/orders", "/orders.csv", 1),
-        "back": address(wanted, since),
+        "back": here,
+        "save": f"/orders/views?{here.partition('?')[2]}" if not plain else "/orders/views",
         "all": query.get("all") == "1",
         "all_href": address(wanted, since, all="1", after=query.get("after", ""), before=query.get("before", "")),
         "older": address(wanted, since, after=cursor(rows[-1])) if older else "",
