@@ -15,6 +15,7 @@ from comptoir.rest import Databases
 from comptoir.suite import BUILD, BusName, Suite, know_topology, migrate, started
 from shared.messaging.bus import Bus
 from shared.messaging.rabbit import RabbitBus, declare, undeclare
+from shared.messaging.topology import OPTIONAL
 from shared.serve import quiet_collector
 
 NAMES = tuple(BUILD)
@@ -59,16 +60,18 @@ async def running(
     prefix: str = "comptoir",
     settings: dict[str, Any] | None = None,
     replicas: int = 1,
+    office: bool = False,
 ) -> AsyncIterator[Run]:
     """Migrates, starts, connects; stops it all at the end. Names on the broker with another prefix are removed then.
 
-    `replicas`: copies of each service, on RabbitMQ.
+    `replicas`: copies of each service, on RabbitMQ. `office`: with the back office, on RabbitMQ.
     """
     temporary = prefix != "comptoir"
     chosen = BY_ITSELF | (settings or {})
-    know_topology()
+    more = OPTIONAL if office else ()
+    know_topology(*more)
     async with AsyncExitStack() as stack:
-        await migrate(database_url)
+        await migrate(database_url, (*NAMES, *more))
         if bus == "local":
             suite = await stack.enter_async_context(started(database_url=database_url, disturbed=disturbed, **chosen))
             connections = await stack.enter_async_context(Databases(database_url, NAMES))
@@ -89,6 +92,10 @@ async def running(
             "COMPTOIR_LOG_LEVEL": "WARNING",
         }
         group = stack.enter_context(processes(NAMES, environment, logs, replicas))
+        if office:
+            environment |= {f"COMPTOIR_{name.upper()}_URL": group.urls(name)[0] for name in NAMES}
+            group.running |= stack.enter_context(processes(OPTIONAL, environment, logs)).running
+            stack.callback(know_topology)
         connections = await stack.enter_async_context(Databases(database_url, NAMES))
         port: Bus = RabbitBus(url, [], prefix=prefix)
         if disturbed:

@@ -16,14 +16,14 @@ def measured(data: Path, work: Callable[[str], Awaitable[dict[str, Any]]], name:
     """Runs a benchmark on new databases, prints its line; exit code 1 when an invariant is broken."""
     from comptoir.bench.measuring import line
     from comptoir.places import databases, drop_databases
-    from comptoir.suite import BUILD
+    from comptoir.suite import MEMBERS
     from shared import logging as logs
 
     logs.configure("WARNING", as_json=False)
     with databases(data, f"{name}_") as url:
 
         async def on_nothing() -> dict[str, Any]:
-            await drop_databases(url, tuple(BUILD))
+            await drop_databases(url, tuple(MEMBERS))
             return await work(url)
 
         result = run(on_nothing())
@@ -110,6 +110,24 @@ def queries(
         from comptoir.bench.queries import bench_queries
 
         return await bench_queries(url, data, orders, requests)
+
+    measured(data, work)
+
+
+@bench.command()
+def pages(
+    stored: Annotated[int, typer.Option(min=5, max=1_000_000, help="finished orders that are there before")] = 100_000,
+    pages_per_s: Annotated[float, typer.Option(min=0.1, max=1000, help="pages that staff ask for")] = 20,
+    orders_per_s: Annotated[float, typer.Option(min=0, max=10_000, help="orders that come meanwhile")] = 50,
+    seconds: Annotated[float, typer.Option(min=1, max=3600)] = 30,
+    data: Data = DATA / "bench",
+) -> None:
+    """Pages of the back office while orders flow: p50, p95, p99 of each, and how far its tables are behind."""
+
+    async def work(url: str) -> dict[str, Any]:
+        from comptoir.bench.pages import bench_pages
+
+        return await bench_pages(url, data, stored, pages_per_s=pages_per_s, orders_per_s=orders_per_s, seconds=seconds)
 
     measured(data, work)
 

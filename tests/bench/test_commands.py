@@ -14,12 +14,13 @@ from comptoir.bench.http import Failed, Pool
 from comptoir.bench.intake import bench_intake
 from comptoir.bench.measuring import percentile, spread_ms
 from comptoir.bench.others import bench_growth, bench_memory, bench_replay
+from comptoir.bench.pages import bench_pages
 from comptoir.bench.queries import bench_queries
 from comptoir.bench.saga import bench_rate, bench_saga
 from comptoir.bench.stored import Sample, Template, store
 from comptoir.rest import Databases as Suite
 from comptoir.runs import NAMES
-from comptoir.suite import know_topology
+from comptoir.suite import MEMBERS, know_topology
 from comptoir.verify import verify
 from tests.conftest import Databases
 from tests.replay.test_replay import small  # noqa: F401 - a fixture
@@ -33,7 +34,7 @@ SPREAD = {"p50_ms", "p95_ms", "p99_ms"}
 async def url(databases: Databases) -> str:
     """Four databases of this test alone."""
     name = f"bench_{uuid4().hex[:8]}"
-    databases.made += [f"{name}_{service}" for service in NAMES]
+    databases.made += [f"{name}_{service}" for service in MEMBERS]
     return databases.url("postgres").rsplit("/", 1)[0] + f"/{name}_{{service}}"
 
 
@@ -86,6 +87,18 @@ async def test_queries_are_asked_over_http_at_stored_orders(url: str, tmp_path: 
     good(result, "orders", "slowest", "queries")
     assert {"first page", "by SKU", "order page", "invoices", "stock", "shipments"} <= set(result["queries"])
     assert all(set(spread) == SPREAD for spread in result["queries"].values())
+
+
+@pytest.mark.postgres
+@pytest.mark.rabbit
+@pytest.mark.chaos
+@pytest.mark.usefixtures("on_rabbit")
+async def test_pages_are_asked_while_orders_come_and_the_read_tables_catch_up(url: str, tmp_path: Path) -> None:
+    result = await bench_pages(url, tmp_path, 20, pages_per_s=5, orders_per_s=5, seconds=2)
+    good(result, *MEASURED, "lag_s", "rebuilt_s", "slowest", "pages")
+    assert result["rebuilt"] == result["stored"] == 20
+    assert {"today", "orders", "order", "search"} <= set(result["pages"])
+    assert all(set(spread) == {"n", *SPREAD} for spread in result["pages"].values())
 
 
 @pytest.mark.postgres
