@@ -202,6 +202,7 @@ async def test_too_many_none_and_what_no_page_carries_are_refused(office: Office
     assert "Choose at least one order" in await office.page("support", "/orders/bulk?act=hold", status=422)
     assert "C-999998" in await office.page("support", "/orders/bulk?act=hold&id=C-999998", status=409)
     await office.page("support", "/orders/bulk?act=ship&id=C-1", status=422)
+    await office.page("support", "/orders/bulk?id=C-1", status=404)
     placed = await office.shop.place()
     form = carried(await office.page("support", asked("hold", placed)))
     (do,) = form["do"]

@@ -19,6 +19,7 @@ from services.backoffice.api.wishes import Wish, act_of
 from services.backoffice.owners import Said
 from services.backoffice.views import bulk as view
 from services.backoffice.views.bulk import MOST, Chosen, Fate, Wanted
+from shared.http import NotFound
 
 router = pages()
 AT_ONCE = 8
@@ -33,11 +34,13 @@ Number = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00]*$")]
 @router.get("/orders/bulk")
 async def chosen_orders(
     visit: Annotated[Visit, allowed("orders")],
-    act: Wish,
+    act: Wish | None = None,
     id: Annotated[list[Number] | None, Query(max_length=1000)] = None,
     back: Annotated[str, Query(alias="from", max_length=1000)] = "/orders",
 ) -> Response:
     """What it would do to the orders of these numbers, before anything is done."""
+    if act is None:
+        raise NotFound("act", "")
     if not visit.person.may(act):
         raise Refused(act)
     return await _asking(visit, act, id or (), _list(back))
