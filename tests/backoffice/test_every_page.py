@@ -25,7 +25,7 @@ from tests.backoffice.test_browser import Visitor, browser, shot
 from tests.conftest import Databases
 from tests.eventually import eventually
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(900)]  # every page, in a browser
 __all__ = ["browser"]
 PUBLIC = ("customers-page", "customers-return")
 """Are in the customer's language, whoever looks; their phrases have tests of their own."""
