@@ -97,20 +97,20 @@ async def test_a_body_that_is_too_large_is_refused_before_it_is_read(api: Api) -
 
 
 async def test_every_list_pages_and_bounds_its_pages(api: Api) -> None:
-    lists = [
-        path
+    lists = {
+        path: {each["name"]: "something" for each in said["parameters"] if each.get("required")}
         for path, method, said in api.operations()
         if method == "get" and {"limit", "after"} <= {parameter["name"] for parameter in said.get("parameters", [])}
-    ]
+    }
     assert lists
-    for path in lists:
+    for path, must in lists.items():
         if "{" in path:
             continue
-        assert (await api.http.get(path, params={"limit": 200})).status_code == 200, path
-        too_many = a_problem(await api.http.get(path, params={"limit": 201}), 422)
+        assert (await api.http.get(path, params=must | {"limit": 200})).status_code == 200, path
+        too_many = a_problem(await api.http.get(path, params=must | {"limit": 201}), 422)
         assert (too_many["errors"][0]["field"], too_many["errors"][0]["in"]) == ("query.limit", "query")
         for cursor in ("no cursor", base64.urlsafe_b64encode(b'["x","y","z","u","v"]').decode(), "W10", "\x00"):
-            wrong = a_problem(await api.http.get(path, params={"after": cursor}), 422)
+            wrong = a_problem(await api.http.get(path, params=must | {"after": cursor}), 422)
             assert wrong["errors"][0]["field"] == "query.after", path
 
 
