@@ -1,9 +1,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from playwright.async_api import expect
 
 from tests.backoffice.shop import Shop, shop_at
 from tests.conftest import Databases
+
+expect.set_options(timeout=20_000)  # other tests have the same cores; no time is asserted here
 
 
 @pytest.fixture(scope="module")
