@@ -30,8 +30,8 @@ async def bench_pages(
 ) -> dict[str, Any]:
     """p50, p95 and p99 of each page, asked at a steady rate whether or not the one before was answered.
 
-    Orders come over HTTP meanwhile, as a Poisson process. `lag_s`: from the last order's completion until the read
-    tables show every order as its owner has it.
+    Orders come over HTTP meanwhile, as a Poisson process. `lag_s`: from the last order's completion until no
+    order is looked at any more, so without what was not heard by then.
     """
     draw = random.Random(SEED)
     moments = _moments(draw, orders_per_s, seconds)
@@ -119,7 +119,7 @@ async def _pages(own: Any) -> dict[str, list[str]]:
 
 
 async def _caught_up(own: Any) -> None:
-    """Until nothing is looked at any more and no packet waits. Raises TimeoutError."""
+    """Until no order is still looked at; packets that nobody heard yet are not seen. Raises TimeoutError."""
     end = time.monotonic() + WITHIN_S
     while left := await own.fetchval("select count(*) from orders where looking"):
         if time.monotonic() > end:

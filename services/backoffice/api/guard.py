@@ -103,7 +103,7 @@ def here(headers: Mapping[str, str]) -> bool:
 
 ALONE = (
     "Without accounts and HTTPS these pages are only for the machine itself: open them at 127.0.0.1. "
-    "`comptoir staff add` makes the first account."
+    "`comptoir staff set` makes the first account."
 )
 
 

@@ -19,13 +19,16 @@ async def orders(visit: Annotated[Visit, allowed("orders")]) -> Response:
     """The list; a search that can only mean one order opens it, the barcode of a product opens the product."""
     query = visit.request.query_params
     wanted, since = orders_view.asked(query, visit.office.pages)
-    async with visit.office.reading() as conn:
-        if wanted.q and "HX-Request" not in visit.request.headers:
+    if wanted.q and "HX-Request" not in visit.request.headers:
+        async with visit.office.reading() as conn:
             hit = await queries.exactly(conn, wanted.q)
-            if hit is not None:
-                return RedirectResponse(f"/orders/{hit['number']}", 303)
-            if visit.person.may("stock") and (sku := await product_with_barcode(visit.office.owners, wanted.q)):
-                return RedirectResponse(f"/stock/{quote(sku, safe='')}", 303)
+        if hit is not None:
+            return RedirectResponse(f"/orders/{hit['number']}", 303)
+        # inventory is asked without a connection in hand, and only about what can be one barcode
+        barcode = visit.person.may("stock") and len(wanted.q.split()) == 1 and "@" not in wanted.q
+        if barcode and (sku := await product_with_barcode(visit.office.owners, wanted.q)):
+            return RedirectResponse(f"/stock/{quote(sku, safe='')}", 303)
+    async with visit.office.reading() as conn:
         page = await orders_view.page(conn, visit.office.pages, visit.person.name, visit.now, wanted, since, query)
     bar = bulk.bar(visit.office.pages, visit.person.may)
     return visit.page("orders.html", "orders", {**page, "bar": bar})
