@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.contracts.message import Message as Contract
 from shared.messaging.decision import Reply
 from shared.messaging.desk import Desk
-from shared.messaging.unit import Outcome
+from shared.messaging.unit import Outcome, Unit
 
 PROBLEM = "application/problem+json"
 KEYS = UUID("5b2a0a3e-7f0e-5c0b-9f43-6b1c5a7d0f11")  # the namespace of request ids
@@ -107,7 +107,7 @@ def _desk(request: Request) -> Desk:
     return desk
 
 
-def _asker(
+async def _asker(
     request: Request,
     idempotency_key: Annotated[
         str, Header(min_length=1, max_length=255, description="Makes repeating the request safe: same key, same answer")
@@ -118,7 +118,7 @@ def _asker(
     return Asker(_desk(request), f"{request.method} {request.url.path} {idempotency_key}", x_actor, traceparent, "")
 
 
-def _teller(
+async def _teller(
     request: Request,
     idempotency_key: Annotated[str, Header(max_length=255)] = "",
     x_actor: Annotated[str, Header(max_length=200)] = "",
@@ -131,14 +131,18 @@ def _teller(
 class Rehearser:
     """Says what a request would come to, and what would follow it, without doing it."""
 
-    def __init__(self, request: Request, x_actor: Annotated[str, Header(max_length=200)] = "") -> None:
-        self.unit, self.actor = _desk(request).unit, x_actor
+    def __init__(self, unit: Unit, actor: str) -> None:
+        self.unit, self.actor = unit, actor
 
     async def __call__(self, message: Contract, *then: Contract) -> Outcome:
         return await self.unit.rehearse(message, self.actor, then)
 
 
-def _if_match(
+async def _rehearser(request: Request, x_actor: Annotated[str, Header(max_length=200)] = "") -> Rehearser:
+    return Rehearser(_desk(request).unit, x_actor)
+
+
+async def _if_match(
     if_match: Annotated[
         str | None,
         Header(
@@ -150,7 +154,7 @@ def _if_match(
     return (if_match or "").removeprefix("W/").strip('"')
 
 
-def known_query(request: Request) -> None:
+async def known_query(request: Request) -> None:
     """Refuses query parameters that the operation does not have: a misspelt filter must not give all there is."""
     if not request.query_params:
         return
@@ -177,7 +181,7 @@ Tell = Annotated[Asker, Depends(_teller)]
 """Writes that are idempotent by nature."""
 IfMatch = Annotated[str, Depends(_if_match)]
 """Edits: the entity tag of the header If-Match without its quotes, `*` for anything that exists, or empty."""
-Rehearse = Annotated[Rehearser, Depends(Rehearser)]
+Rehearse = Annotated[Rehearser, Depends(_rehearser)]
 """What changes nothing: previews. No Idempotency-Key is needed."""
 Reader = Annotated[AsyncConnection, Depends(_reader, scope="function")]
 """A read-only connection, given back before the answer leaves."""
@@ -193,11 +197,7 @@ def no_cursor() -> RequestValidationError:
 class Page:
     """Keyset paging: `after` is the cursor that the previous page gave."""
 
-    def __init__(
-        self,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
-        after: Annotated[str | None, Query(max_length=500, description="`next` of the previous page")] = None,
-    ) -> None:
+    def __init__(self, limit: int, after: str | None) -> None:
         self.limit = limit
         self.cursor = after
         self.after: list[Any] | None = None
@@ -211,7 +211,14 @@ class Page:
             self.after = decoded
 
 
-Paging = Annotated[Page, Depends(Page)]
+async def _page(
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    after: Annotated[str | None, Query(max_length=500, description="`next` of the previous page")] = None,
+) -> Page:
+    return Page(limit, after)
+
+
+Paging = Annotated[Page, Depends(_page)]
 
 
 def page_of(rows: Sequence[Any], paging: Page, key: Callable[[Any], Sequence[Any]]) -> Item:

@@ -126,7 +126,7 @@ class ReplayResult(BaseModel):
     effects: Effects | None = None
 
 
-def _running(request: Request) -> Any:
+async def _running(request: Request) -> Any:
     return request.app.state.running
 
 

@@ -10,6 +10,7 @@ import structlog
 from pydantic import ValidationError
 
 from shared.contracts.backoffice import LookAtOrder, OrderSeen, OrderSummary
+from shared.outward import outward
 
 log = structlog.get_logger("comptoir.backoffice")
 MOST = 200
@@ -39,11 +40,8 @@ class Said(Exception):
 
 
 def clients(addresses: Mapping[str, str], timeout_s: float) -> dict[str, httpx.AsyncClient]:
-    """One client per owner. Proxies of the environment are not for what runs beside us."""
-    return {
-        name: httpx.AsyncClient(base_url=url, timeout=timeout_s, trust_env=False, follow_redirects=False)
-        for name, url in addresses.items()
-    }
+    """One client per owner."""
+    return {name: outward(url, timeout_s=timeout_s) for name, url in addresses.items()}
 
 
 class Owners:

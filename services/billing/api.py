@@ -70,7 +70,7 @@ State = Annotated[str, Query(pattern="^(waiting|done|refused)?$")]
 FORBIDDEN: dict[int | str, dict[str, Any]] = {403: {"description": "Not by this person or these roles"}}
 
 
-def _roles(
+async def _roles(
     x_roles: Annotated[
         str, Header(max_length=200, description="the roles of the person of X-Actor, divided by commas")
     ] = "",

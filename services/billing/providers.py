@@ -9,6 +9,7 @@ import httpx
 
 from shared import clock
 from shared.contracts.billing import CallProvider, ProviderAnswered
+from shared.outward import outward
 
 DECLINING: Final = "tok_decline"
 """The token that development providers decline."""
@@ -42,8 +43,7 @@ class HttpProvider:
 
     def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None, *, timeout_s: float = 10.0) -> None:
         self.timeout_s = timeout_s
-        limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
-        self.client = httpx.AsyncClient(base_url=url, timeout=timeout_s, limits=limits, transport=transport)
+        self.client = outward(url, timeout_s=timeout_s, by_proxy=True, transport=transport)
 
     async def perform(self, call: CallProvider) -> ProviderAnswered:
         try:

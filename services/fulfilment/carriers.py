@@ -9,6 +9,7 @@ import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from shared.contracts.fulfilment import CallCarrier, LabelAnswered
+from shared.outward import outward
 
 
 class Carrier(Protocol):
@@ -47,8 +48,7 @@ class HttpCarrier:
     """A carrier with a REST interface: POST /labels under an idempotency key, DELETE /labels/{id}, refund claims."""
 
     def __init__(self, url: str, *, timeout_s: float = 10.0, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        limits = httpx.Limits(max_connections=32, max_keepalive_connections=32)
-        self.client = httpx.AsyncClient(base_url=url, timeout=timeout_s, limits=limits, transport=transport)
+        self.client = outward(url, timeout_s=timeout_s, by_proxy=True, transport=transport)
 
     async def close(self) -> None:
         await self.client.aclose()

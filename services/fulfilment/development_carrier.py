@@ -22,6 +22,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from services.fulfilment.webhook import headers
+from shared.outward import outward
 
 T = TypeVar("T")
 Item = dict[str, Any]
@@ -175,7 +176,7 @@ class DevelopmentCarrier:
     ) -> None:
         self.book, self.webhook_url, self.secret, self.now = book, webhook_url, secret, now
         self.switches = Switches()
-        self.client = httpx.AsyncClient(timeout=10, transport=transport)
+        self.client = outward(timeout_s=10, connections=16, transport=transport)
         self.sending: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:

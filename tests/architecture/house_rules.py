@@ -295,6 +295,25 @@ def plain_middleware(file: File) -> Iterator[tuple[int, str]]:
 
 
 @rule
+def answers_on_the_loop(file: File) -> Iterator[tuple[int, str]]:
+    """FastAPI sends plain functions and classes to a thread and back, for each request: 0.1 ms of a core each time."""
+    if file.parts[0] not in ("shared", "services") or file.development:
+        return
+    asynchronous = {node.name for node in ast.walk(file.tree) if isinstance(node, ast.AsyncFunctionDef)}
+    for node in ast.walk(file.tree):
+        if isinstance(node, ast.FunctionDef):
+            for mark in node.decorator_list:
+                verb = mark.func.attr if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Attribute) else ""
+                if verb in ("get", "post", "put", "patch", "delete"):
+                    yield node.lineno, f"{node.name} answers on a thread; make it async"
+    for call, name in file.calls():
+        if name == "fastapi.Depends" and call.args:
+            wanted = file.meant(call.args[0])
+            if "." not in wanted and wanted not in asynchronous:
+                yield call.lineno, f"depends on {wanted}, which is called on a thread; make it async"
+
+
+@rule
 def nothing_left_to_do(file: File) -> Iterator[tuple[int, str]]:
     """Work that is left belongs into the tracker, where it is seen."""
     if file.parts[:2] == ("tests", "architecture"):

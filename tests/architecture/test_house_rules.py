@@ -63,6 +63,13 @@ PLANTED = [
     ("no-mocks", "tests/order/test_saga.py", "from unittest import mock"),
     ("plain-middleware", "shared/http.py", "from starlette.middleware.base import BaseHTTPMiddleware"),
     ("plain-middleware", "shared/http.py", "@app.middleware('http')\nasync def f(request, call_next): ..."),
+    ("answers-on-the-loop", "services/order/api.py", "@router.get('/orders')\ndef get_orders(): ..."),
+    (
+        "answers-on-the-loop",
+        "shared/http.py",
+        "from fastapi import Depends\ndef _page(limit: int): ...\nPaging = Annotated[int, Depends(_page)]",
+    ),
+    ("answers-on-the-loop", "shared/http.py", "import fastapi\nclass Page: ...\nPaging = fastapi.Depends(Page)"),
     ("nothing-left-to-do", "shared/http.py", "x = 1  # TODO: more"),
 ]
 
@@ -75,6 +82,10 @@ ALLOWED = [
     (
         "services/order/saga.py",
         "from datetime import datetime\ndef f(ctx): return ctx.now, datetime.fromisoformat('x')",
+    ),
+    (
+        "shared/http.py",
+        "from fastapi import Depends\nasync def _page(limit: int): ...\nPaging = Annotated[int, Depends(_page)]",
     ),
     ("services/order/development_shop.py", "import asyncio, sqlite3\ndef f(books): books.commit()"),
     ("services/order/app.py", "import asyncio\nasync def f(): await asyncio.sleep(1)"),

@@ -20,6 +20,7 @@ from pydantic_settings import SettingsConfigDict
 
 from services.billing.devservices.psp.book import Book, Conflict, Request, Row
 from services.billing.webhooks import SIGNATURE, TIMESTAMP, sign
+from shared.outward import outward
 from shared.settings import FromFiles
 
 PUBLIC = ("key", "kind", "amount", "currency", "outcome", "reference", "reason", "expires_at")
@@ -108,7 +109,7 @@ class Psp:
         self.settings = settings
         self.book = Book(settings.path)
         self.known: Switches | None = None
-        self.client = httpx.AsyncClient(timeout=5, transport=transport)
+        self.client = outward(timeout_s=5, connections=16, transport=transport)
         self.sending: set[asyncio.Task[None]] = set()
 
     @property
