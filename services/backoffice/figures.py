@@ -4,6 +4,7 @@ An order that was given up as a whole is not counted; amounts are without VAT, a
 of its period by their index, and nothing else.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -96,6 +97,28 @@ async def products(conn: AsyncConnection, period: Period, by: str = "net") -> li
         f"{PLACED.removeprefix('from orders o ')} group by 1 order by {order} desc, 1 limit {AT_MOST}"
     )
     return await _all(conn, sql, period)
+
+
+async def skus(conn: AsyncConnection, period: Period) -> list[str]:
+    """Every SKU that was sold."""
+    where = PLACED.removeprefix("from orders o ")
+    sql = f"select distinct s.sku as sku from orders o join sold s on s.order_id = o.order_id {where}"
+    return [of["sku"] for of in await _all(conn, sql, period)]
+
+
+async def grouped(conn: AsyncConnection, period: Period, groups: Mapping[str, str], by: str = "net") -> list[Item]:
+    """What was sold most per group of its SKU, by amount or by pieces; an order counts once per group.
+
+    The key of what no group has is empty.
+    """
+    order = "pieces" if by == "pieces" else "net"
+    sql = (
+        "select coalesce(g.key, '') as key, count(distinct s.order_id) as orders, sum(s.quantity)::bigint as pieces, "
+        "sum(s.net) as net from orders o join sold s on s.order_id = o.order_id "
+        "left join unnest(cast(:skus as text[]), cast(:keys as text[])) g (sku, key) on g.sku = s.sku "
+        f"{PLACED.removeprefix('from orders o ')} group by 1 order by {order} desc, 1 limit {AT_MOST}"
+    )
+    return await _all(conn, sql, period, skus=list(groups), keys=list(groups.values()))
 
 
 async def pace(conn: AsyncConnection, period: Period) -> list[Item]:

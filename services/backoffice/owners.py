@@ -17,7 +17,7 @@ MOST = 200
 """Orders that one request looks at, as the order service allows."""
 
 SKUS_AT_ONCE = 200
-"""SKUs that one request asks inventory about, as it allows."""
+"""SKUs that one request asks about, as inventory and order allow."""
 
 Clients = Mapping[str, httpx.AsyncClient]
 Item = dict[str, Any]
@@ -55,12 +55,14 @@ class Owners:
         asked = {name: value for name, value in query.items() if value not in (None, "")}
         return await self._answer(owner, "GET", path, params=asked)
 
-    async def by_sku(self, path: str, skus: Iterable[str], **query: Any) -> dict[str, Item]:
-        """What inventory tells of each of these SKUs that it knows, asked for so many at a time."""
+    async def by_sku(self, owner: str, path: str, skus: Iterable[str], **query: Any) -> dict[str, Item]:
+        """What an owner tells of each of these SKUs that it knows, so many at a time, one request after the other."""
         wanted = list(dict.fromkeys(skus))
-        parts = [wanted[i : i + SKUS_AT_ONCE] for i in range(0, len(wanted), SKUS_AT_ONCE)]
-        said = await asyncio.gather(*(self.get("inventory", path, sku=part, **query) for part in parts))
-        return {of["sku"]: of for answer in said for of in answer["items"]}
+        found: dict[str, Item] = {}
+        for i in range(0, len(wanted), SKUS_AT_ONCE):
+            answer = await self.get(owner, path, sku=wanted[i : i + SKUS_AT_ONCE], **query)
+            found |= {of["sku"]: of for of in answer["items"]}
+        return found
 
     async def post(
         self, owner: str, path: str, body: Item, *, actor: str, key: str = "", roles: Iterable[str] = ()

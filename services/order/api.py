@@ -528,9 +528,19 @@ async def put_products(body: ProductsIn, tell: Tell) -> Response:
 
 
 @router.get("/products", tags=["catalogue"])
-async def list_products(conn: Reader, paging: Paging, search: Word = None) -> dict[str, Any]:
-    """Products by SKU; `search` finds the beginning of a SKU or a part of a name."""
-    found = await queries.products(conn, search=search, after=_word(paging.after), limit=paging.limit + 1)
+async def list_products(
+    conn: Reader,
+    paging: Paging,
+    sku: Annotated[tuple[Name, ...], Query(max_length=200)] = (),
+    search: Word = None,
+    brand: Word = None,
+    category: Word = None,
+) -> dict[str, Any]:
+    """Products by SKU: these SKUs, if any are named; `search` finds the beginning of a SKU or a part of a name."""
+    found = await queries.products(
+        conn, skus=sku, search=search, brand=brand, category=category, after=_word(paging.after),
+        limit=paging.limit + 1,
+    )  # fmt: skip
     return page_of(found, paging, key=lambda row: (row["sku"],))
 
 

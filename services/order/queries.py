@@ -321,9 +321,23 @@ async def orders(
     ]
 
 
-async def products(conn: AsyncConnection, *, search: str | None, after: str | None, limit: int) -> Sequence[Item]:
+async def products(
+    conn: AsyncConnection,
+    *,
+    skus: Sequence[str],
+    search: str | None,
+    brand: str | None,
+    category: str | None,
+    after: str | None,
+    limit: int,
+) -> Sequence[Item]:
     table = tables.products
     query = select(table).order_by(table.c.sku).limit(limit)
+    if skus:
+        query = query.where(table.c.sku.in_(skus))
+    for column, value in ((table.c.brand, brand), (table.c.category, category)):
+        if value is not None:
+            query = query.where(column == value)
     if search:
         begins = table.c.sku.istartswith(search, autoescape=True)
         query = query.where(begins | table.c.name.icontains(search, autoescape=True))

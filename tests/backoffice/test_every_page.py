@@ -37,6 +37,8 @@ async def shop(databases: Databases) -> AsyncIterator[Shop]:
     languages = ",".join((*LANGUAGES, PSEUDO))
     async with shop_at(databases, "every_page", languages=languages, time_zone="Europe/Brussels") as founded:
         await founded.open(mug=1000, cup=0)
+        listed = {"sku": "mug", "brand": "K-1", "category": "K-1"}
+        await founded.ask("PUT", "/order/products", {"products": [listed]})
         yield founded
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from comptoir.rebuilding import rebuild
+from services.backoffice.owners import SKUS_AT_ONCE
 from services.backoffice.views.reports import TITLES, Asked
 from tests.backoffice.shop import ANNA, Shop
 
@@ -23,6 +24,11 @@ def total(body: str, column: str) -> Decimal:
 
 async def imported(shop: Shop, at: str, **more: Any) -> None:
     await shop.place(placed_at=at, **more)
+
+
+async def always(shop: Shop, *skus: str) -> None:
+    """These can be sold without stock."""
+    await shop.ask("PUT", "/inventory/items", {"items": [{"sku": sku, "stocked": False} for sku in skus]})
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +68,60 @@ async def test_a_report_sums_what_was_placed_within_its_days(
     assert "<svg" in html
     for name in expected:
         assert name in html
+
+
+async def test_brands_and_categories_are_summed_as_the_catalogue_names_them_now(filled: Shop) -> None:
+    days = "since=2025-09-01&until=2025-09-30"
+
+    async def rows(what: str, more: str = "") -> list[tuple[str, ...]]:
+        response = await filled.http.get(f"/reports/{what}.csv?{days}{more}")
+        assert response.status_code == 200, response.text
+        return [tuple(row)[:4] for row in list(csv.reader(io.StringIO(response.text)))[1:]]
+
+    assert await rows("brands") == []
+    assert "Nothing was sold." in await filled.page(f"/reports/brands?{days}")
+    lines = [
+        {"sku": sku, "quantity": quantity, "unit_price": price, "vat_rate": "21"}
+        for sku, quantity, price in (("plate", 2, "10.00"), ("bowl", 1, "15.00"), ("x/y", 9, "1.00"))
+    ]
+    await always(filled, *(str(line["sku"]) for line in lines))
+    await imported(filled, "2025-09-01T10:00:00Z", lines=lines)
+    await imported(filled, "2025-09-02T10:00:00Z", lines=lines[:1])
+    await imported(filled, "2025-09-03T10:00:00Z", lines=lines[1:2], currency="GBP")
+    assert await rows("brands") == [("not named", "2", "14", "64.00")]
+    assert "The catalogue names no brand of what was sold." in await filled.page(f"/reports/brands?{days}")
+    listed = [
+        {"sku": "plate", "brand": "Delft", "category": "Table"},
+        {"sku": "bowl", "brand": "=Oak", "category": "Table"},
+        {"sku": "x/y", "category": "Paper"},
+    ]
+    await filled.ask("PUT", "/order/products", {"products": listed})
+    brands = [("Delft", "2", "4", "40.00"), ("'=Oak", "1", "1", "15.00"), ("not named", "1", "9", "9.00")]
+    assert await rows("brands") == brands
+    assert await rows("brands", "&by=pieces") == [brands[2], brands[0], brands[1]]
+    assert await rows("categories") == [("Table", "2", "5", "55.00"), ("Paper", "1", "9", "9.00")], (
+        "an order counts once"
+    )
+    html = await filled.page(f"/reports/categories?{days}")
+    assert "Table sold most: 5 pieces for €55.00." in html
+    assert "by=pieces" in html
+    assert "<svg" in html
+    product = await filled.page("/stock/plate")
+    assert "Delft" in product
+    assert "Table" in product
+    assert await rows("brands", "&currency=GBP") == [("'=Oak", "1", "1", "15.00")]
+
+
+async def test_a_report_asks_the_catalogue_about_more_products_than_fit_in_one_request(filled: Shop) -> None:
+    many = [f"S{n:03d}" for n in range(SKUS_AT_ONCE + 1)]
+    await filled.ask("PUT", "/order/products", {"products": [{"sku": sku, "category": "Many"} for sku in many]})
+    lines = [{"sku": sku, "quantity": 1, "unit_price": "1.00", "vat_rate": "21"} for sku in many]
+    await always(filled, *many)
+    await imported(filled, "2025-10-01T10:00:00Z", lines=lines)
+    body = (await filled.http.get("/reports/categories.csv?since=2025-10-01&until=2025-10-31")).text
+    assert [(row["Category"], row["Orders"], row["Pieces"]) for row in csv.DictReader(io.StringIO(body))] == [
+        ("Many", "1", str(len(many)))
+    ]
 
 
 async def test_weekdays_and_hours_name_also_those_without_an_order(filled: Shop) -> None:

@@ -164,6 +164,11 @@ async def test_catalogue_and_customers(shop: Shop) -> None:
     product = {"sku": "lamp", "name": "Lamp", "price": "30.00", "vat_rate": "21"}
     assert (await shop.http.put("/products", json={"products": [product]})).status_code == 200
     assert (await shop.get("/products", search="lam"))["items"][0]["price"] == "30.00"
+    cup = {"sku": "cup", "name": "Cup", "brand": "Delft", "category": "Table"}
+    assert (await shop.http.put("/products", json={"products": [cup]})).status_code == 200
+    for asked in ({"brand": "Delft"}, {"category": "Table"}, {"sku": ["cup", "none"]}):
+        assert [row["sku"] for row in (await shop.get("/products", **asked))["items"]] == ["cup"], asked
+    assert (await shop.get("/products", sku=["cup", "lamp"], brand="Oak"))["items"] == []
     customer = {"customer_id": "carla", "name": "Carla", "addresses": [{"city": "Gent", "country": "BE"}]}
     assert (await shop.http.put("/customers", json={"customers": [customer]})).status_code == 200
     assert (await shop.get("/customers/carla"))["addresses"][0]["city"] == "Gent"

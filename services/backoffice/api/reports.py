@@ -9,8 +9,8 @@ from services.backoffice.views import reports as reports_view
 
 router = pages()
 What = Literal[
-    "revenue", "products", "customers", "countries", "channels", "weekdays", "hours", "lead-times", "returns",
-    "perfect-orders", "vat", "outlook",
+    "revenue", "products", "brands", "categories", "customers", "countries", "channels", "weekdays", "hours",
+    "lead-times", "returns", "perfect-orders", "vat", "outlook",
 ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.backoffice import figures
 from services.backoffice.charts import bars
 from services.backoffice.figures import LEAD, Period
-from services.backoffice.owners import Owners
+from services.backoffice.owners import SKUS_AT_ONCE, Owners
 from services.backoffice.pages import English, Pages
 from services.backoffice.views.cells import Cell, Column, Table
 from services.backoffice.views.orders import cell as safe
@@ -27,6 +27,8 @@ SHOWN, DRAWN = 100, 12
 TITLES = {
     "revenue": N_("Revenue over time"),
     "products": N_("Products"),
+    "brands": N_("Brands"),
+    "categories": N_("Categories"),
     "customers": N_("Customers"),
     "countries": N_("Countries"),
     "channels": N_("Channels"),
@@ -38,6 +40,8 @@ TITLES = {
     "vat": N_("VAT"),
     "outlook": N_("Outlook"),
 }
+RANKED = ("products", "brands", "categories")
+"""By amount or by pieces."""
 PERIODS = (
     ("7", N_("Last 7 days")),
     ("30", N_("Last 30 days")),
@@ -122,6 +126,8 @@ async def made(
         return await _vat(w, owners, period), asked, known
     if what == "outlook":
         return await _outlook(conn, w, owners, period, (asked.until - asked.since).days + 1), asked, known
+    if what in GROUPED:
+        return await _grouped(conn, w, owners, period, asked, what), asked, known
     return await MADE[what](conn, w, period, asked), asked, known
 
 
@@ -159,9 +165,9 @@ async def page(conn: AsyncConnection, pages: Pages, owners: Owners, what: str, a
             {"text": w.say(text), "href": asked.address(what, by=by), "here": asked.by == by}
             for by, text in (("net", N_("by amount")), ("pieces", N_("by pieces")))
         ]
-        if what == "products"
+        if what in RANKED
         else [],
-        "csv": asked.address(f"{what}.csv", by=asked.by if what == "products" else ""),
+        "csv": asked.address(f"{what}.csv", by=asked.by if what in RANKED else ""),
     }
 
 
@@ -234,8 +240,54 @@ async def _products(conn: AsyncConnection, w: English, period: Period, asked: As
             name=rows[0]["name"] or rows[0]["key"], pieces=w.number(rows[0]["pieces"]), net=w.money(rows[0]["net"]),
         )  # fmt: skip
     table = _sums(w, w.say("Product"), w.say("Products, what sold most first"), rows, name)
-    drawn = [(of["key"], int(of["pieces" if asked.by == "pieces" else "net"])) for of in rows[:DRAWN]]
-    return Report(says, drawn, w.say("pieces") if asked.by == "pieces" else asked.currency, (table,))
+    return _ranked(w, says, rows, asked, table)
+
+
+def _ranked(w: English, says: str, rows: Sequence[Item], asked: Asked, table: Table) -> Report:
+    """Drawn by what it is ranked by."""
+    by, unit = ("pieces", w.say("pieces")) if asked.by == "pieces" else ("net", asked.currency)
+    return Report(says, [(of["key"] or "?", int(of[by])) for of in rows[:DRAWN]], unit, (table,))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A field of a product in the catalogue that sales are summed by, and what its report says."""
+
+    field: str
+    title: str
+    caption: str
+    none: str
+
+
+GROUPED = {
+    "brands": Group(
+        "brand", N_("Brand"), N_("Brands, what sold most first"), N_("The catalogue names no brand of what was sold.")
+    ),
+    "categories": Group(
+        "category",
+        N_("Category"),
+        N_("Categories, what sold most first"),
+        N_("The catalogue names no category of what was sold."),
+    ),
+}
+
+
+async def _grouped(
+    conn: AsyncConnection, w: English, owners: Owners, period: Period, asked: Asked, what: str
+) -> Report:
+    """By what the order service's catalogue says of each product now, also of what was sold before it said so."""
+    group, sold = GROUPED[what], await figures.skus(conn, period)
+    known = await owners.by_sku("order", "/products", sold, limit=SKUS_AT_ONCE)
+    rows = await figures.grouped(conn, period, {sku: of[group.field] for sku, of in known.items()}, asked.by)
+    named = next((of for of in rows if of["key"]), None)
+    says = w.say("Nothing was sold.") if not rows else w.say(group.none)
+    if named:
+        says = w.say(
+            "%(name)s sold most: %(pieces)s pieces for %(net)s.",
+            name=named["key"], pieces=w.number(named["pieces"]), net=w.money(named["net"]),
+        )  # fmt: skip
+    table = _sums(w, w.say(group.title), w.say(group.caption), rows, lambda of: Cell(of["key"] or w.say("not named")))
+    return _ranked(w, says, rows, asked, table)
 
 
 async def _customers(conn: AsyncConnection, w: English, period: Period, asked: Asked) -> Report:
@@ -423,7 +475,7 @@ async def _outlook(conn: AsyncConnection, w: English, owners: Owners, period: Pe
     what it rests on. A product that is not kept in stock never runs out.
     """
     rows = await figures.pace(conn, period)
-    there = await owners.by_sku("/availability", (of["key"] for of in rows))
+    there = await owners.by_sku("inventory", "/availability", (of["key"] for of in rows))
     columns = (
         Column(w.say("Product")),
         Column(w.say("Sold"), True),

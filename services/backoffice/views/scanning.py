@@ -41,7 +41,7 @@ def in_walking_order(bin: str) -> tuple[object, ...]:
 
 async def placed(owners: Owners, warehouse: str, skus: Iterable[str]) -> dict[str, Item]:
     """Bin and barcode of each SKU that is known in a warehouse. Raises Away or Said."""
-    return await owners.by_sku("/places", skus, warehouse=warehouse)
+    return await owners.by_sku("inventory", "/places", skus, warehouse=warehouse)
 
 
 def codes(line: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from services.backoffice.owners import Owners
+from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import Pages
 from services.backoffice.words import N_
 
@@ -53,9 +53,10 @@ def _address(**parts: str) -> str:
 
 async def product(owners: Owners, pages: Pages, sku: str, after: str) -> Item:
     """One SKU. Raises Away or Said; Said with 404 when there is none."""
-    found, moves = await asyncio.gather(
+    found, moves, listed = await asyncio.gather(
         owners.get("inventory", f"/stock/{quote(sku, safe='')}"),
         owners.get("inventory", "/movements", sku=sku, newest="true", limit=50, after=after),
+        _listed(owners, sku),
     )
     w = pages.words
     levels = found["levels"]
@@ -70,6 +71,8 @@ async def product(owners: Owners, pages: Pages, sku: str, after: str) -> Item:
     return {
         "sku": sku,
         "name": found["name"],
+        "brand": listed.get("brand"),
+        "category": listed.get("category"),
         "said": said,
         "levels": levels,
         "incoming": found["incoming"],
@@ -79,3 +82,11 @@ async def product(owners: Owners, pages: Pages, sku: str, after: str) -> Item:
         "movements": moves["items"],
         "older": f"/stock/{quote(sku, safe='')}?{urlencode({'after': moves['next']})}" if moves.get("next") else "",
     }
+
+
+async def _listed(owners: Owners, sku: str) -> Item:
+    """As the catalogue has it; empty when it does not, or does not answer: the stock is shown all the same."""
+    try:
+        return (await owners.by_sku("order", "/products", [sku])).get(sku, {})
+    except (Away, Said, KeyError, TypeError):
+        return {}
