@@ -7,7 +7,6 @@ from fastapi import APIRouter, FastAPI
 from services.backoffice import api, tables
 from services.backoffice.api.frame import Office
 from services.backoffice.handlers import HANDLERS
-from services.backoffice.live import Live
 from services.backoffice.owners import Looker, Owners, clients
 from services.backoffice.pages import Pages
 from services.backoffice.post import Postman
@@ -43,7 +42,6 @@ def build(settings: Settings, owners: Owners | None = None) -> Service:
             running,
             pages,
             reached,
-            Live(running),
             settings.seller(),
             tuple(settings.languages.split(",")),
             links=settings.links(),

@@ -232,7 +232,9 @@ def look_again(m: LookAgain, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
 
 
 def to_seen(m: OrderSeen) -> Needs:
-    return [(Order, m.order_id), (Sold, m.order_id), (Mail, m.order_id)]
+    """With the e-mails about the order only where it has a late part, of whose day there may be another one."""
+    late = m.order is not None and letters.late(m.order)
+    return [(Order, m.order_id), (Sold, m.order_id), *([(Mail, m.order_id)] if late else [])]
 
 
 def order_seen(m: OrderSeen, rows: Rows, ctx: Ctx) -> Iterator[Effect]:

@@ -82,13 +82,20 @@ def refunded(m: MoneyStatement, known: Money | None, rows: Rows, ctx: Context[An
         yield from letter(m.order_id, "refunded", "money", f"{m.refunded:f}", {"amount": f"{more:f}"}, rows, ctx)
 
 
+def late(seen: OrderSummary) -> bool:
+    """Whether a part of the order waits for goods that are promised for a day."""
+    return bool(seen.backordered and seen.promised_on)
+
+
 def dated(seen: OrderSummary, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
     """The day that the late part is promised for, if it is another than the customer was told.
 
     Nothing before the order is confirmed, as until then it may all turn out otherwise (M-05).
     """
+    if not (late(seen) and seen.promised_on):
+        return
     mails = rows.group(Mail, seen.order_id)
-    if not (seen.backordered and seen.promised_on) or not any(of.kind == "confirmed" for of in mails):
+    if not any(of.kind == "confirmed" for of in mails):
         return
     told = sorted((of for of in mails if of.kind in DATED), key=lambda of: int(of.mark))
     day = seen.promised_on.isoformat()

@@ -5,7 +5,7 @@ state of what it shows. What another copy of the service committed is seen at th
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,20 +15,24 @@ import structlog
 
 from services.backoffice import queries
 from services.backoffice.domain import touched
+from services.backoffice.rights import Person
 from shared.messaging.unit import Outcome
 from shared.service import Running
 
 log = structlog.get_logger("comptoir.backoffice")
 Parts = Callable[["Watcher", frozenset[UUID]], Awaitable[str]]
+Standing = Callable[[Collection[str]], Awaitable[Mapping[str, Person]]]
+"""Whose sessions these are, without those that are over."""
 
 
 @dataclass(eq=False)
 class Watcher:
-    """One open page: what it shows, what it was told last, and whether whoever looks at it still may."""
+    """One open page: who looks at it by which right, what it shows and what it was told last."""
 
     page: str
+    person: Person
+    right: str
     parts: Parts
-    may: Callable[[], Awaitable[bool]]
     ids: frozenset[UUID] = frozenset()
     seen: dict[str, str] = field(default_factory=dict)
     news: "asyncio.Queue[str]" = field(default_factory=lambda: asyncio.Queue(8))
@@ -46,11 +50,10 @@ class Live:
 
     GATHER_S = 0.25
     ROUND_S = 5.0
-    ASKED_S = 5.0
     MOST = 200
 
-    def __init__(self, running: Running) -> None:
-        self.running = running
+    def __init__(self, running: Running, standing: Standing) -> None:
+        self.running, self.standing = running, standing
         self.watchers: set[Watcher] = set()
         self.changed: set[UUID] = set()
         self.wake = asyncio.Event()
@@ -64,6 +67,8 @@ class Live:
             self.wake.set()
 
     async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
         while self.watchers:
             try:
                 async with asyncio.timeout(self.ROUND_S):
@@ -73,6 +78,9 @@ class Live:
                 self.changed.update(*(watcher.ids for watcher in self.watchers))
             self.wake.clear()
             changed, self.changed = frozenset(self.changed), set()
+            if loop.time() - asked >= self.ROUND_S:
+                asked = loop.time()
+                await self.let_go()
             for watcher in list(self.watchers):
                 try:
                     html = await watcher.parts(watcher, changed)
@@ -82,6 +90,23 @@ class Live:
                 if html:
                     self.offer(watcher, html)
 
+    async def let_go(self) -> None:
+        """Ends the pages of those who may look no more: one question for all of them.
+
+        Looking does not keep a session: one that is left alone ends, however much happens on its page.
+        """
+        watchers = list(self.watchers)
+        try:
+            standing = await self.standing({watcher.person.session for watcher in watchers})
+        except Exception as error:
+            log.warning("whether those who look still may is not known", error=repr(error))
+            return
+        for watcher in watchers:
+            person = standing.get(watcher.person.session)
+            if person is None or not person.may(watcher.right):
+                self.watchers.discard(watcher)
+                self.offer(watcher, "")
+
     def offer(self, watcher: Watcher, html: str) -> None:
         """A page that does not read is let go; it comes back by itself."""
         try:
@@ -90,7 +115,7 @@ class Live:
             self.watchers.discard(watcher)
 
     async def stream(self, watcher: Watcher) -> AsyncIterator[str]:
-        """Events of one page until it goes away, or its session does: that is asked every ASKED_S."""
+        """Events of one page until it goes away, or its session does: that is asked every ROUND_S."""
         self.watchers.add(watcher)
         self.changed |= watcher.ids  # what changed between the page and its listening is told at once
         self.wake.set()
@@ -98,16 +123,11 @@ class Live:
             self.task = asyncio.create_task(self.run(), name="backoffice live")
         try:
             yield "retry: 1000\n\n"
-            asked = asyncio.get_running_loop().time()
             while watcher in self.watchers and self.running.begins:
                 html = ""
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(self.ASKED_S):
+                    async with asyncio.timeout(self.ROUND_S):
                         html = await watcher.news.get()
-                if (now := asyncio.get_running_loop().time()) - asked >= self.ASKED_S:
-                    if not await watcher.may():
-                        return
-                    asked = now
                 if not html:
                     yield ": still here\n\n"
                     continue

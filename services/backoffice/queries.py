@@ -451,9 +451,14 @@ async def account(conn: AsyncConnection, name: str) -> Item | None:
     return found[0] if found else None
 
 
-async def session(conn: AsyncConnection, session: str) -> Item | None:
-    found = await _all(conn, select(sessions).where(sessions.c.session == session))
-    return found[0] if found else None
+async def sessions_of(conn: AsyncConnection, named: Collection[str]) -> list[tuple[Item, Item]]:
+    """These sessions, as far as there are such, each with its account."""
+    query = select(sessions, accounts).join_from(sessions, accounts, accounts.c.name == sessions.c.name)
+    first, then = sessions.c.keys(), accounts.c.keys()
+    return [
+        (dict(zip(first, row, strict=False)), dict(zip(then, row[len(first) :], strict=True)))
+        for row in await conn.execute(query.where(sessions.c.session.in_(named)))
+    ]
 
 
 async def saved_views(conn: AsyncConnection, owner: str, code: str = "") -> list[Item]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 ROLES = ("picker", "packer", "support", "finance", "admin")
 SEES: dict[str, frozenset[str]] = {
@@ -55,6 +56,7 @@ class Person:
     session: str = ""
     csrf: str = ""
     language: str = ""
+    used_at: datetime | None = None  # when the use of the session was written down last
 
     def may(self, right: str) -> bool:
         """Whether one of the roles has an area or an act; False for what nobody wrote down."""

@@ -439,6 +439,21 @@ async def test_on_the_phone_a_scanner_counts_and_a_wrong_code_is_unmistakable(sh
     assert (await shop.ask("GET", f"/fulfilment/shipments/{shipment['shipment_id']}"))["state"] == "picked"
 
 
+async def test_an_enter_in_a_field_of_pieces_is_no_scan(shop: Shop, visit: Any) -> None:
+    placed = await shop.place(quantity=3)
+    (shipment,) = (await shop.ask("GET", f"/order/orders/{placed['id']}"))["shipments"]
+    page = await (await visit(320)).open(f"/pick/{shipment['shipment_id']}")
+    await page.locator("#f-1").fill("1")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#h-m")).to_have_text("2 pieces are not counted.")
+    await expect(page.locator("[data-said]")).to_be_hidden()
+    await page.locator("#f-1").fill("3")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/pick")
+    await shop.rest()
+    assert (await shop.ask("GET", f"/fulfilment/shipments/{shipment['shipment_id']}"))["state"] == "picked"
+
+
 async def test_a_parcel_is_picked_short_packed_and_handed_over_by_scanner_and_keys_alone(
     shop: Shop, visit: Any
 ) -> None:

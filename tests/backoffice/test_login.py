@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime, timedelta
+from http.cookies import Morsel, SimpleCookie
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from shared.contracts.backoffice import RefuseLogin
 from shared.messaging.decision import Context, Handler, decide_alone
 from tests.backoffice.shop import Shop, shop_at
 from tests.conftest import Databases
+from tests.eventually import eventually
 
 pytestmark = pytest.mark.postgres
 PASSWORD = "a long enough password"
@@ -58,6 +60,12 @@ def field(html: str, name: str) -> str:
     found = re.search(rf'name="{name}" value="([^"]*)"', html)
     assert found, f"no field {name}"
     return found[1]
+
+
+def set_cookie(response: httpx.Response) -> Morsel[str]:
+    """The one cookie that an answer sets or deletes."""
+    (morsel,) = SimpleCookie(response.headers["set-cookie"]).values()
+    return morsel
 
 
 async def test_without_a_session_every_page_leads_to_the_login_and_back(shop: Shop) -> None:
@@ -161,6 +169,20 @@ async def test_logging_out_ends_the_session_on_the_server_too(shop: Shop) -> Non
     await http.aclose()
     async with httpx.AsyncClient(base_url=shop.here, cookies=cookies, headers={"Accept": "text/html"}) as stolen:
         assert (await stolen.get("/")).status_code == 303
+
+
+async def test_over_https_the_cookie_is_of_this_host_alone_and_browsers_obey_its_deletion(shop: Shop) -> None:
+    """They take a name that begins with __Host-, and its deletion, only with Secure and for every path."""
+    here = {"base_url": shop.here, "headers": {"Accept": "text/html", "X-Forwarded-Proto": "https"}}
+    async with httpx.AsyncClient(**here) as http:
+        opened = set_cookie(await http.post("/login", data={"name": "finance", "password": PASSWORD}))
+        cookie = {"Cookie": f"{opened.key}={opened.value}"}
+        page = (await http.get("/orders", headers=cookie)).text
+        gone = set_cookie(await http.post("/logout", data={"csrf": field(page, "csrf")}, headers=cookie))
+        assert (await http.get("/orders", headers=cookie)).status_code == 303
+    for said in (opened, gone):
+        assert (said.key, said["path"], said["secure"], said["domain"]) == ("__Host-comptoir", "/", True, "")
+    assert (gone.value, gone["max-age"]) == ("", "0")
 
 
 async def test_a_changed_account_has_to_log_in_again(shop: Shop) -> None:
@@ -292,19 +314,31 @@ async def test_behind_a_door_accounts_get_in_over_https_or_at_the_machine_itself
     assert sent[2]["status"] == (200 if reached else 403), "customers need HTTPS and no account"
 
 
-async def test_an_open_page_hears_nothing_more_when_its_session_is_over(
+async def test_an_open_page_hears_nothing_more_when_its_session_is_over_and_one_question_serves_all(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Live, "ASKED_S", 0.1)
-    http = await logged_in(shop, "support")
+    asked: list[int] = []
+    standing = shop.office.live.standing
+
+    async def counted(sessions: Collection[str]) -> Any:
+        asked.append(len(sessions))
+        return await standing(sessions)
+
+    monkeypatch.setattr(Live, "ROUND_S", 0.1)
+    monkeypatch.setattr(shop.office.live, "standing", counted)
+    http, other = await logged_in(shop, "support"), await logged_in(shop, "admin")
     token = field((await http.get("/orders")).text, "csrf")
-    async with http.stream("GET", "/live?page=orders&newest=none", timeout=20) as stream:
+    where = "/live?page=orders&newest=none"
+    async with http.stream("GET", where, timeout=20) as stream, other.stream("GET", where, timeout=20):
         assert stream.status_code == 200
         parts = stream.aiter_text()
         await anext(parts)
         assert "still here" in await anext(parts)
+        await eventually(lambda: 2 in asked)
         await http.post("/logout", data={"csrf": token})
         async with asyncio.timeout(10):
             async for _ in parts:
                 pass
+        await eventually(lambda: asked[-1] == 1)  # the other page goes on
     await http.aclose()
+    await other.aclose()

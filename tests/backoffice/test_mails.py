@@ -122,6 +122,11 @@ def seen(revision: int, day: str = "", backordered: int = 0) -> OrderSeen:
     return OrderSeen(order_id=ONE, order=summary)
 
 
+def test_a_look_reads_the_e_mails_of_an_order_only_where_a_part_of_it_is_late() -> None:
+    looks = [seen(1), seen(2, "2026-03-09", backordered=2), OrderSeen(order_id=ONE, order=None)]
+    assert [(Mail, ONE) in HANDLERS[OrderSeen].needs(look) for look in looks] == [False, True, False]
+
+
 def test_each_fact_is_told_once_however_often_and_late_it_comes() -> None:
     book = Book()
     said = [confirmed(), parcel(ShipmentDispatched, 4), parcel(ShipmentDelivered, 5), money(7, "5.00")]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Iterator
+from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,6 +16,7 @@ from services.backoffice import login
 from services.backoffice.settings import Settings, roles_of_groups
 from services.backoffice.signon import ProviderAway, told
 from tests.backoffice.shop import Shop, shop_at
+from tests.backoffice.test_login import set_cookie
 from tests.conftest import Databases
 
 pytestmark = pytest.mark.postgres
@@ -91,6 +93,22 @@ async def test_who_the_provider_names_is_let_in_with_the_roles_of_their_groups(s
         assert "Anna de Vries" in page.text
         kept = await account(shop, "anna")
         assert (kept["roles"], kept["shown"], kept["identity"]) == ('["admin"]', "Anna de Vries", "sub-anna")
+
+
+async def test_over_https_what_bound_the_answer_to_the_browser_is_deleted_as_it_was_set(shop: Shop) -> None:
+    https = {"X-Forwarded-Proto": "https"}
+    async with browser(shop) as http:
+        sent = await http.get("/login/provider", headers=https)
+        bound = set_cookie(sent)
+        async with httpx.AsyncClient(trust_env=False) as outside:
+            agreed = await outside.post(sent.headers["location"], data={"sub": "sub-anna"})
+        inside = str(agreed.headers["location"]).replace(shop.here.replace("http:", "https:"), "")
+        back = await http.get(inside, headers=https | {"Cookie": f"{bound.key}={bound.value}"})
+    assert (back.status_code, back.headers["location"]) == (303, "/")
+    gone = SimpleCookie(back.headers.get_list("set-cookie")[1])[bound.key]
+    for said in (bound, gone):
+        assert (said["path"], said["secure"]) == ("/login/provider/back", True)
+    assert (gone.value, gone["max-age"]) == ("", "0")
 
 
 async def test_roles_are_those_of_the_last_login_and_other_sessions_go_on(shop: Shop, issuer: str) -> None:

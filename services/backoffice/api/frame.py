@@ -1,6 +1,6 @@
 """The frame of every page: who asks, what may they see, what stands around it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, field
@@ -104,7 +104,6 @@ class Office:
     running: Running
     pages: Pages
     owners: Owners
-    live: Live
     seller: Seller = field(default_factory=lambda: Seller("Comptoir"))
     languages: tuple[str, ...] = (SOURCE,)
     links: Links = field(default_factory=lambda: Links((), 1))
@@ -116,7 +115,7 @@ class Office:
     def __post_init__(self) -> None:
         self.memory = Memory(closed=self.signon is not None)
         self.spoken = {self.pages.language: self}
-        self.rows = Rows(self.running)
+        self.live, self.rows = Live(self.running, self.standing), Rows(self.running)
         self.wrong_passwords = Rate(30, timedelta(minutes=10))
         self.visits = Rate(120, timedelta(minutes=1))
         self.wrong_links = Rate(20, timedelta(minutes=10))
@@ -146,24 +145,38 @@ class Office:
         async with self.running.reads.connect() as connection:
             yield connection
 
-    async def person(self, request: Request, *, keeps: bool = True) -> Person:
-        """Who asks. Raises LoginNeeded. `keeps`: it is a use of the session, which therefore lasts longer."""
+    async def person(self, request: Request) -> Person:
+        """Who asks; it is a use of the session, which therefore lasts longer. Raises LoginNeeded."""
         token = request.cookies.get(cookie_name(request), "")
-        if token:
-            async with self.reading() as conn:
-                session = await queries.session(conn, login.digest(token))
-                account = await queries.account(conn, session["name"]) if session else None
-            now = self.running.now()
-            if session and account and stands(session, account, now):
-                if keeps and now - session["used_at"] > USED_EVERY:
-                    await self.note(KeepSession(session=session["session"]))
-                roles = known(account["roles"])
-                return Person(
-                    account["name"], account["shown"], roles, session["session"], session["csrf"], account["language"]
-                )
+        session = login.digest(token)
+        person = (await self.standing({session})).get(session) if token else None
+        if person is not None:
+            if person.used_at and self.running.now() - person.used_at > USED_EVERY:
+                await self.note(KeepSession(session=session))
+            return person
         if await self.has_accounts():
             raise LoginNeeded
         return LOCAL
+
+    async def standing(self, sessions: Collection[str]) -> dict[str, Person]:
+        """Whose sessions these are, without those that are over; the empty one is good until there are accounts."""
+        async with self.reading() as conn:
+            found = await queries.sessions_of(conn, sessions)
+        now = self.running.now()
+        persons = {
+            of["session"]: Person(
+                account["name"],
+                account["shown"],
+                known(account["roles"]),
+                of["session"],
+                of["csrf"],
+                account["language"],
+                of["used_at"],
+            )
+            for of, account in found
+            if stands(of, account, now)
+        }
+        return persons if "" not in sessions or await self.has_accounts() else {**persons, "": LOCAL}
 
     async def parked_now(self) -> dict[str, list[Item]]:
         """What is parked anywhere; asked of the owners once in a while, however many look at today."""

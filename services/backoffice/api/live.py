@@ -8,7 +8,7 @@ from fastapi import Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from services.backoffice import queries
-from services.backoffice.api.frame import LoginNeeded, Office, Refused, pages
+from services.backoffice.api.frame import Office, Refused, pages
 from services.backoffice.api.today import now_shown
 from services.backoffice.live import Watcher
 from services.backoffice.rights import Person
@@ -36,23 +36,15 @@ async def live(
     office = office.heard(request, person)
     if not person.may(right):
         raise Refused(page)
-
-    async def may() -> bool:
-        """Looking does not keep a session: one that is left alone ends, however much happens on its page."""
-        try:
-            return (await office.person(request, keeps=False)).may(right)
-        except LoginNeeded:
-            return False
-
     if page == "today":
-        watcher = Watcher(page, _today_parts(office, person), may)
+        watcher = Watcher(page, person, right, _today_parts(office, person))
     elif page == "orders":
         shown = frozenset(UUID(each) for each in ids.split(",") if queries.as_id(each))
-        watcher = Watcher(page, _list_parts(office, person, newest), may, shown)
+        watcher = Watcher(page, person, right, _list_parts(office, person, newest), shown)
     else:
         if id is None:
             raise NotFound("order", "")
-        watcher = Watcher(page, _order_parts(office, person, id, show), may, frozenset([id]))
+        watcher = Watcher(page, person, right, _order_parts(office, person, id, show), frozenset([id]))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(office.live.stream(watcher), media_type="text/event-stream", headers=headers)
 

@@ -1,7 +1,7 @@
 """Who gets in, and how they leave."""
 
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import structlog
@@ -31,6 +31,11 @@ BACK = "/login/provider/back"
 """Where the identity provider sends people; it has to be told this address."""
 BOUND = "comptoir-login"
 """The cookie between going to the provider and coming back."""
+
+
+def attributes(request: Request) -> dict[str, Any]:
+    """How every cookie is set and deleted: over HTTPS a browser ignores a deletion without Secure."""
+    return {"httponly": True, "secure": request.url.scheme == "https", "samesite": "lax"}
 
 
 def _login_page(
@@ -90,8 +95,7 @@ async def log_in(
 def _let_in(request: Request, token: str, onward: str, roles: frozenset[str]) -> RedirectResponse:
     """On to where the person wanted to go, or begins, with the cookie of the session."""
     answer = RedirectResponse(Person("", "", roles).begins if onward == "/" else onward, 303)
-    secure = request.url.scheme == "https"
-    answer.set_cookie(cookie_name(request), token, path="/", httponly=True, secure=secure, samesite="lax")
+    answer.set_cookie(cookie_name(request), token, path="/", **attributes(request))
     return answer
 
 
@@ -116,8 +120,7 @@ async def to_provider(request: Request, onward: Annotated[str, Query(max_length=
     except ProviderAway as error:
         return _provider_away(request, login.onward(onward), error)
     answer = RedirectResponse(address, 303)
-    secure = request.url.scheme == "https"
-    answer.set_cookie(BOUND, bound, max_age=LASTS_S, path=BACK, httponly=True, secure=secure, samesite="lax")
+    answer.set_cookie(BOUND, bound, max_age=LASTS_S, path=BACK, **attributes(request))
     return answer
 
 
@@ -153,7 +156,7 @@ async def from_provider(request: Request) -> Response:
         said = w.say("The name %(name)s belongs to another account here, or it is gone.", name=who.name)
         return _login_page(request, "/", error=said, status=403)
     answer = _let_in(request, token, login.onward(onward), known(who.roles))
-    answer.delete_cookie(BOUND, path=BACK, httponly=True, samesite="lax")
+    answer.delete_cookie(BOUND, path=BACK, **attributes(request))
     return answer
 
 
@@ -165,8 +168,7 @@ def _provider_away(request: Request, onward: str, error: ProviderAway) -> Respon
 
 def keep_language(request: Request, answer: Response, language: str) -> None:
     """For this browser, also where nobody is logged in; what a person chose before goes with the account."""
-    secure = request.url.scheme == "https"
-    answer.set_cookie(LANGUAGE, language, max_age=365 * 86400, path="/", httponly=True, secure=secure, samesite="lax")
+    answer.set_cookie(LANGUAGE, language, max_age=365 * 86400, path="/", **attributes(request))
 
 
 @router.post("/language")
@@ -203,5 +205,5 @@ async def log_out(request: Request, csrf: Annotated[str, Form(max_length=100)] =
             raise Refused("the form is not of this session")
         await office.note(KeepSession(session=person.session, ends=True))
     answer = RedirectResponse("/login?left=1" if office.signon else "/login", 303)
-    answer.delete_cookie(cookie_name(request), path="/", httponly=True, samesite="lax")
+    answer.delete_cookie(cookie_name(request), path="/", **attributes(request))
     return answer

@@ -68,18 +68,21 @@ async def scanned(
     request: Request,
     visit: Annotated[Visit, allowed("pick")],
     id: UUID,
+    key: Annotated[str, Form(min_length=8, max_length=64)],
     code: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
     """One piece was scanned, in a browser without script: counted in the form, nothing is booked yet."""
+    if not code.strip():
+        return await picked(request, visit, id, key)  # an Enter in another field
     w, form = visit.office.pages.words, dict(await request.form())
     shipment = await warehouse_view.one(visit.office.owners, id)
     try:
         lines = warehouse_view.counted(shipment["lines"], form)
     except ValueError:
         return await _picking(visit, id, 422, w.say(HOW_MANY), {"key": form.get("key", "")})
-    line = scanning.line_of(lines, code) if code.strip() else None
+    line = scanning.line_of(lines, code)
     if line is None:
-        text = w.say("%(code)s is not in this parcel. Nothing was counted.", code=code.strip() or "–")
+        text = w.say("%(code)s is not in this parcel. Nothing was counted.", code=code.strip())
         return await _picking(visit, id, 200, "", form, {"good": False, "text": text})
     if line["counted"] >= line["quantity"]:
         text = w.say("All of %(sku)s are counted already. Nothing was counted.", sku=line["sku"])
