@@ -1,6 +1,7 @@
 """Composition root of the back office."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI
 
@@ -11,10 +12,12 @@ from services.backoffice.owners import Looker, Owners, clients
 from services.backoffice.pages import Pages
 from services.backoffice.post import Postman
 from services.backoffice.settings import Settings
-from services.backoffice.signon import SignOn
 from services.backoffice.store import BOOKS
 from shared.contracts.backoffice import LookAtOrder, MailAnswered, OrderSeen, SendMail
 from shared.service import Running, Service
+
+if TYPE_CHECKING:
+    from services.backoffice.oidc import SignOn
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,16 @@ class Errands:
 
     async def perform(self, m: LookAtOrder | SendMail) -> OrderSeen | MailAnswered:
         return await (self.postman.perform(m) if isinstance(m, SendMail) else self.looker.perform(m))
+
+
+def sign_on(settings: Settings) -> "SignOn | None":
+    """The identity provider, where one is set."""
+    provider = settings.provider()
+    if provider is None:
+        return None
+    from services.backoffice.oidc import SignOn  # takes a while, which the others save
+
+    return SignOn(provider)
 
 
 def build(settings: Settings, owners: Owners | None = None) -> Service:
@@ -48,7 +61,7 @@ def build(settings: Settings, owners: Owners | None = None) -> Service:
             public_url=settings.public_url,
             contact=settings.shop_contact,
             carriers=settings.carriers(),
-            signon=SignOn(provider) if (provider := settings.provider()) else None,
+            signon=sign_on(settings),
         )
         api.extend(app, office)
 

@@ -233,7 +233,7 @@ def look_again(m: LookAgain, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
 
 def to_seen(m: OrderSeen) -> Needs:
     """With the e-mails about the order only where it has a late part, of whose day there may be another one."""
-    late = m.order is not None and letters.late(m.order)
+    late = m.order is not None and letters.promised(m.order)
     return [(Order, m.order_id), (Sold, m.order_id), *([(Mail, m.order_id)] if late else [])]
 
 

@@ -6,7 +6,7 @@ so that the same event again, a replay or a rebuild finds it there. Sending it i
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -82,9 +82,9 @@ def refunded(m: MoneyStatement, known: Money | None, rows: Rows, ctx: Context[An
         yield from letter(m.order_id, "refunded", "money", f"{m.refunded:f}", {"amount": f"{more:f}"}, rows, ctx)
 
 
-def late(seen: OrderSummary) -> bool:
-    """Whether a part of the order waits for goods that are promised for a day."""
-    return bool(seen.backordered and seen.promised_on)
+def promised(seen: OrderSummary) -> date | None:
+    """The day that the late part of an order is promised for; None while nothing is late."""
+    return seen.promised_on if seen.backordered else None
 
 
 def dated(seen: OrderSummary, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
@@ -92,13 +92,14 @@ def dated(seen: OrderSummary, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]
 
     Nothing before the order is confirmed, as until then it may all turn out otherwise (M-05).
     """
-    if not (late(seen) and seen.promised_on):
+    promise = promised(seen)
+    if promise is None:
         return
     mails = rows.group(Mail, seen.order_id)
     if not any(of.kind == "confirmed" for of in mails):
         return
     told = sorted((of for of in mails if of.kind in DATED), key=lambda of: int(of.mark))
-    day = seen.promised_on.isoformat()
+    day = promise.isoformat()
     if told and told[-1].facts["day"] == day:
         return
     kind: MailKind = "date_changed" if told else "backordered"

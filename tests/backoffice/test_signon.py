@@ -1,6 +1,8 @@
 """Logging in at an identity provider: one of development, over HTTP, with everything that goes wrong on the way."""
 
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from http.cookies import SimpleCookie
 from typing import Any
@@ -230,6 +232,11 @@ def test_several_groups_give_one_role() -> None:
     assert roles_of_groups(ROLES) == {
         "admin": {"Shop leads"}, "picker": {"Warehouse"}, "packer": {"Students", "Temps"},
     }  # fmt: skip
+
+
+def test_who_has_no_provider_does_not_import_what_speaks_with_one() -> None:
+    code = "import sys, services.backoffice.app; sys.exit('authlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
 
 
 WHOLE = {

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
@@ -22,12 +22,14 @@ from services.backoffice.pages import Pages
 from services.backoffice.paper import Seller
 from services.backoffice.rate import Rate
 from services.backoffice.rights import LOCAL, Person, known
-from services.backoffice.signon import SignOn
 from services.backoffice.views import today as today_view
 from services.backoffice.words import N_
 from shared.contracts.backoffice import KeepSession, LookAgain
 from shared.contracts.message import Internal
 from shared.service import Running
+
+if TYPE_CHECKING:
+    from services.backoffice.oidc import SignOn
 
 Item = dict[str, Any]
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -110,7 +112,7 @@ class Office:
     public_url: str = ""  # where customers reach the pages; empty: as whoever asks does
     contact: str = ""
     carriers: Mapping[str, str] = field(default_factory=dict)  # where each tells of a parcel
-    signon: SignOn | None = None  # the identity provider, where there is one
+    signon: "SignOn | None" = None  # the identity provider, where there is one
 
     def __post_init__(self) -> None:
         self.memory = Memory(closed=self.signon is not None)

@@ -1,7 +1,7 @@
 """Who gets in, and how they leave."""
 
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
 import structlog
@@ -22,8 +22,11 @@ from services.backoffice.api.frame import (
     spoken,
 )
 from services.backoffice.rights import Person, known
-from services.backoffice.signon import LASTS_S, NotSignedOn, ProviderAway, SignOn
+from services.backoffice.signon import LASTS_S, NotSignedOn, ProviderAway
 from shared.contracts.backoffice import ChooseLanguage, KeepSession, OpenSession, RefuseLogin, SignedOn
+
+if TYPE_CHECKING:
+    from services.backoffice.oidc import SignOn
 
 router = pages()
 log = structlog.get_logger("comptoir.backoffice")
@@ -99,7 +102,7 @@ def _let_in(request: Request, token: str, onward: str, roles: frozenset[str]) ->
     return answer
 
 
-def _provider(request: Request) -> tuple[Office, SignOn]:
+def _provider(request: Request) -> tuple[Office, "SignOn"]:
     office = spoken(request)
     if office.signon is None:
         raise HTTPException(404, "there is no identity provider")
