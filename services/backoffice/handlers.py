@@ -20,11 +20,13 @@ from shared.contracts.backoffice import (
     SetAccount,
     SignedOn,
 )
+from shared.contracts.order import WithdrawalReceived
 from shared.messaging.decision import Handler, Handlers
 
 HANDLERS: Handlers = {
     OrderSeen: Handler(to_seen, order_seen),
     LookAgain: Handler(to_order, look_again),
+    WithdrawalReceived: Handler(letters.to_mail, letters.withdrawn),
     ClaimMail: Handler(letters.to_mail, letters.claim_mail),
     MailAnswered: Handler(letters.to_mail, letters.mail_answered),
     MailDue: Handler(letters.to_mail, letters.mail_due),

@@ -22,6 +22,7 @@ from shared.contracts.backoffice import (
 )
 from shared.contracts.billing import MoneyStatement
 from shared.contracts.fulfilment import ShipmentStatement
+from shared.contracts.order import WithdrawalReceived
 from shared.messaging.decision import Call, Context, Effect, Needs, Reply, Rows, Timer
 
 NAMES = UUID("5b0f4c56-9f0e-4c53-9d4e-3c1f6f0f8f6a")
@@ -82,6 +83,12 @@ def refunded(m: MoneyStatement, known: Money | None, rows: Rows, ctx: Context[An
         yield from letter(m.order_id, "refunded", "money", f"{m.refunded:f}", {"amount": f"{more:f}"}, rows, ctx)
 
 
+def withdrawn(m: WithdrawalReceived, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
+    """The customer's statement has come: what it said, and when, is owed back in a form that lasts (R-40)."""
+    facts = {"lines": [[line.line_no, line.quantity] for line in m.lines], "reason": m.reason}
+    yield from letter(m.order_id, "withdrawn", str(m.return_id), "", facts, rows, ctx)
+
+
 def promised(seen: OrderSummary) -> date | None:
     """The day that the late part of an order is promised for; None while nothing is late."""
     return seen.promised_on if seen.backordered else None
@@ -110,7 +117,7 @@ def dated(seen: OrderSummary, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]
 # Sending
 
 
-def to_mail(m: ClaimMail | MailAnswered | MailDue | SendMailAgain) -> Needs:
+def to_mail(m: ClaimMail | MailAnswered | MailDue | SendMailAgain | WithdrawalReceived) -> Needs:
     return [(Order, m.order_id), (Mail, m.order_id)]
 
 

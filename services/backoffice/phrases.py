@@ -9,7 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_skeleton
+from babel.dates import format_date, format_datetime, format_skeleton
 from babel.numbers import format_currency
 
 LANGUAGES: Mapping[str, str] = {"nl": "Nederlands", "de": "Deutsch", "fr": "Français", "en": "English"}
@@ -296,6 +296,12 @@ _ONE: Mapping[str, tuple[str, str, str, str]] = {
         "A parcel of your order %(number)s was delivered", "Een pakket van uw bestelling %(number)s is bezorgd",
         "Ein Paket Ihrer Bestellung %(number)s wurde zugestellt", "Un colis de votre commande %(number)s a été livré",
     ),
+    "mail withdrawn": (
+        "We have received your withdrawal from order %(number)s",
+        "We hebben uw herroeping van bestelling %(number)s ontvangen",
+        "Wir haben Ihren Widerruf zur Bestellung %(number)s erhalten",
+        "Nous avons reçu votre rétractation de la commande %(number)s",
+    ),
     "mail refunded": (
         "We refunded %(amount)s for your order %(number)s",
         "We hebben %(amount)s terugbetaald voor bestelling %(number)s",
@@ -335,6 +341,17 @@ _ONE: Mapping[str, tuple[str, str, str, str]] = {
         "According to the carrier this parcel was delivered:", "Volgens de vervoerder is dit pakket bezorgd:",
         "Laut Versanddienst wurde dieses Paket zugestellt:", "Selon le transporteur, ce colis a été livré :",
     ),
+    "about withdrawn": (
+        "This confirms what we received from you on %(at)s: %(name)s withdraws from the purchase of these items of "
+        "order %(number)s. Please keep this e-mail.",
+        "Hiermee bevestigen we wat we op %(at)s van u hebben ontvangen: %(name)s ziet af van de koop van deze "
+        "artikelen van bestelling %(number)s. Bewaar deze e-mail.",
+        "Hiermit bestätigen wir, was am %(at)s von Ihnen bei uns eingegangen ist: %(name)s widerruft den Kauf dieser "
+        "Artikel der Bestellung %(number)s. Bitte bewahren Sie diese E-Mail auf.",
+        "Nous confirmons ce que nous avons reçu de vous le %(at)s : %(name)s se rétracte de l’achat de ces articles "
+        "de la commande %(number)s. Conservez cet e-mail.",
+    ),
+    "reason": ("Reason", "Reden", "Grund", "Raison"),
     "about refunded": (
         "We have sent %(amount)s back the way you paid. Depending on your bank it takes a few days.",
         "We hebben %(amount)s teruggestort zoals u hebt betaald. Afhankelijk van uw bank duurt dat enkele dagen.",
@@ -427,6 +444,10 @@ class Phrases:
     def day(self, at: date | datetime) -> str:
         """With the day of the week and the year."""
         return format_date(self.on(at), "full", locale=self.locale)
+
+    def moment(self, at: datetime) -> str:
+        """To the second and with the name of the time zone, for what may have to be proved."""
+        return format_datetime(at.astimezone(self.zone), "full", locale=self.locale)
 
     def short(self, at: date | datetime) -> str:
         """Day and month."""

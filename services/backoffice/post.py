@@ -106,6 +106,8 @@ def letter(mail: Item, order: Item, notes: list[Item], sender: Sender, pages: Pa
         values["before"] = p.day(date.fromisoformat(facts["before"])) if facts["before"] else ""
     if kind == "refunded":
         values["amount"] = p.money(Decimal(facts["amount"]), order["currency"])
+    if kind == "withdrawn":
+        values |= {"at": p.moment(datetime.fromisoformat(mail["at"])), "name": _buyer(order) or _to(order)}
     goods: list[tuple[int, str]] = []
     if kind == "confirmed":
         goods = [(line["ordered"], names[line["line_no"]]) for line in order["lines"] if line["line_no"] in names]
@@ -115,7 +117,7 @@ def letter(mail: Item, order: Item, notes: list[Item], sender: Sender, pages: Pa
             for line in order["lines"]
             if line["line_no"] in names and line["backordered"]
         ]
-    elif kind in ("shipped", "delivered"):
+    elif kind in ("shipped", "delivered", "withdrawn"):
         goods = [(n, names[line_no]) for line_no, n in facts["lines"] if line_no in names]
     tracking = facts.get("tracking", "") if kind == "shipped" else ""
     track = sender.carriers.get(facts.get("carrier", ""), "") if tracking.isalnum() else ""
@@ -130,6 +132,8 @@ def letter(mail: Item, order: Item, notes: list[Item], sender: Sender, pages: Pa
         "goods": goods,
         "total": p.money(Decimal(order["due"]), order["currency"]) if kind == "confirmed" else "",
         "total_name": p.phrase("total"),
+        "reason": facts["reason"] if kind == "withdrawn" else "",
+        "reason_name": p.phrase("reason"),
         "tracking": tracking,
         "tracking_name": p.phrase("tracking"),
         "track": track.replace("{tracking}", tracking),
@@ -150,6 +154,10 @@ def _buyer(order: Item) -> str:
     return in_one_line(order["bill_to"]["name"] or order["ship_to"]["name"])
 
 
+def _to(order: Item) -> str:
+    return str(order["bill_to"]["email"] or order["ship_to"]["email"])
+
+
 def _of_refund(notes: list[Item], amount: Decimal) -> list[Item]:
     """The newest credit notes that make up the amount."""
     found: list[Item] = []
@@ -164,6 +172,8 @@ def _text(said: Item) -> str:
     parts = [said["hello"], said["about"], "\n".join(f"{n} × {in_one_line(text)}" for n, text in said["goods"])]
     if said["total"]:
         parts.append(f"{said['total_name']}: {said['total']}")
+    if said["reason"]:
+        parts.append(f"{said['reason_name']}: {in_one_line(said['reason'])}")
     if said["tracking"]:
         parts.append("\n".join(filter(None, (f"{said['tracking_name']}: {said['tracking']}", said["track"]))))
     if said["link"]:
@@ -176,11 +186,10 @@ def message(
     mail_id_: UUID, kind: str, order: Item, said: Item, papers: list[tuple[str, bytes]], sender: Sender, now: datetime
 ) -> EmailMessage:
     """The e-mail as it is sent. Its Message-ID is of what it is about, so whoever gets it twice can tell."""
-    to = order["bill_to"]["email"] or order["ship_to"]["email"]
     mail = EmailMessage(policy=SMTP)
     name, own = parseaddr(sender.from_)
     mail["From"] = Address(in_one_line(name) or in_one_line(said["shop"]), addr_spec=own)
-    mail["To"] = addressed(_buyer(order), to)
+    mail["To"] = addressed(_buyer(order), _to(order))
     if sender.reply_to:
         mail["Reply-To"] = sender.reply_to
     mail["Subject"] = said["subject"]
@@ -261,7 +270,7 @@ class Postman:
             if mail["kind"] == "refunded":
                 found = await self.owners.get("billing", "/credit-notes", order_id=str(m.order_id), limit=100)
                 notes = list(found["items"])
-            to = order["bill_to"]["email"] or order["ship_to"]["email"]
+            to = _to(order)
             if not to:
                 return "left", "The order has no e-mail address.", {}
             now = running.now()

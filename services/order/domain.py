@@ -52,6 +52,7 @@ from shared.contracts.order import (
     RegisterProducts,
     ReleaseHold,
     ReturnGoods,
+    WithdrawalReceived,
 )
 from shared.contracts.values import Address, LineQuantity
 from shared.etag import check_match, etag_of
@@ -602,6 +603,7 @@ def return_goods(m: ReturnGoods, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     _check_lines(order, m.lines, "lines")
     if not any(known.return_id == m.return_id for known in order.returns):
         check_quote(order, m.quote)
+        said = m
         if m.withdrawal:
             if last := over(order, ctx.policy.withdrawal, ctx.now):
                 raise Refused(f"The time to withdraw ended on {last}.", field="withdrawal", status=409)
@@ -610,6 +612,10 @@ def return_goods(m: ReturnGoods, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
             raise Refused(reason, field="lines", status=409)
         order, effects = settle(order, *react(order, m), m, ctx)
         yield from effects
+        if said.withdrawal:
+            yield WithdrawalReceived(
+                order_id=said.order_id, return_id=said.return_id, lines=said.lines, reason=said.reason
+            )
     yield Reply({**state_of(order), "return_id": str(m.return_id)}, 201)
 
 

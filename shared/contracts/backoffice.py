@@ -106,7 +106,7 @@ class LookAgain(Internal, key="backoffice.look_again.v1"):
 
 # E-mails to customers
 
-MailKind = Literal["confirmed", "backordered", "date_changed", "shipped", "delivered", "refunded"]
+MailKind = Literal["confirmed", "backordered", "date_changed", "shipped", "delivered", "withdrawn", "refunded"]
 
 
 class SendMail(Internal, key="backoffice.send_mail.v1"):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from shared.contracts.message import Command, Internal, Statement, Value
+from shared.contracts.message import Command, Event, Internal, Statement, Value
 from shared.contracts.values import (
     MAX_LINES,
     Address,
@@ -204,6 +204,15 @@ class OrderCancelled(OrderStatement, key="order.order_cancelled.v1"):
 
 class OrderCompleted(OrderStatement, key="order.order_completed.v1"):
     """Everything is delivered and settled. Final."""
+
+
+class WithdrawalReceived(Event, key="order.withdrawal_received.v1"):
+    """The customer's own word that these pieces come back, given in time (R-40). Told once per return."""
+
+    order_id: UUID
+    return_id: UUID
+    lines: tuple[LineQuantity, ...]  # as the customer said it
+    reason: Text = ""
 
 
 # Timers

@@ -51,7 +51,8 @@ from shared.contracts.backoffice import (
 )
 from shared.contracts.billing import PaymentRefunded
 from shared.contracts.fulfilment import ShipmentDelivered, ShipmentDispatched, ShipmentLine
-from shared.contracts.order import OrderConfirmed
+from shared.contracts.order import OrderConfirmed, WithdrawalReceived
+from shared.contracts.values import LineQuantity
 from shared.messaging.bus import arrival_of
 from shared.messaging.decision import Call, Context, Reply, Row, Timer, decide_alone
 from shared.service import Running
@@ -114,6 +115,11 @@ def money(version: int, refunded: str) -> PaymentRefunded:
     return PaymentRefunded(order_id=ONE, version=version, answers=1, state="ok", refunded=Decimal(refunded))
 
 
+def withdrawn(return_id: int = 7, reason: str = "") -> WithdrawalReceived:
+    lines = (LineQuantity(line_no=1, quantity=2),)
+    return WithdrawalReceived(order_id=ONE, return_id=UUID(int=return_id), lines=lines, reason=reason)
+
+
 def seen(revision: int, day: str = "", backordered: int = 0) -> OrderSeen:
     summary = OrderSummary(
         order_id=ONE, revision=revision, heard=(), number="C-1", placed_at=NOON, status="in_fulfilment", currency="EUR",
@@ -129,9 +135,10 @@ def test_a_look_reads_the_e_mails_of_an_order_only_where_a_part_of_it_is_late() 
 
 def test_each_fact_is_told_once_however_often_and_late_it_comes() -> None:
     book = Book()
-    said = [confirmed(), parcel(ShipmentDispatched, 4), parcel(ShipmentDelivered, 5), money(7, "5.00")]
-    assert [book.wanted(m) for m in said] == [["confirmed"], ["shipped"], ["delivered"], ["refunded"]]
-    assert [book.wanted(m) for m in said] == [[], [], [], []]
+    said = [confirmed(), parcel(ShipmentDispatched, 4), parcel(ShipmentDelivered, 5), withdrawn(), money(7, "5.00")]
+    assert [book.wanted(m) for m in said] == [["confirmed"], ["shipped"], ["delivered"], ["withdrawn"], ["refunded"]]
+    assert [book.wanted(m) for m in said] == [[], [], [], [], []]
+    assert book.wanted(withdrawn(8)) == ["withdrawn"], "another part of it"
     assert book.wanted(confirmed(9)) == [], "confirmed once more, as it was held in between"
     assert book.wanted(parcel(ShipmentDispatched, 4, UUID(int=3))) == ["shipped"], "another parcel"
     assert book.wanted(money(8, "7.50")) == ["refunded"]
@@ -284,7 +291,7 @@ def test_all_about_an_e_mail_that_did_not_go_is_told_by_its_cause() -> None:
 
 def made(kind: str, order: Item = ORDER, sender: Sender | None = None, **facts: Any) -> Any:
     sender = sender or Sender(from_="Huis & Haard <orders@shop.example>")
-    said = letter({"kind": kind, "facts": facts}, order, [], sender, PAGES, NOON)
+    said = letter({"kind": kind, "facts": facts, "at": NOON.isoformat()}, order, [], sender, PAGES, NOON)
     return message(mail_id(ONE, kind, "order", ""), kind, order, said, [], sender, NOON)
 
 
@@ -303,8 +310,24 @@ def test_an_e_mail_has_the_heads_that_mail_programs_go_by() -> None:
     assert "&lt;b&gt;mok" in first.get_body(("html",)).get_content()
 
 
+def test_a_withdrawal_is_confirmed_with_what_it_said_and_to_the_second_when_it_came() -> None:
+    mail = made("withdrawn", lines=[[1, 2]], reason="te klein <b>\nBcc: x")
+    text = mail.get_body(("plain",)).get_content()
+    assert "maandag 2 maart 2026, 13:00:00 Midden-Europese standaardtijd" in text
+    assert "Anna de Vries ziet af van de koop van deze artikelen van bestelling C-1" in text
+    assert "2 × Blauwe <b>mok</b>" in text
+    assert "Reden: te klein <b> Bcc: x" in text
+    assert "Reden: te klein &lt;b&gt;" in mail.get_body(("html",)).get_content()
+    assert "Reden" not in made("withdrawn", lines=[[1, 2]], reason="").get_body(("plain",)).get_content()
+    nobody = {**ORDER, "bill_to": {**ANNA, "name": ""}, "ship_to": {**ANNA, "name": ""}}
+    mail = made("withdrawn", nobody, lines=[[1, 2]], reason="")
+    assert ": anna@example.org ziet af" in mail.get_body(("plain",)).get_content()
+
+
 @pytest.mark.parametrize("country", ["NL", "DE", "FR", "GB"])
-@pytest.mark.parametrize("kind", ["confirmed", "backordered", "date_changed", "shipped", "delivered", "refunded"])
+@pytest.mark.parametrize(
+    "kind", ["confirmed", "backordered", "date_changed", "shipped", "delivered", "withdrawn", "refunded"]
+)
 def test_every_e_mail_can_be_made_in_every_language(kind: str, country: str) -> None:
     order = {**ORDER, "bill_to": {**ORDER["bill_to"], "country": country}}
     facts = {
@@ -314,6 +337,7 @@ def test_every_e_mail_can_be_made_in_every_language(kind: str, country: str) -> 
         "carrier": "",
         "tracking": "T1",
         "amount": "5",
+        "reason": "",
     }
     mail = made(kind, order, **facts)
     assert "%(" not in mail.as_string()
@@ -434,6 +458,30 @@ async def test_an_order_from_its_confirmation_to_the_refund_is_told_in_dutch_eac
     for subject in server.subjects(number)[:3]:
         assert subject in page
     assert "E-mail sent" in await shop.page(f"/orders/{number}")
+
+
+async def test_who_withdraws_gets_a_receipt_of_it_and_whom_the_staff_serves_gets_none(
+    shop: Shop, server: MailServer
+) -> None:
+    owner = await sold(shop)
+    shipment, number = owner["shipments"][0]["shipment_id"], owner["number"]
+    arrived = {"status": "delivered", "at": now().isoformat()}
+    await shop.ask("POST", f"/fulfilment/shipments/{shipment}/tracking", arrived)
+    await shop.rest()
+    back: Item = {"shipment_id": shipment, "lines": [{"line_no": 1, "quantity": 1}]}
+    await shop.ask("POST", f"/order/orders/{owner['id']}/returns", back)
+    await shop.rest()
+    subject = f"We hebben uw herroeping van bestelling {number} ontvangen"
+    assert subject not in server.subjects(number)
+    asked_at = now()
+    await shop.ask("POST", f"/order/orders/{owner['id']}/returns", {**back, "reason": "te klein", "withdrawal": True})
+    await shop.rest()
+    assert server.subjects(number)[-1:] == [subject]
+    (kept,) = (mail for mail in await mails(shop, owner["id"]) if mail["kind"] == "withdrawn")
+    assert asked_at <= kept["at"] <= now()
+    assert Phrases("nl", ZoneInfo("UTC")).moment(kept["at"]) in kept["body"]
+    assert "Reden: te klein" in kept["body"]
+    assert "Withdrawal received" in await shop.page(f"/orders/{number}")
 
 
 async def test_a_later_date_is_told_and_that_it_moved(shop: Shop, server: MailServer) -> None:

@@ -10,7 +10,7 @@ import pytest
 from services.order.quantities import Order
 from services.order.withdrawal import Terms, delivered, described, last_day, over, with_charges
 from shared.contracts.fulfilment import ExpectReturn
-from shared.contracts.order import ReturnGoods
+from shared.contracts.order import ReturnGoods, WithdrawalReceived
 from shared.messaging.decision import Refused, Reply
 from tests.order.builders import (
     NOW,
@@ -118,6 +118,7 @@ def test_the_customer_is_bound_by_it_and_the_staff_is_not() -> None:
     assert (refused.value.status, refused.value.field) == (409, "withdrawal")
     book.do(wish(book.order, of(1, 1), withdrawal=False))
     assert book.only(ExpectReturn).lines[0].quantity == 1
+    assert not book.all(WithdrawalReceived)
 
 
 def test_on_the_last_day_it_is_the_same_return_that_the_staff_announces() -> None:
@@ -128,6 +129,8 @@ def test_on_the_last_day_it_is_the_same_return_that_the_staff_announces() -> Non
     assert book.only(ExpectReturn).return_id == OTHER
     assert book.only(Reply).status == 201
     assert book.order.returns[0].wanted == ((1, 1),)
+    told = book.only(WithdrawalReceived)
+    assert (told.order_id, told.return_id, told.lines) == (ORDER, OTHER, (of(1, 1),))
     assert [type(effect) for effect in book.do(asked)] == [Reply], "asked again it is known"
     with pytest.raises(Refused, match="1 can still come back"):
         book.do(wish(book.order, of(1, 2), return_id=UUID(int=5)))
@@ -140,6 +143,14 @@ def test_postage_comes_along_when_nothing_is_kept() -> None:
     order = after(order, wish(order, of(1, 1)))
     later = with_charges(order, wish(order, of(1, 1), return_id=UUID(int=5)))
     assert later.lines == (of(1, 1), of(2, 1)), "the rest comes back too"
+
+
+def test_what_is_confirmed_is_what_the_customer_said() -> None:
+    book = book_of(brought(released(2, 1, kinds={2: "shipping"}), 1))
+    book.do(wish(book.order, of(1, 2)).model_copy(update={"reason": "too small"}))
+    assert book.order.returns[0].wanted == ((1, 2), (2, 1))
+    told = book.only(WithdrawalReceived)
+    assert (told.lines, told.reason) == ((of(1, 2),), "too small")
 
 
 def test_postage_stays_while_another_part_is_kept_or_still_to_come() -> None:

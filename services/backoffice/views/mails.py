@@ -19,6 +19,7 @@ KINDS = {
     "date_changed": N_("Another date"),
     "shipped": N_("Parcel on its way"),
     "delivered": N_("Parcel delivered"),
+    "withdrawn": N_("Withdrawal received"),
     "refunded": N_("Refund"),
 }
 STATES = {
