@@ -12,7 +12,7 @@ from comptoir.bench.http import Pool
 from comptoir.bench.measuring import Meter, parts, spread_ms, verified
 from comptoir.bench.saga import PREFIX, all_completed, by_http, completed
 from comptoir.bench.stored import store
-from comptoir.bench.work import SEED, prepare, wishes
+from comptoir.bench.work import SEED, arrivals, prepare, wishes
 from comptoir.rebuilding import rebuild
 from comptoir.rest import Databases, at_rest
 from comptoir.runs import running
@@ -34,7 +34,7 @@ async def bench_pages(
     order is looked at any more, so without what was not heard by then.
     """
     draw = random.Random(SEED)
-    moments = _moments(draw, orders_per_s, seconds)
+    moments = arrivals(draw, orders_per_s, seconds)
     there = await store(database_url, "local", data, stored, more=len(moments))
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
@@ -68,7 +68,7 @@ async def bench_pages(
         meter = Meter(await parts(run))
         await asyncio.gather(
             *(_at(meter.began + at, place(order)) for order, at in zip(orders, moments, strict=True)),
-            *(_at(meter.began + at, look(i)) for i, at in enumerate(_moments(draw, pages_per_s, seconds))),
+            *(_at(meter.began + at, look(i)) for i, at in enumerate(arrivals(draw, pages_per_s, seconds))),
         )
         await all_completed(run, before + len(orders), WITHIN_S)
         done = time.monotonic()
@@ -89,14 +89,6 @@ async def bench_pages(
             "lag_s": round(lag, 2),
         }
         return {**about, **result, **await verified(run)}
-
-
-def _moments(draw: random.Random, per_s: float, seconds: float) -> list[float]:
-    """Seconds from the start at which something comes."""
-    found, moment = [], 0.0
-    while per_s and (moment := moment + draw.expovariate(per_s)) < seconds:
-        found.append(moment)
-    return found
 
 
 async def _at(moment: float, work: Awaitable[None]) -> None:

@@ -18,7 +18,7 @@ import aio_pika
 
 from comptoir.bench.http import Pool
 from comptoir.bench.measuring import Meter, parts, spread_ms, verified
-from comptoir.bench.work import SEED, body, prepare, wishes
+from comptoir.bench.work import SEED, arrivals, body, prepare, wishes
 from comptoir.rest import at_rest
 from comptoir.runs import Run, running
 from comptoir.sender import Sender
@@ -121,10 +121,7 @@ async def bench_rate(
         run = await enter(running(database_url, "rabbit", data / "logs", prefix=PREFIX, replicas=replicas))
         assert run.processes is not None
         sender = Sender(run.bus, "bench", clock.now)
-        draw = random.Random(SEED)
-        moments, moment = [], 0.0
-        while (moment := moment + draw.expovariate(rate)) < seconds:
-            moments.append(moment)
+        moments = arrivals(random.Random(SEED), rate, seconds)
         wanted = wishes(sender, max(1, len(moments)) + WARM)
         await prepare(sender, len(wanted), lambda: at_rest(run.connections, 60))
         heard = await enter(completions(run))

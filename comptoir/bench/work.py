@@ -38,6 +38,14 @@ def wishes(sender: Sender, orders: int, begin: int = 0) -> list[PlaceOrder]:
     return [two_lines(sender, i, draw) for i in range(begin, begin + orders)]
 
 
+def arrivals(draw: random.Random, per_s: float, seconds: float) -> list[float]:
+    """Seconds from the start at which something comes, as a Poisson process."""
+    found, moment = [], 0.0
+    while per_s and (moment := moment + draw.expovariate(per_s)) < seconds:
+        found.append(moment)
+    return found
+
+
 def body(order: PlaceOrder) -> dict[str, Any]:
     """The same order as the API takes it."""
     wanted = {"order_id", "channel", "external_id", "currency", "payment_token", "ship_to"}

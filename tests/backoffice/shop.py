@@ -11,14 +11,18 @@ import asyncpg
 import httpx
 
 from comptoir.commands import owners_at
+from comptoir.staffing import set_account
 from comptoir.suite import MEMBERS, Suite, know_topology, migrate, started
 from comptoir.web import one_door
+from services.backoffice.login import hashed
 from shared.serve import address_of, listening, serving
 from tests.conftest import Databases
 from tests.eventually import eventually
 
 Item = dict[str, Any]
 READ = ("orders", "sold", "money", "shipments", "returns", "refunds", "entries")
+PASSWORD = "a long enough password"
+HASH = hashed(PASSWORD)
 BY_HAND: Item = {"warehouses_automatic": False}
 ANNA: Item = {
     "name": "Anna de Vries", "street": ["Oudegracht 1"], "postcode": "3511 AB", "city": "Utrecht", "country": "NL",
@@ -51,6 +55,11 @@ class Shop:
         await self.ask("PUT", "/inventory/warehouses/north", {"name": "North"})
         await self.ask("PUT", "/inventory/items", {"items": [{"sku": sku, "name": sku.title()} for sku in stock]})
         await self.receive(**stock)
+
+    async def staff(self, *roles: str) -> None:
+        """A person of each role, named like it, who logs in with PASSWORD."""
+        for role in roles:
+            await set_account(self.database_url, role, f"{role.title()} Person", (role,), HASH, True, "test")
 
     async def receive(self, **stock: int) -> None:
         lines = [{"sku": sku, "quantity": n} for sku, n in stock.items() if n]
@@ -123,6 +132,22 @@ class Shop:
         response = await self.http.post(path, data=form, headers={"Accept": "text/html", **headers})
         assert response.status_code == status, f"{response.status_code} {response.text[:500]}"
         return response
+
+
+async def logged_in(shop: Shop, name: str) -> httpx.AsyncClient:
+    """A browser of its own in which this person is logged in."""
+    http = httpx.AsyncClient(base_url=shop.here, timeout=20, headers={"Accept": "text/html"})
+    response = await http.post("/login", data={"name": name, "password": PASSWORD, "onward": "/orders"})
+    assert response.status_code == 303, response.text
+    assert response.headers["location"] == "/orders"
+    return http
+
+
+def field(html: str, name: str) -> str:
+    """What stands in the field of a form."""
+    found = re.search(rf'name="{name}" value="([^"]*)"', html)
+    assert found, f"no field {name}"
+    return found[1]
 
 
 @asynccontextmanager

@@ -6,10 +6,8 @@ from contextlib import aclosing
 import httpx
 import pytest
 
-from comptoir.staffing import set_account
 from services.backoffice.rights import ROLES
-from tests.backoffice.shop import Shop, shop_at
-from tests.backoffice.test_login import HASH, field, logged_in
+from tests.backoffice.shop import Shop, field, logged_in, shop_at
 from tests.backoffice.test_status import plain
 from tests.conftest import Databases
 
@@ -20,15 +18,8 @@ pytestmark = pytest.mark.postgres
 async def shop(databases: Databases) -> AsyncIterator[Shop]:
     async with shop_at(databases, "bins") as founded:
         await founded.open(mug=20, pot=8, **{"a/b": 3})
-        for role in ROLES:
-            await set_account(founded.database_url, role, f"{role.title()} Person", (role,), HASH, True, "test")
+        await founded.staff(*ROLES)
         yield founded
-
-
-@pytest.fixture
-async def packer(shop: Shop) -> AsyncIterator[httpx.AsyncClient]:
-    async with aclosing(await logged_in(shop, "packer")) as http:
-        yield http
 
 
 async def set_(http: httpx.AsyncClient, sku: str, status: int = 303, **form: str) -> httpx.Response:

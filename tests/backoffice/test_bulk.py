@@ -9,9 +9,8 @@ import pytest
 
 from comptoir.staffing import set_account
 from services.backoffice.rights import ROLES
-from tests.backoffice.shop import Item, Shop, shop_at
-from tests.backoffice.test_login import HASH, logged_in
-from tests.backoffice.test_pages import _owners, field
+from tests.backoffice.shop import HASH, Item, Shop, field, logged_in, shop_at
+from tests.backoffice.test_pages import _owners
 from tests.backoffice.test_refunds import Office
 from tests.conftest import Databases
 

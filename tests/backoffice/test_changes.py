@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.backoffice.shop import Shop
-from tests.backoffice.test_pages import field
+from tests.backoffice.shop import Shop, field
 
 pytestmark = pytest.mark.postgres
 NEW = {

@@ -7,13 +7,10 @@ import httpx
 import pytest
 
 from comptoir.staffing import set_account
-from services.backoffice import login
-from tests.backoffice.shop import Shop, shop_at
+from tests.backoffice.shop import HASH, PASSWORD, Shop, shop_at
 from tests.conftest import Databases
 
 pytestmark = pytest.mark.postgres
-PASSWORD = "a long enough password"
-HASH = login.hashed(PASSWORD)
 
 
 @pytest.fixture(scope="module")

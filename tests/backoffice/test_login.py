@@ -1,7 +1,6 @@
 """Who gets in, what each role sees and does, and that nobody acts in another's name."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime, timedelta
 from http.cookies import Morsel, SimpleCookie
@@ -22,13 +21,11 @@ from services.backoffice.rights import DOES, LOCAL, ROLES, SEES, Person
 from services.backoffice.rows import Account
 from shared.contracts.backoffice import RefuseLogin
 from shared.messaging.decision import Context, Handler, decide_alone
-from tests.backoffice.shop import Shop, shop_at
+from tests.backoffice.shop import HASH, PASSWORD, Shop, field, logged_in, shop_at
 from tests.conftest import Databases
 from tests.eventually import eventually
 
 pytestmark = pytest.mark.postgres
-PASSWORD = "a long enough password"
-HASH = login.hashed(PASSWORD)
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 OPEN = {
     "/login", "/login/provider", "/login/provider/back", "/logout", "/language", "/live",
@@ -42,24 +39,8 @@ OPEN = {
 async def shop(databases: Databases) -> AsyncIterator[Shop]:
     async with shop_at(databases, "login") as founded:
         await founded.open(mug=100)
-        for role in ROLES:
-            await set_account(founded.database_url, role, f"{role.title()} Person", (role,), HASH, True, "test")
+        await founded.staff(*ROLES)
         yield founded
-
-
-async def logged_in(shop: Shop, name: str) -> httpx.AsyncClient:
-    """A browser of its own in which this person is logged in."""
-    http = httpx.AsyncClient(base_url=shop.here, timeout=20, headers={"Accept": "text/html"})
-    response = await http.post("/login", data={"name": name, "password": PASSWORD, "onward": "/orders"})
-    assert response.status_code == 303, response.text
-    assert response.headers["location"] == "/orders"
-    return http
-
-
-def field(html: str, name: str) -> str:
-    found = re.search(rf'name="{name}" value="([^"]*)"', html)
-    assert found, f"no field {name}"
-    return found[1]
 
 
 def set_cookie(response: httpx.Response) -> Morsel[str]:

@@ -15,18 +15,11 @@ from services.backoffice.live import Live
 from services.backoffice.views.money import TABS
 from services.backoffice.views.orders import cell
 from services.backoffice.views.reports import TITLES
-from tests.backoffice.shop import ANNA, Shop
+from tests.backoffice.shop import ANNA, Shop, field
 from tests.eventually import eventually
 
 pytestmark = pytest.mark.postgres
 HOSTILE = '<script>alert("x")</script>\'"><img src=x onerror=alert(1)> {{7*7}} ${7*7}'
-
-
-def field(html: str, name: str) -> str:
-    """The value of a field of a form."""
-    found = re.search(rf'name="{name}" value="([^"]*)"', html)
-    assert found, f"no field {name}"
-    return found[1]
 
 
 @pytest.mark.parametrize(

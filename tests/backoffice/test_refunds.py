@@ -11,10 +11,8 @@ import pytest
 
 from comptoir.rebuilding import rebuild
 from comptoir.staffing import set_account
-from tests.backoffice.shop import Item, Shop, shop_at
+from tests.backoffice.shop import HASH, Item, Shop, field, logged_in, shop_at
 from tests.backoffice.test_changes import hidden
-from tests.backoffice.test_login import HASH, logged_in
-from tests.backoffice.test_pages import field
 from tests.conftest import Databases
 
 pytestmark = pytest.mark.postgres

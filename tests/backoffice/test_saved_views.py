@@ -9,9 +9,8 @@ import pytest
 from comptoir.rebuilding import rebuild
 from comptoir.staffing import set_account
 from services.backoffice.saved import MOST
-from tests.backoffice.shop import Item, shop_at
+from tests.backoffice.shop import HASH, Item, logged_in, shop_at
 from tests.backoffice.test_changes import hidden
-from tests.backoffice.test_login import HASH, logged_in
 from tests.backoffice.test_refunds import Office
 from tests.conftest import Databases
 

@@ -9,11 +9,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from comptoir.staffing import set_account
 from services.backoffice.code128 import QUIET, SYMBOLS, drawn, values
 from services.backoffice.views.scanning import in_walking_order, parcel_code, parcel_of
-from tests.backoffice.shop import Shop, shop_at
-from tests.backoffice.test_login import HASH, field, logged_in
+from tests.backoffice.shop import Shop, field, logged_in, shop_at
 from tests.conftest import Databases
 
 
@@ -25,7 +23,7 @@ async def shop(databases: Databases) -> AsyncIterator[Shop]:
         await founded.ask("PUT", "/inventory/items", {"items": items})
         places = [{"sku": sku, "warehouse": "north", "bin": bin} for sku, bin in (("mug", "B-10"), ("pot", "B-2"))]
         await founded.ask("PUT", "/inventory/places", {"places": places})
-        await set_account(founded.database_url, "picker", "Picker Person", ("picker",), HASH, True, "test")
+        await founded.staff("picker")
         yield founded
 
 
@@ -175,7 +173,7 @@ async def test_why_it_is_short_is_seen_at_the_order_at_the_stock_and_where_it_is
     for step in ("pack", "dispatch"):
         await shop.ask("POST", f"/fulfilment/shipments/{id}/{step}", {})
         await shop.rest()
-    await set_account(shop.database_url, "admin", "Admin Person", ("admin",), HASH, True, "test")
+    await shop.staff("admin")
     async with aclosing(await logged_in(shop, "admin")) as admin:
         timeline = (await admin.get(f"/orders/{number}")).text
         assert "3 pieces were not found. The handle is off. Wrong product in the bin." in timeline
@@ -215,7 +213,7 @@ async def test_the_list_on_paper_goes_by_bin_over_all_boxes_and_says_nothing_of_
 @pytest.mark.postgres
 async def test_a_parcel_that_does_not_wait_is_not_opened_and_says_so(shop: Shop) -> None:
     number, id = await parcel(shop, mug=1)
-    await set_account(shop.database_url, "packer", "Packer Person", ("packer",), HASH, True, "test")
+    await shop.staff("packer")
     async with aclosing(await logged_in(shop, "packer")) as packer:
         for code in ("", "nothing", "9" * 40, number, parcel_code(id)):
             said = await post(packer, "/pack/scan", 404, code=code)

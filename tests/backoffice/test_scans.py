@@ -8,13 +8,11 @@ import httpx
 import pytest
 from playwright.async_api import Browser, expect
 
-from comptoir.staffing import set_account
 from services.backoffice.owners import SKUS_AT_ONCE
 from services.backoffice.views.scanning import placed
 from services.backoffice.views.shelves import one_more
-from tests.backoffice.shop import Shop, shop_at
+from tests.backoffice.shop import Shop, field, logged_in, shop_at
 from tests.backoffice.test_browser import Visitor, browser
-from tests.backoffice.test_login import HASH, field, logged_in
 from tests.conftest import Databases
 
 pytestmark = pytest.mark.postgres
@@ -30,15 +28,8 @@ async def shop(databases: Databases) -> AsyncIterator[Shop]:
         await founded.ask("PUT", "/inventory/items", {"items": [*items, {"sku": "a/b", "barcode": "7"}]})
         expected = {"warehouse": "north", "reference": "PO-1", "sku": "mug", "quantity": 9, "expected_on": "2031-03-04"}
         await founded.ask("POST", "/inventory/expected-receipts", expected)
-        for role in ("packer", "support", "finance"):
-            await set_account(founded.database_url, role, f"{role.title()} Person", (role,), HASH, True, "test")
+        await founded.staff("packer", "support", "finance")
         yield founded
-
-
-@pytest.fixture
-async def packer(shop: Shop) -> AsyncIterator[httpx.AsyncClient]:
-    async with aclosing(await logged_in(shop, "packer")) as http:
-        yield http
 
 
 async def post(http: httpx.AsyncClient, path: str, form: dict[str, str], status: int = 200) -> str:
@@ -156,7 +147,7 @@ async def test_many_products_are_asked_about_some_at_a_time(shop: Shop) -> None:
 @pytest.mark.slow
 async def test_a_scanner_fills_a_delivery_on_the_phone(shop: Shop, browser: Browser) -> None:
     context = await browser.new_context(viewport={"width": 320, "height": 800}, has_touch=True, is_mobile=True)
-    await set_account(shop.database_url, "packer", "Packer Person", ("packer",), HASH, True, "test")
+    await shop.staff("packer")
     async with aclosing(await logged_in(shop, "packer")) as http:
         cookies = [{"name": of.name, "value": of.value or "", "url": shop.here} for of in http.cookies.jar]
     await context.add_cookies(cookies)  # type: ignore[arg-type]

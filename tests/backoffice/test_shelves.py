@@ -7,11 +7,9 @@ from contextlib import aclosing
 import httpx
 import pytest
 
-from comptoir.staffing import set_account
 from services.backoffice.rights import ROLES
-from tests.backoffice.shop import Shop, shop_at
+from tests.backoffice.shop import Shop, field, logged_in, shop_at
 from tests.backoffice.test_changes import hidden
-from tests.backoffice.test_login import HASH, field, logged_in
 from tests.conftest import Databases
 
 pytestmark = pytest.mark.postgres
@@ -21,15 +19,8 @@ pytestmark = pytest.mark.postgres
 async def shop(databases: Databases) -> AsyncIterator[Shop]:
     async with shop_at(databases, "shelves") as founded:
         await founded.open(mug=20, cup=0, jug=0, pot=8, cap=6, tea=5, pan=4)
-        for role in ROLES:
-            await set_account(founded.database_url, role, f"{role.title()} Person", (role,), HASH, True, "test")
+        await founded.staff(*ROLES)
         yield founded
-
-
-@pytest.fixture
-async def packer(shop: Shop) -> AsyncIterator[httpx.AsyncClient]:
-    async with aclosing(await logged_in(shop, "packer")) as http:
-        yield http
 
 
 async def post(http: httpx.AsyncClient, path: str, status: int = 303, **form: str) -> httpx.Response:
