@@ -4,24 +4,16 @@ They compare with what else says how the suite runs: the compose file, the secre
 served. So a service or a setting that is added there and not here is named.
 """
 
-import base64
 import json
 import re
-import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import kubernetes_validate  # type: ignore[import-untyped]
-import yaml
 
-from comptoir.access import Secrets, make_secrets
 from comptoir.auditing import auditor_application
 from comptoir.auditor import Auditor, AuditorSettings
 from comptoir.suite import know_topology, make
@@ -30,14 +22,11 @@ from services.fulfilment.development_carrier import carrier_routes
 from shared.messaging.rabbit import PREFETCH
 from shared.messaging.topology import OPTIONAL, SERVICES, Names
 from shared.service import Running, application
+from tests.infra.network import door, door_config, encrypted, reach
+from tests.infra.rendering import AUTHORITIES, ROOT, STAND_INS, Item, Pod, Suite, matches
 
-ROOT = Path(__file__).resolve().parents[2]
-KUBERNETES = ROOT / "infra/kubernetes"
-OVERLAYS = ("small", "production")
 VERSIONS = ("1.30", kubernetes_validate.latest_version())
 """The oldest that docs/deploy.md names, as preStop may sleep from then on, and the newest that there is a schema of."""
-
-Item = dict[str, Any]
 
 OF_OPERATORS = {
     ("postgresql.cnpg.io/v1", "Cluster"),
@@ -51,148 +40,16 @@ OF_OPERATORS = {
 }
 """Kinds that are not Kubernetes' own, and have no schema here."""
 
-STAND_INS = {"payment-provider", "carrier"}
-NOT_OURS = {
-    "secrets": "secrets.sh, at who deploys",
-    "postgres": "a Cluster of CloudNativePG",
-    "rabbitmq": "a RabbitmqCluster of its operator",
-    "prometheus": "the cluster has its own",
-    "grafana": "the cluster has its own",
-}
-"""Containers of the compose file that are no pods of ours, and what is in their place."""
-
 OF_THE_ENGINE = {"COMPTOIR_HEALTH"}
 """Settings of the image's own health check, which Kubernetes does not run."""
 FOR_SHOW = {"COMPTOIR_WAREHOUSES_AUTOMATIC", "COMPTOIR_AUTOMATIC_RETURNS", "COMPTOIR_DELIVER_AFTER_S"}
 """What makes a demonstration move by itself, and no warehouse."""
 OUTSIDE = {"COMPTOIR_PAYMENT_PROVIDER_URL", "COMPTOIR_CARRIER_URL"}
-AUTHORITIES = {
-    "PGSSLMODE": "verify-full",
-    "PGSSLROOTCERT": "/run/authorities/postgres.crt",
-    "SSL_CERT_FILE": "/run/authorities/rabbitmq.crt",
-}
-"""Of libraries, by which they verify a server; the compose file's servers are on one machine with who asks them."""
-BROKER = "rabbitmq.comptoir.svc"
 STEPS = ("servers", "access", "migrate", "run")
 """The order in which docs/deploy.md applies what has the label comptoir/step."""
 
 CONNECTIONS_OF_A_COPY = 3 + 10  # docs/deploy.md: for its work, and for what is read
 CONNECTIONS_BESIDE = 10 + 8  # auditor and tools, one per database; what PostgreSQL and its operator keep for themselves
-
-
-def rendered(overlay: str) -> list[Item]:
-    """What `kubectl kustomize` makes of an overlay."""
-    done = subprocess.run([kubectl(), "kustomize", str(KUBERNETES / "overlays" / overlay)], capture_output=True)
-    assert not done.returncode, done.stderr.decode()
-    return [item for item in yaml.safe_load_all(done.stdout) if item]
-
-
-def kubectl() -> str:
-    """The one that requirements.lock names; elsewhere than on Linux the machine's own."""
-    here = Path(sys.executable).parent / "kubectl"
-    found = str(here) if here.exists() else shutil.which("kubectl")
-    assert found, "kubectl is needed to render the manifests"
-    return found
-
-
-@cache
-def made_secrets(folder: Path, overlay: str) -> dict[str, dict[str, str]]:
-    """Per Secret what is under its keys: made by `comptoir access secrets`, and turned into Secrets by the script."""
-    if overlay == "production":
-        make_secrets(Secrets(folder), "postgres-rw:5432", f"{BROKER}:5671", AUTHORITIES["SSL_CERT_FILE"])
-    else:
-        make_secrets(Secrets(folder), "postgres-rw:5432", f"{BROKER}:5672")
-    path = f"{Path(kubectl()).parent}:/usr/bin:/bin"
-    done = subprocess.run(
-        ["sh", str(KUBERNETES / "secrets.sh"), str(folder)], capture_output=True, env={"PATH": path, "HOME": "/"}
-    )
-    assert not done.returncode, done.stderr.decode()
-    items = [item for item in yaml.safe_load_all(done.stdout) if item]
-    assert {(item["kind"], item["metadata"]["namespace"]) for item in items} == {("Secret", "comptoir")}
-    return {
-        item["metadata"]["name"]: {key: base64.b64decode(value).decode() for key, value in item["data"].items()}
-        for item in items
-    }
-
-
-@dataclass(frozen=True)
-class Pod:
-    """What a Deployment, Job or CronJob runs."""
-
-    kind: str
-    name: str
-    owner: Item
-    labels: dict[str, str]
-    spec: Item
-
-    @property
-    def container(self) -> Item:
-        found: Item = self.spec["containers"][0]
-        return found
-
-    @property
-    def containers(self) -> list[Item]:
-        return [*self.spec["containers"], *self.spec.get("initContainers", ())]
-
-    @property
-    def ports(self) -> dict[str, int]:
-        return {port["name"]: port["containerPort"] for port in self.container.get("ports", ())}
-
-    @property
-    def step(self) -> str:
-        return str(self.owner["metadata"].get("labels", {}).get("comptoir/step", ""))
-
-
-@dataclass(frozen=True)
-class Suite:
-    """One rendered overlay, and what it is compared with."""
-
-    overlay: str
-    items: list[Item]
-    compose: Item
-    secrets: dict[str, dict[str, str]] = field(repr=False)
-
-    def all(self, kind: str) -> dict[str, Item]:
-        return {item["metadata"]["name"]: item for item in self.items if item["kind"] == kind}
-
-    @property
-    def pods(self) -> dict[str, Pod]:
-        found = {}
-        for item in self.items:
-            template = item.get("spec", {}).get("template") if item["kind"] in ("Deployment", "Job") else None
-            if item["kind"] == "CronJob":
-                template = item["spec"]["jobTemplate"]["spec"]["template"]
-            if template is not None:
-                name = item["metadata"]["name"]
-                found[name] = Pod(item["kind"], name, item, template["metadata"]["labels"], template["spec"])
-        return found
-
-    @property
-    def containers(self) -> dict[str, Item]:
-        """Of the compose file, those that must be pods here."""
-        without = set(NOT_OURS) | (STAND_INS if self.overlay == "production" else set())
-        return {name: each for name, each in self.compose["services"].items() if name not in without}
-
-    def environment(self, container: Item) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for source in container.get("envFrom", ()):
-            found |= self.all("ConfigMap").get(source["configMapRef"]["name"], {}).get("data", {})
-        return found | {each["name"]: each["value"] for each in container.get("env", ())}
-
-    def mounted(self, pod: Pod) -> dict[str, tuple[str, str]]:
-        """What lies under /run/secrets: (Secret, key) by path."""
-        found: dict[str, tuple[str, str]] = {}
-        names = [mount["name"] for mount in pod.container["volumeMounts"] if mount["mountPath"] == "/run/secrets"]
-        for volume in pod.spec.get("volumes", ()):
-            if volume["name"] not in names:
-                continue
-            if "secret" in volume:
-                name = volume["secret"]["secretName"]
-                found |= {key: (name, key) for key in self.secrets.get(name, {})}
-            for source in volume.get("projected", {}).get("sources", ()):
-                name = source["secret"]["name"]
-                found |= {each["path"]: (name, each["key"]) for each in source["secret"]["items"]}
-        return found
 
 
 Check = Callable[[Suite], Iterator[str]]
@@ -408,10 +265,6 @@ def named_things_are_there(suite: Suite) -> Iterator[str]:
                 yield f"{name} has not one disruption budget"
 
 
-def matches(selector: dict[str, str], labels: dict[str, str]) -> bool:
-    return selector.items() <= labels.items()
-
-
 @cache
 def served_paths(name: str) -> frozenset[str]:
     """What a part answers to, from its own application."""
@@ -444,14 +297,6 @@ def served_ports(suite: Suite, pod: Pod) -> set[int]:
     image = re.search(r"COMPTOIR_PORT=(\d+)", (ROOT / "infra/Dockerfile").read_text(encoding="utf-8"))
     assert image
     return {int(port) for port in said or [image[1]]}
-
-
-def door_config(suite: Suite) -> str:
-    """The configuration that the door gets."""
-    for volume in suite.pods["door"].spec["volumes"]:
-        if volume.get("name") == "config":
-            return str(suite.all("ConfigMap").get(volume["configMap"]["name"], {}).get("data", {}).get("haproxy.cfg"))
-    return ""
 
 
 def probes(suite: Suite) -> Iterator[str]:
@@ -488,82 +333,6 @@ def drains(suite: Suite) -> Iterator[str]:
         rolling = pod.owner["spec"].get("strategy", {}).get("rollingUpdate", {})
         if rolling.get("maxUnavailable") != 0:
             yield f"{name} is taken away before another copy is there"
-
-
-def reach(suite: Suite) -> Iterator[str]:
-    """Over the network everybody reaches what their settings and secrets name, and nothing else."""
-    everybody = {name: pod.labels for name, pod in suite.pods.items()}
-    servers = {
-        "postgres": ({"cnpg.io/cluster": "postgres"}, (5432,)),
-        "rabbitmq": ({"app.kubernetes.io/name": "rabbitmq"}, (5671, 5672, 15671, 15672)),
-    }
-    lines, management = (5671, 15671) if suite.overlay == "production" else (5672, 15672)
-    wanted: set[tuple[str, str, int]] = set()
-    for name, pod in suite.pods.items():
-        keys = {key for _, key in suite.mounted(pod).values()}
-        if "database_url" in keys:
-            wanted.add((name, "postgres", 5432))
-        if "rabbitmq_url" in keys:
-            wanted.add((name, "rabbitmq", management if name == "access-broker" else lines))
-        named = " ".join((*suite.environment(pod.container).values(), *pod.container.get("args", ())))
-        if name == "door":
-            named = re.sub(
-                r"^    server(?:-template)? \S+ (?:\d+ )?", "http://", door_config(suite), flags=re.MULTILINE
-            )
-        wanted |= {(name, host, int(port)) for host, port in re.findall(r"http://([a-z][a-z-]*):(\d+)", named)}
-    targets = {name: (pod.labels, tuple(pod.ports.values())) for name, pod in suite.pods.items()} | servers
-    policies = [item["spec"] for item in suite.all("NetworkPolicy").values()]
-    found = {
-        (one, other, port)
-        for one, mine in everybody.items()
-        for other, (theirs, ports) in targets.items()
-        for port in ports
-        if passes(suite, policies, "Egress", mine, theirs, port)
-        and passes(suite, policies, "Ingress", theirs, mine, port)
-    }
-    yield from (f"{one} does not reach {other}:{port}" for one, other, port in sorted(wanted - found))
-    yield from (f"{one} reaches {other}:{port}, which it has no use for" for one, other, port in sorted(found - wanted))
-    closed = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    if closed not in policies:
-        yield "a pod that is not named here is open to everybody"
-    known = {port for _, ports in targets.values() for port in ports}
-    of_servers = {53, 443, 6443, 8000, 9187, 4369, 25672, 35672, 15691, 15692}
-    for name, item in suite.all("NetworkPolicy").items():
-        for rule in (*item["spec"].get("ingress", ()), *item["spec"].get("egress", ())):
-            for port in rule.get("ports", ()):
-                if port["port"] not in known | of_servers:
-                    yield f"NetworkPolicy {name} names port {port['port']}, on which nobody listens"
-
-
-def passes(
-    suite: Suite, policies: list[Item], way: str, mine: dict[str, str], theirs: dict[str, str], port: int
-) -> bool:
-    """Whether one side lets it through. A pod that no policy chooses lets everything through."""
-    chosen = [each for each in policies if way in each["policyTypes"] and selects(each["podSelector"], mine)]
-    return not chosen or any(
-        ("ports" not in rule or any(port == each["port"] for each in rule["ports"]))
-        and (whom not in rule or any(peer(suite, each, theirs) for each in rule[whom]))
-        for each in chosen
-        for whom in ("to" if way == "Egress" else "from",)
-        for rule in each.get(way.lower(), ())
-    )
-
-
-def peer(suite: Suite, said: Item, labels: dict[str, str]) -> bool:
-    if "ipBlock" in said:
-        return False  # addresses of the outside world
-    namespace = suite.all("Namespace")["comptoir"]["metadata"]["labels"] | {"kubernetes.io/metadata.name": "comptoir"}
-    return ("namespaceSelector" not in said or selects(said["namespaceSelector"], namespace)) and (
-        "podSelector" not in said or selects(said["podSelector"], labels)
-    )
-
-
-def selects(selector: Item, labels: dict[str, str]) -> bool:
-    for each in selector.get("matchExpressions", ()):
-        assert each["operator"] == "In", "only what is used is understood here"
-        if labels.get(each["key"]) not in each["values"]:
-            return False
-    return matches(selector.get("matchLabels", {}), labels)
 
 
 def scaling(suite: Suite) -> Iterator[str]:
@@ -663,33 +432,6 @@ def servers(suite: Suite) -> Iterator[str]:
             yield f"the namespace refuses {container['name']} of RabbitMQ"
 
 
-def door(suite: Suite) -> Iterator[str]:
-    """The compose file's door, but for how it finds the services; and the world comes in where no API is."""
-    if door_config(suite) != for_kubernetes((ROOT / "infra/door/haproxy.cfg").read_text(encoding="utf-8")):
-        yield "haproxy.cfg is not that of infra/door; `python -m tests.infra.manifests` writes it anew"
-    for name, item in suite.all("Ingress").items():
-        for rule in item["spec"]["rules"]:
-            for path in rule["http"]["paths"]:
-                if path["backend"]["service"] != {"name": "door", "port": {"name": "outside"}}:
-                    yield f"Ingress {name} leads to {path['backend']['service']}"
-        if not item["spec"].get("tls"):
-            yield f"Ingress {name} takes passwords over an open line"
-    if suite.pods["door"].ports.get("outside") != 8081:
-        yield "the port for the outside is not the one without APIs"
-
-
-def for_kubernetes(config: str) -> str:
-    """The door's configuration with names that are Services: their address stays, whatever copies come and go."""
-    config = re.sub(
-        r"    # Copies come and go;.*\n    default-server .*\n",
-        "    # A name is a Service, whose address stays the same while its copies come and go\n"
-        "    default-server init-addr libc\n",
-        config,
-    )
-    config = re.sub(r"resolvers engine\n(?:    .*\n)+\n", "", config)
-    return re.sub(r"server-template (\w+) \d+ ", r"server \1 ", config)
-
-
 def steps(suite: Suite) -> Iterator[str]:
     for item in suite.items:
         step = item["metadata"].get("labels", {}).get("comptoir/step", "")
@@ -697,55 +439,6 @@ def steps(suite: Suite) -> Iterator[str]:
             yield f"{item['kind']} {item['metadata']['name']} is applied in step {step}, which there is not"
         if not step and item["kind"] in ("Deployment", "Job", "CronJob", "Cluster", "RabbitmqCluster", "ScaledObject"):
             yield f"{item['kind']} {item['metadata']['name']} is in no step, and so applied before all"
-
-
-def encrypted(suite: Suite) -> Iterator[str]:
-    """In production every line to a server is encrypted, and who is at its other end is verified."""
-    if suite.overlay != "production":
-        return
-    tls = suite.all("RabbitmqCluster")["rabbitmq"]["spec"].get("tls", {})
-    certificate = suite.all("Certificate").get("rabbitmq", {}).get("spec", {})
-    if tls != {"secretName": certificate.get("secretName"), "disableNonTLSListeners": True}:
-        yield "RabbitMQ takes passwords over an open line"
-    for name, secret in suite.secrets.items():
-        address = urlsplit(secret.get("rabbitmq_url", ""))
-        if "rabbitmq_url" in secret and (
-            (address.scheme, address.port) != ("amqps", 5671)
-            or address.hostname not in certificate.get("dnsNames", ())
-            or parse_qs(address.query).get("cafile") != [AUTHORITIES["SSL_CERT_FILE"]]
-        ):
-            yield f"{name} sends its password to any broker"
-    for name, pod in suite.pods.items():
-        keys = {key for _, key in suite.mounted(pod).values()}
-        if not keys & {"database_url", "rabbitmq_url"}:
-            continue
-        here = suite.environment(pod.container)
-        for key in ("PGSSLMODE", "PGSSLROOTCERT") if "database_url" in keys else ():
-            if here.get(key) != AUTHORITIES[key]:
-                yield f"{name} sends its password to any PostgreSQL: {key} is {here.get(key)}"
-        if name == "access-broker" and here.get("SSL_CERT_FILE") != AUTHORITIES["SSL_CERT_FILE"]:
-            yield f"{name} verifies the broker by {here.get('SSL_CERT_FILE')}"
-        found = {
-            f"{mount['mountPath']}/{each['path']}": (source["secret"]["name"], each["key"])
-            for mount in pod.container["volumeMounts"]
-            for volume in pod.spec["volumes"]
-            if volume["name"] == mount["name"] and mount["mountPath"] == "/run/authorities"
-            for source in volume["projected"]["sources"]
-            for each in source["secret"]["items"]
-        }
-        if found != {
-            AUTHORITIES["PGSSLROOTCERT"]: ("postgres-ca", "ca.crt"),  # of CloudNativePG
-            AUTHORITIES["SSL_CERT_FILE"]: (certificate.get("secretName"), "ca.crt"),
-        }:
-            yield f"{name} has not what it verifies servers by: {found}"
-    for name, item in suite.all("TriggerAuthentication").items():
-        said = {each["parameter"]: (each["name"], each["key"]) for each in item["spec"]["secretTargetRef"]}
-        said |= {
-            each["parameter"]: suite.all("ConfigMap").get(each["name"], {}).get("data", {}).get(each["key"])
-            for each in item["spec"].get("configMapTargetRef", ())
-        }
-        if (said.get("tls"), said.get("ca")) != ("enable", (certificate.get("secretName"), "ca.crt")):
-            yield f"KEDA asks any broker for {name}"
 
 
 def figures(suite: Suite) -> Iterator[str]:
@@ -784,8 +477,3 @@ CHECKS: tuple[Check, ...] = (
     encrypted,
     figures,
 )
-
-
-if __name__ == "__main__":
-    there = (ROOT / "infra/door/haproxy.cfg").read_text(encoding="utf-8")
-    (KUBERNETES / "base/haproxy.cfg").write_text(for_kubernetes(there), encoding="utf-8")

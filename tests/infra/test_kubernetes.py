@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.infra.manifests import KUBERNETES, OVERLAYS, ROOT, STEPS, Suite, faults, made_secrets, rendered, requested
+from tests.infra.manifests import STEPS, faults, requested
+from tests.infra.rendering import KUBERNETES, OVERLAYS, ROOT, Suite, made_secrets, rendered
 
 Item = dict[str, Any]
 
