@@ -17,6 +17,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
     tuple_,
     union_all,
 )
@@ -132,6 +133,13 @@ async def refunds(
     if order_id:
         query = query.where(f.order_id == order_id)
     return await _all(connection, _ordered(query, (f.asked_at, f.refund_id), after, newest))
+
+
+async def refunds_waiting(connection: AsyncConnection) -> tuple[int, datetime | None]:
+    """How many refunds wait for another person, and since when the oldest does."""
+    query = select(func.count(), func.min(t.refunds.c.asked_at)).where(t.refunds.c.state == text("'waiting'"))
+    waiting, oldest = (await connection.execute(query)).one()
+    return waiting, oldest
 
 
 async def refund(connection: AsyncConnection, order_id: UUID, refund_id: UUID) -> Item | None:

@@ -26,6 +26,7 @@ SHELL: Final = frozenset(
         "links",
         "live",
         "login",
+        "metrics",
         "oidc",
         "owners",
         "pages",

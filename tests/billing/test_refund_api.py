@@ -1,6 +1,7 @@
 """Refunds by the staff as they run: over HTTP, on PostgreSQL, with the provider."""
 
 import asyncio
+import re
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -8,7 +9,10 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
+import structlog
+from structlog.testing import LogCapture
 
+from services.billing import metrics
 from services.billing.settings import Settings
 from tests.billing.book import ask, line, ship
 from tests.billing.test_service import House, house, of  # noqa: F401 - the fixture
@@ -146,6 +150,59 @@ async def test_a_role_that_nobody_wrote_down_gives_nothing_back_alone(house: Hou
     refused = await desk.post(f"refunds/{id}/refuse", {"reason": "not ours"}, "flo", "finance")
     assert (refused.status_code, refused.json()["state"]) == (200, "refused")
     assert Decimal((await house.account(desk.order))["refunded"]) == 0
+
+
+async def test_each_is_counted_by_currency_and_told_in_the_log(
+    house: House,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    book = LogCapture()
+    log = structlog.wrap_logger(None, processors=[book], wrapper_class=structlog.make_filtering_bound_logger("info"))
+    monkeypatch.setattr(metrics, "log", log)
+    desk = await desk_of(house)
+    await desk.post("refunds/preview", desk.body({"line_no": 1, "amount": "9.00"}), "sam", "support")
+    for cents in ("10.00", "2.10"):
+        await desk.post("refunds", desk.body({"line_no": 1, "amount": cents}), "sam", "support")
+    asked = await desk.post("refunds", desk.body({"line_no": 1, "amount": "45.00"}), "sam", "support")
+    await desk.refunded("12.10")
+    id = asked.json()["refund_id"]
+    figures = await measured(house)
+    assert figures["refunds_waiting"] == 1
+    assert 0 < figures["refunds_oldest_seconds"] < 60
+    await desk.post(f"refunds/{id}/refuse", {"reason": "no"}, "flo", "finance")
+    figures = await measured(house)
+    assert (figures["refunds_waiting"], figures["refunds_oldest_seconds"]) == (0, 0)
+    assert figures.pop('paid_back_total{currency="EUR",state="done"}') in (1, 2), "one may do for both"
+    assert {name: figures[name] for name in figures if "{" in name} == {
+        'refunds_total{currency="EUR",state="done"}': 2,
+        'refunds_total{currency="EUR",state="waiting"}': 1,
+        'refunds_total{currency="EUR",state="refused"}': 1,
+        'refunds_amount_total{currency="EUR",state="done"}': 12.1,
+        'refunds_amount_total{currency="EUR",state="waiting"}': 45,
+        'refunds_amount_total{currency="EUR",state="refused"}': 45,
+        'paid_back_amount_total{currency="EUR",state="done"}': 12.1,
+    }
+    told = [
+        (of["state"], of["amount"], of["asker"], of["decided_by"])
+        for of in book.entries
+        if "by the staff" in of["event"]
+    ]
+    assert told == [
+        ("done", "10.00", "sam", "sam"),
+        ("done", "2.10", "sam", "sam"),
+        ("waiting", "45.00", "sam", ""),
+        ("refused", "45.00", "sam", "flo"),
+    ]
+    paid = [of for of in book.entries if of["event"] == "a payment back"]
+    assert sum(Decimal(of["amount"]) for of in paid) == Decimal("12.10")
+    assert {(of["state"], of["currency"], of["order"]) for of in paid} == {("done", "EUR", str(desk.order))}
+
+
+async def measured(house: House) -> dict[str, float]:  # noqa: F811
+    """What /metrics says of money that goes back, without the name of the service."""
+    lines = (await house.http.get("/metrics")).text.replace(',service="billing"', "").replace('{service="billing"}', "")
+    said = (line.rpartition(" ") for line in lines.splitlines() if re.match("comptoir_(refunds|paid_back)_", line))
+    return {name.removeprefix("comptoir_"): float(value) for name, _, value in said if "_created" not in name}
 
 
 @pytest.mark.parametrize("wrong", ["support", "support=", "support=ten", "=5", "support=-1", "support=NaN"])
