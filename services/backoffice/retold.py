@@ -1,4 +1,4 @@
-"""What owners say of an order in English, said again in the reader's language.
+"""What owners and the postman say of an order in English, said again in the reader's language.
 
 Owners answer people and programs with whole English sentences. Each that a page shows stands here as a text with its
 places; what stands in them is said again too, when it is a count, a day, an amount, a status or a sentence itself. What
@@ -205,6 +205,17 @@ SENTENCES = (
     N_("finance"),
     N_("admin"),
     N_("At this machine"),
+    # why an e-mail was not sent
+    N_("E-mails are switched off."),
+    N_("The order has no e-mail address."),
+    N_("The order's e-mail address is none: %(address)s"),
+    N_("The service %(service)s did not say what belongs into it."),
+    N_("The mail server does not let us in: %(said)s"),
+    N_("The mail server refused it: %(said)s"),
+    N_("The mail server does not take it now: %(said)s"),
+    N_("The mail server did not answer; whether it took the e-mail is not known."),
+    N_("The mail server is not reached: %(said)s"),
+    N_("It could not be made: %(said)s"),
     # messages that could not be handled: why, what to do, what became of it
     N_("It speaks of something that is not here: %(rest)s. It was tried %(tries)s."),
     N_("It asks for what cannot be: %(rest)s."),

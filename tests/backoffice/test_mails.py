@@ -37,6 +37,7 @@ from services.backoffice.letters import LEASE, PAUSES, mail_id
 from services.backoffice.pages import Pages
 from services.backoffice.phrases import Phrases
 from services.backoffice.post import Sender, Server, Unsendable, addressed, cause_of, letter, message
+from services.backoffice.retold import found
 from services.backoffice.rows import Mail, Order
 from services.backoffice.settings import Settings
 from shared.clock import now
@@ -287,6 +288,7 @@ def test_all_about_an_e_mail_that_did_not_go_is_told_by_its_cause() -> None:
     for error, outcome, part in said:
         assert cause_of(error)[0] == outcome, error
         assert part in cause_of(error)[1], error
+        assert found(cause_of(error)[1]), "so that it is said in every language"
 
 
 def made(kind: str, order: Item = ORDER, sender: Sender | None = None, **facts: Any) -> Any:
@@ -538,7 +540,10 @@ async def test_a_server_that_says_no_parks_the_e_mail_for_a_person_who_sends_it_
     assert "550 5.1.1 no such user" in mail["why"]
     parked = await shop.page("/mails")
     assert placed["number"] in parked
-    assert "no such user" in parked
+    assert "The mail server refused it: 550 5.1.1 no such user" in parked
+    refused = "Der Mailserver hat sie abgelehnt: 550 5.1.1 no such user"
+    for path in ("/mails", f"/orders/{placed['number']}/messages", f"/orders/{placed['number']}"):
+        assert refused in await shop.page(path, **{"Accept-Language": "de"})
     figures = await shop.page("/metrics")
     assert 'comptoir_mails_parked{service="backoffice"} 1.0' in figures
     for name in ("mails_sent_total", "mails_waiting", "mails_oldest_seconds"):

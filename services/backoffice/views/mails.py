@@ -76,7 +76,7 @@ def told(mails: list[Item], w: English) -> list[Told]:
         if mail["state"] == "sent":
             line = Line(w.say("E-mail sent: %(kind)s", kind=kind), "", "messages")
         elif mail["state"] in ("parked", "left"):
-            line = Line(w.say("E-mail not sent: %(kind)s", kind=kind), "bad", "messages", mail["why"])
+            line = Line(w.say("E-mail not sent: %(kind)s", kind=kind), "bad", "messages", w.heard(mail["why"]))
         else:
             continue
         at = mail["sent_at"] or mail["wanted_at"]
