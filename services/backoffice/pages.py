@@ -5,7 +5,7 @@ A template gets values and asks nothing; all text is escaped unless a template o
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_time
 from babel.numbers import format_currency, format_decimal, format_percent
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context, select_autoescape
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from services.backoffice.languages import PSEUDO, SOURCE, translations
@@ -242,6 +243,54 @@ def asset(name: str) -> str:
     return f"/static/{assets()[name].digest}/{name}"
 
 
+@lru_cache(maxsize=1)
+def templates() -> Environment:
+    """All templates, each compiled once for all languages: what they say is up to the words `w` they are given."""
+    environment = Environment(
+        loader=PackageLoader("services.backoffice"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        cache_size=-1,
+        extensions=["jinja2.ext.i18n"],
+    )
+
+    @pass_context
+    def gettext(context: Context, sentence: str) -> str:
+        return str(context["w"].translations.gettext(sentence))
+
+    @pass_context
+    def ngettext(context: Context, one: str, more: str, n: int) -> str:
+        return str(context["w"].translations.ngettext(one, more, n))
+
+    environment.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals.update(
+        asset=asset,
+        icon=icon,
+        bar=bar,
+        statuses=STATUSES,
+        shipments_words=SHIPMENTS,
+        returns_words=RETURNS,
+        methods=METHODS,
+        acts=ACTS,
+    )
+    for name in ("day", "clock", "moment", "number", "heard", "retold"):
+        environment.filters[name] = _said("marked" if name == "retold" else name)
+    return environment
+
+
+def _said(method: str) -> Callable[[Context, Any], Any]:
+    """The filter that is a method of the words."""
+
+    @pass_context
+    def said(context: Context, value: Any) -> Any:
+        return getattr(context["w"], method)(value)
+
+    return said
+
+
 class Pages:
     """Renders templates, in one language."""
 
@@ -249,47 +298,17 @@ class Pages:
         self.zone, self.shop = ZoneInfo(zone), shop
         self.language = language
         self.words = English(self.zone, language, translations(language))
-        self.environment = Environment(
-            loader=PackageLoader("services.backoffice"),
-            autoescape=select_autoescape(default=True, default_for_string=True),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            extensions=["jinja2.ext.i18n"],
-        )
-        self.environment.install_gettext_translations(  # type: ignore[attr-defined]
-            self.words.translations, newstyle=True
-        )
-        self.environment.globals.update(
-            asset=asset,
-            icon=icon,
-            bar=bar,
-            statuses=STATUSES,
-            shipments_words=SHIPMENTS,
-            returns_words=RETURNS,
-            methods=METHODS,
-            acts=ACTS,
-            shop=shop,
-        )
-        self.environment.filters.update(
-            day=self.words.day,
-            clock=self.words.clock,
-            moment=self.words.moment,
-            number=self.words.number,
-            heard=self.words.heard,
-            retold=self.words.marked,
-        )
 
     def speaking(self, language: str) -> "Pages":
         """The same pages in another language."""
         return Pages(self.zone.key, self.shop, language)
 
     def render(self, template: str, /, **values: Any) -> str:
-        return self.environment.get_template(template).render(w=self.words, **values)
+        return templates().get_template(template).render(w=self.words, shop=self.shop, **values)
 
     def part(self, template: str, macro: str, /, *values: Any, **more: Any) -> str:
         """One macro of a template: what a live page gets in place of what it shows."""
-        module = self.environment.get_template(template).make_module({"w": self.words, **more})
+        module = templates().get_template(template).make_module({"w": self.words, "shop": self.shop, **more})
         return str(getattr(module, macro)(*values))
 
     def day_of(self, now: datetime) -> tuple[datetime, datetime]:
