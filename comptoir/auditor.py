@@ -20,26 +20,10 @@ from comptoir.invariants import LAWS, messages, money, orders, stock
 from comptoir.rest import plain
 from comptoir.sender import Sender
 from comptoir.suite import BUILD
-from comptoir.verify import (
-    CREDITS,
-    DOCUMENTS,
-    ENTRIES,
-    EXTERNALS,
-    LINE_SUMS,
-    NOT_LOOKED_UP,
-    OWNERS,
-    SHELVES,
-    SOME_ORDERS,
-    SOME_SKUS,
-    Audit,
-    Connections,
-    Files,
-    check_file,
-    check_owners,
-    check_shelf,
-    read_background,
-    snapshots,
-)
+from comptoir.verify.audit import SOME_ORDERS, SOME_SKUS, Audit, Connections, snapshots
+from comptoir.verify.files import Files, read_background
+from comptoir.verify.orders import EXTERNALS, OWNERS, check_file, check_owners
+from comptoir.verify.sums import CREDITS, DOCUMENTS, ENTRIES, LINE_SUMS, NOT_LOOKED_UP, SHELVES, check_shelf
 from services.fulfilment.domain import rows as fulfilment
 from services.order.quantities import Order
 from shared import clock

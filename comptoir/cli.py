@@ -234,8 +234,8 @@ def verify(
     from comptoir.places import broker
     from comptoir.rest import Databases
     from comptoir.suite import BUILD, know_topology
-    from comptoir.verify import dead_letters
     from comptoir.verify import verify as check
+    from comptoir.verify.packets import dead_letters
 
     know_topology()
     looks_at_broker = one_of_the_buses(bus) == "rabbit"

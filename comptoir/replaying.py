@@ -19,7 +19,8 @@ from comptoir.retail.writers import write_invoices, write_movements
 from comptoir.runs import attached, running
 from comptoir.sender import Sender
 from comptoir.suite import BusName
-from comptoir.verify import Finding, verify
+from comptoir.verify import verify
+from comptoir.verify.audit import Finding
 from shared import clock
 
 

@@ -23,7 +23,8 @@ from comptoir.rest import Databases, at_rest
 from comptoir.runs import NAMES, running
 from comptoir.sender import Sender
 from comptoir.suite import BusName
-from comptoir.verify import Connections, Group
+from comptoir.verify.audit import Connections
+from comptoir.verify.files import Group
 from services.billing.domain.documents import fingerprint
 from services.billing.domain.rows import Invoice, changed
 from services.billing.store import BOOKS

@@ -19,7 +19,8 @@ from comptoir.rest import at_rest
 from comptoir.runs import BY_ITSELF
 from comptoir.sender import Sender
 from comptoir.suite import BUILD, make, started
-from comptoir.verify import Finding, verify
+from comptoir.verify import verify
+from comptoir.verify.audit import Finding
 from services.billing.devservices.psp import app as psp
 from shared import clock
 from shared.contracts.inventory import Item, ReceiveStock, RegisterItems, RegisterWarehouse, StockLine

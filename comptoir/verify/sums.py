@@ -1,0 +1,108 @@
+"""What PostgreSQL sums: stock, ledger, series, documents and their history."""
+
+from collections import defaultdict
+from decimal import Decimal
+
+import asyncpg
+
+from comptoir.invariants import money, orders, stock
+from comptoir.verify.audit import ALL, SOME_ORDERS, Audit, stream
+
+SHELVES = """
+    select sku, warehouse, coalesce(l.on_hand, 0), coalesce(l.reserved, 0), coalesce(l.quarantined, 0),
+           coalesce(m.on_hand, 0), coalesce(m.quarantined, 0), coalesce(r.reserved, 0)
+    from (select * from levels where {chosen}) l
+    full join (select sku, warehouse, sum(on_hand)::bigint as on_hand, sum(quarantined)::bigint as quarantined
+               from movements where {chosen} group by 1, 2) m using (sku, warehouse)
+    full join (select sku, warehouse, sum(reserved)::bigint as reserved
+               from reservations where stocked and {chosen} group by 1, 2
+               having sum(reserved) <> 0) r using (sku, warehouse)
+    order by sku, warehouse
+"""
+LINE_SUMS = """
+    select order_id, line_no, coalesce(d.sku, r.sku, ''), coalesce(d.wanted, 0), coalesce(d.backordered, 0),
+           coalesce(d.rejected, 0), coalesce(r.reserved, 0), coalesce(r.issued, 0), coalesce(r.kept, 0),
+           coalesce(r.issued_stocked, 0), coalesce(r.lost_stocked, 0), coalesce(m.issued, 0), coalesce(m.lost, 0)
+    from (select * from demands where {chosen}) d
+    full join (select order_id, line_no, min(sku) as sku, sum(reserved)::bigint as reserved,
+                      sum(issued)::bigint as issued, sum(least(reserved, greatest(0, kept - issued - lost)))::bigint
+                      as kept, (sum(issued) filter (where stocked))::bigint as issued_stocked,
+                      (sum(lost) filter (where stocked))::bigint as lost_stocked
+               from reservations where {chosen} group by 1, 2) r using (order_id, line_no)
+    full join ({moved}) m using (order_id, line_no)
+"""
+MOVED = """
+    select order_id, line_no, -(sum(on_hand) filter (where kind = 'issue'))::bigint as issued,
+           -(sum(on_hand) filter (where kind = 'loss'))::bigint as lost
+    from movements where order_id is not null and kind in ('issue', 'loss') group by 1, 2
+"""
+NOT_LOOKED_UP = f"""
+    select order_id, line_no, (sum(issued) filter (where stocked))::bigint as issued, 0::bigint as lost
+    from reservations where {SOME_ORDERS} group by 1, 2
+"""
+"""In place of MOVED for some orders: movements know no order by index."""
+ENTRIES = "select entry_id, currency, sum(amount) from postings where {chosen} group by 1, 2"
+NUMBERS = "select series, year, serial, number, issued_at from {} order by series, year, serial, number"
+CREDITS = """
+    select c.invoice, min(i.gross), sum(c.gross)
+    from (select * from credit_notes where {chosen}) c left join invoices i on i.number = c.invoice
+    group by 1 order by 1
+"""
+GUARDED = ("invoices", "credit_notes", "postings", "refunds")
+"""Tables whose rows, of refunds those that were decided, no statement changes."""
+GUARDS = """
+    select tgrelid::regclass::text from pg_trigger
+    where tgenabled in ('O', 'A')
+      and tgname in (tgrelid::regclass::text || '_never_change', tgrelid::regclass::text || '_decided_stands')
+"""
+DOCUMENTS = """
+    select '{kind}', d.{id}, d.version, d.state, coalesce(h.versions, 0), coalesce(h.newest, 0), coalesce(h.state, '')
+    from (select * from {table} where {chosen}) d
+    left join (select document_id, count(distinct version)::int as versions, max(version) as newest,
+                      (array_agg(state order by version desc, at desc))[1] as state
+               from history where {documents} group by 1) h on h.document_id = d.{id}
+"""
+
+
+async def check_stock(audit: Audit, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    async for record in stream(connection, SHELVES.format(chosen=ALL)):
+        check_shelf(audit, stock.Shelf(*record))
+    async for record in stream(connection, LINE_SUMS.format(chosen=ALL, moved=MOVED)):
+        audit.check(stock.reservations_end_once, stock.LineSums(*record))
+
+
+def check_shelf(audit: Audit, shelf: stock.Shelf) -> None:
+    audit.check(stock.on_hand_is_the_sum_of_movements, shelf)
+    audit.check(stock.reserved_is_the_sum_of_reservations, shelf)
+    audit.check(stock.never_oversold, shelf)
+
+
+async def check_books(audit: Audit, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    balance: dict[str, Decimal] = defaultdict(Decimal)
+    async for record in stream(connection, ENTRIES.format(chosen=ALL)):
+        entry = money.Entry(*record)
+        balance[entry.currency] += entry.total
+        audit.check(money.entries_balance, entry)
+    for currency, total in balance.items():
+        audit.check(money.trial_balances, currency, total)
+    standing = {record[0] for record in await connection.fetch(GUARDS)}
+    audit.each(money.guards_stand, (money.Guard(table, table in standing) for table in GUARDED))
+    counters = {
+        (record["series"], record["year"]): record["last"]
+        for record in await connection.fetch("select series, year, last from series")
+    }
+    runs: dict[tuple[str, int], list[money.Numbered]] = {key: [] for key in counters}
+    for table in ("invoices", "credit_notes"):
+        async for series, year, *document in stream(connection, NUMBERS.format(table)):
+            runs.setdefault((series, year), []).append(money.Numbered(*document))
+    for (series, year), documents in runs.items():
+        audit.check(money.numbers_have_no_hole, money.Run(series, year, counters.get((series, year)), documents))
+    credited = await connection.fetch(CREDITS.format(chosen=ALL))
+    audit.each(money.credited_within_invoice, [money.Credits(*record) for record in credited])
+
+
+async def check_documents(audit: Audit, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    for kind, table in (("shipment", "shipments"), ("return", "returns")):
+        sql = DOCUMENTS.format(kind=kind, id=f"{kind}_id", table=table, chosen=ALL, documents=ALL)
+        async for record in stream(connection, sql):
+            audit.check(orders.documents_have_their_history, orders.Document(*record))
