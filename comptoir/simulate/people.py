@@ -1,0 +1,401 @@
+"""The people around the suite: customers, staff, the bank, warehouses and who carries parcels.
+
+They see what is committed and act on it some time later, through requests; whoever gets no answer asks again.
+"""
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid5
+
+from comptoir.simulate.laws import BILLING, FULFILMENT, ORDER, Laws
+from comptoir.simulate.machine import T0, Broken, Machine
+from comptoir.simulate.outside import Carrier, Provider
+from comptoir.simulate.plan import HOUR, MINUTE, SECOND, Bought, Case, Wish
+from services.billing.domain import rows as billing
+from services.billing.domain import rule
+from services.fulfilment.domain import rows as fulfilment
+from services.order import rows as order
+from shared.contracts.billing import (
+    BankMoneyArrived,
+    CashRemitted,
+    PayAgain,
+    ResumeOperation,
+)
+from shared.contracts.fulfilment import (
+    CloseReturn,
+    DispatchShipment,
+    InspectedLine,
+    InspectReturn,
+    PackShipment,
+    PickShipment,
+    ReceiveReturn,
+    RejectShipment,
+    ReportTracking,
+    ResumeLabel,
+    ReturnedLine,
+    ShortLine,
+    ShortWhy,
+)
+from shared.contracts.message import Message
+from shared.contracts.order import (
+    FINAL,
+    AcceptDate,
+    CancelOrder,
+    EditOrder,
+    HoldOrder,
+    NewLine,
+    PlaceOrder,
+    ReleaseHold,
+    ReturnGoods,
+)
+from shared.contracts.values import Address, LineQuantity
+from shared.messaging.decision import Handlers, Reply
+
+ROOT = UUID("5eed0000-0000-5000-8000-000000000000")
+HOME = Address(name="A. Customer", street=("1 High Street",), postcode="10115", city="Berlin", country="DE")
+
+
+class People(Machine):
+    """The suite, and what people do when they see something."""
+
+    def __init__(
+        self,
+        case: Case,
+        services: Iterable[tuple[Handlers, Any, dict[Any, Any], dict[Any, Any]]],
+        readers: dict[str, tuple[int, ...]],
+    ) -> None:
+        super().__init__(case, services, readers)
+        self.provider, self.carrier = Provider(), Carrier()
+        self.laws = Laws(self, self.provider, self.carrier)
+        self.healing = False
+        self.people = self.dice("people")
+        self.busy: set[tuple[Any, ...]] = set()  # what somebody is about to do
+        self.ids_of = {bought.n: uuid5(ROOT, f"{case.seed}/{bought.n}") for bought in self.plan.orders}
+        self.numbers = {id: n for n, id in self.ids_of.items()}
+        self.pays = {self.ids_of[bought.n]: bought.pays for bought in self.plan.orders}
+
+    def soon(self, key: tuple[Any, ...], wait: int, act: Callable[..., None], *args: Any) -> None:
+        """Somebody will do this on the next round; nobody begins it twice."""
+        if key in self.busy:
+            return
+        self.busy.add(key)
+        lap = self.plan.round
+        self.at((self.now + wait + lap) // lap * lap, self.do, key, act, args)
+
+    def do(self, key: tuple[Any, ...], act: Callable[..., None], args: tuple[Any, ...]) -> None:
+        self.busy.discard(key)
+        act(*args)
+
+    # Customers
+
+    def place(self, bought: Bought) -> None:
+        id = self.ids_of[bought.n]
+        lines = [
+            NewLine(
+                sku=sku, quantity=pieces, unit_price=price, discount=min(discount, price), text=sku, kind="goods",
+                vat_category="S", vat_rate=rate,
+            )
+            for sku, pieces, price, discount, rate in bought.lines
+        ]  # fmt: skip
+        if bought.postage:
+            lines.append(
+                NewLine(
+                    sku="POSTAGE", quantity=1, unit_price=Decimal("4.90"), text="Postage", kind="shipping",
+                    vat_category="S", vat_rate=Decimal(19),
+                )
+            )  # fmt: skip
+        m = PlaceOrder(
+            order_id=id,
+            external_id=f"X{bought.n}" if bought.external else "",
+            prices_include_vat=bought.inclusive,
+            payment_method=bought.method,
+            payment_token=f"tok_{bought.n}",
+            ship_to=HOME,
+            lines=tuple(lines),
+            ship_complete=bought.complete,
+            priority=bought.priority,
+            hold="check" if bought.held else "",
+        )
+        self.tell(
+            "customer",
+            f"places order {bought.n}: {bought.method}, {', '.join(f'{n} {s}' for s, n, *_ in bought.lines)}",
+        )
+        self.ask(ORDER, m, id)
+        if bought.external and self.tape.hit("request with other content"):
+            again = m.model_copy(update={"order_id": uuid5(id, "again")})
+            self.at(self.now + 10 * SECOND, self.place_again, again)
+
+    def place_again(self, m: PlaceOrder) -> None:
+        """The channel sends its order once more under another id: refused, once the first is known."""
+        if self.laws.one(ORDER, order.Progress, self.ids_of[int(m.external_id[1:])]) is not None:
+            self.ask(ORDER, m, None, self.refused)
+
+    def refused(self, reply: Reply) -> None:
+        if reply.status < 400:
+            raise Broken(f"I11: a second order with a known external id was answered {reply.status}")
+
+    def wish(self, wish: Wish, tries: int) -> None:
+        id = self.ids_of[wish.order]
+        found = self.laws.order(id)
+        if found is None:
+            if tries < 5 and (self.case.orders is None or wish.order in self.case.orders):
+                self.at(self.now + MINUTE, self.wish, wish, tries + 1)
+            return
+        line = found.lines[int(wish.pick * len(found.lines))]
+        one = (LineQuantity(line_no=line.line_no, quantity=1),)
+        m: Message | None = None
+        service, kind = ORDER, wish.kind
+        if kind == "cancel":
+            m = CancelOrder(order_id=id)
+        elif kind == "cancel 1":
+            m = CancelOrder(order_id=id, lines=one)
+        elif kind == "hold":
+            m = HoldOrder(order_id=id, reason="check")
+        elif kind == "edit" and found.progress.status not in FINAL:
+            m = EditOrder(order_id=id, more=one)
+        elif kind == "priority":
+            m = EditOrder(order_id=id, priority=9)
+        elif kind == "move":
+            m = EditOrder(order_id=id, ship_to=HOME.model_copy(update={"street": ("2 Low Street",)}))
+        elif kind == "accept":
+            m = AcceptDate(order_id=id)
+        elif kind == "pay again":
+            service, m = BILLING, PayAgain(order_id=id, token=f"tok_again_{wish.n}")
+        elif kind == "return":
+            m = self.return_goods(wish, found)
+            if m is None and tries < 40 and not self.healing and found.progress.status not in FINAL:
+                self.at(self.now + 30 * MINUTE, self.wish, wish, tries + 1)
+        if m is not None:
+            self.tell("customer", f"wishes for order {wish.order}: {kind}")
+            self.ask(service, m)
+
+    def return_goods(self, wish: Wish, found: Any) -> Message | None:
+        for shipment in found.shipments:
+            there = shipment.heard is not None and shipment.heard.state == "delivered"
+            if there or (shipment.out and not self.plan.automatic_returns):
+                left = [(no, n) for no, n in found.returnable(shipment.shipment_id).items() if n > 0]
+                if left:
+                    no, pieces = left[int(wish.pick * len(left))]
+                    return ReturnGoods(
+                        order_id=found.id,
+                        return_id=uuid5(found.id, f"return {wish.n}"),
+                        shipment_id=shipment.shipment_id,
+                        lines=(LineQuantity(line_no=no, quantity=1 + int(wish.pick * pieces) % pieces),),
+                        reason="does not fit",
+                        withdrawal=wish.pick < 0.5,
+                    )
+        return None
+
+    def see_order(self, progress: Any) -> None:
+        if progress.holds and progress.status not in FINAL:
+            self.soon(
+                ("hold", progress.order_id), int(self.people.random() * 2 * HOUR), self.release, progress.order_id
+            )
+
+    def release(self, id: UUID) -> None:
+        for reason in self.laws.one(ORDER, order.Progress, id).holds:
+            self.tell("staff", f"release the hold '{reason}' of order {self.numbers[id]}")
+            self.ask(ORDER, ReleaseHold(order_id=id, reason=reason))
+
+    # Money that comes by itself
+
+    def see_account(self, a: Any) -> None:
+        id = a.order_id
+        if id not in self.pays or not a.answers:
+            return
+        wait = int(self.people.random() * 3 * HOUR)
+        owed = rule.owed(a) > 0
+        if a.method == "bank_transfer":
+            if rule.held(a) < a.due - a.credited and (self.pays[id] or owed):
+                self.soon(("transfer", id), wait, self.transfer, id)
+        elif a.method == "terms" and owed:
+            late = 30 * HOUR if not self.pays[id] else 0
+            self.soon(("terms", id), wait + late, self.pay_invoice, id)
+        elif a.method == "cash_on_delivery" and a.custody:
+            self.soon(("cash", id), wait, self.remit, id)
+        if a.declined and owed:
+            self.soon(("remind", id), HOUR + wait, self.pay_after_all, id)
+        if a.parked and a.blocked:
+            self.soon(("resume", id), HOUR, self.resume, id)
+
+    def transfer(self, id: UUID) -> None:
+        a = self.laws.one(BILLING, billing.Account, id)
+        amount = a.due - a.credited - rule.held(a)
+        if amount > 0:
+            self.bank(id, amount)
+
+    def pay_invoice(self, id: UUID) -> None:
+        a = self.laws.one(BILLING, billing.Account, id)
+        if rule.owed(a) > 0:
+            self.bank(id, rule.owed(a))
+
+    def bank(self, id: UUID, amount: Decimal) -> None:
+        self.ids += 1
+        m = BankMoneyArrived(
+            entry_id=f"entry {self.ids}", order_id=id, amount=amount, currency="EUR", booked_on=T0.date()
+        )
+        self.tell("bank", f"{amount} arrive for order {self.numbers[id]}")
+        self.ask(BILLING, m, None, lambda reply: self.see_again(id))
+        if self.tape.hit("bank entry twice"):
+            self.tell("bank", "sends the same statement once more")
+            self.at(self.now + HOUR, self.ask, BILLING, m)
+
+    def see_again(self, id: UUID) -> None:
+        self.see_account(self.laws.one(BILLING, billing.Account, id))
+
+    def remit(self, id: UUID) -> None:
+        a = self.laws.one(BILLING, billing.Account, id)
+        paid = {r.shipment_id for r in self.laws.of(BILLING, billing.Remittance, id)}
+        for invoice in a.invoices:
+            if invoice.shipment_id in a.delivered and invoice.shipment_id not in paid:
+                self.tell("carrier", f"pays out {invoice.gross} for order {self.numbers[id]}")
+                m = CashRemitted(order_id=id, shipment_id=invoice.shipment_id, amount=invoice.gross, reference="payout")
+                self.ask(BILLING, m)
+
+    def pay_after_all(self, id: UUID) -> None:
+        a = self.laws.one(BILLING, billing.Account, id)
+        if a.declined and rule.owed(a) > 0:
+            self.tell("customer", f"is reminded and pays order {self.numbers[id]} again")
+            self.ask(BILLING, PayAgain(order_id=id), None, lambda reply: self.see_again(id))
+
+    def resume(self, id: UUID) -> None:
+        a = self.laws.one(BILLING, billing.Account, id)
+        if a.parked and a.blocked and not a.running:
+            self.tell("staff", f"resume the {a.blocked} of order {self.numbers[id]}")
+            self.ask(BILLING, ResumeOperation(order_id=id))
+
+    # Warehouse
+
+    def see_shipment(self, s: Any) -> None:
+        id = s.shipment_id
+        if s.parked and s.order_id in self.pays:
+            self.soon(("label", id), HOUR, self.resume_label, id)
+        if s.warehouse in self.plan.automatic or s.order_id not in self.pays:
+            return
+        if s.state in ("planned", "picked", "packed"):
+            self.soon(("work", id), int(self.people.random() * 30 * MINUTE), self.handle, id)
+        elif s.state == "dispatched":
+            self.soon(("road", id), int((1 + self.people.random()) * HOUR), self.arrive_at_door, id)
+
+    def handle(self, id: UUID) -> None:
+        """The next step of a shipment, whatever it is by now."""
+        s = self.rows_of_shipment(id)
+        hit = self.tape.hit
+        m: Message
+        if s.state not in fulfilment.OPEN:
+            return
+        if s.state in ("planned", "packed") and hit("closed"):
+            m = RejectShipment(shipment_id=id, reason="closed")
+        elif s.state in ("planned", "packed") and hit("address"):
+            m = RejectShipment(shipment_id=id, reason="address")
+        elif s.state == "planned":
+            short: tuple[ShortLine, ...] = ()
+            goods = [line for line in s.lines if line.kind == "goods"]
+            if drawn := hit("short pick"):
+                line = goods[int(drawn * len(goods)) % len(goods)]
+                missing, why = 1 + int(drawn * 10) % line.quantity, ShortWhy(reason="damaged")
+                short = (ShortLine(line_no=line.line_no, quantity=missing, why=why if drawn < 0.5 else None),)
+            m = PickShipment(shipment_id=id, short=short)
+        elif s.state == "picked" and s.packed_at is None:
+            m = PackShipment(shipment_id=id, weight_g=500)
+        elif s.state == "packed":
+            m = DispatchShipment(shipment_id=id)
+        else:
+            return  # waits for its label
+        self.tell("warehouse", f"{in_short(m)} {self.of(s)}")
+        self.ask(FULFILMENT, m, None, lambda reply: self.see_shipment(self.rows_of_shipment(id)))
+
+    def arrive_at_door(self, id: UUID) -> None:
+        s = self.rows_of_shipment(id)
+        if s.state != "dispatched":
+            return
+        status = "delivered"
+        if self.tape.hit("refused at the door"):
+            status = "refused"
+        elif self.tape.hit("parcel lost"):
+            status = "lost"
+        at = self.nodes[FULFILMENT].clock()
+        self.tell("carrier", f"reports {status} {self.of(s)}")
+        self.ask(FULFILMENT, ReportTracking(shipment_id=id, status=status, at=at))
+
+    def resume_label(self, id: UUID) -> None:
+        if self.rows_of_shipment(id).parked:
+            self.ask(FULFILMENT, ResumeLabel(shipment_id=id))
+
+    def return_of(self, id: UUID) -> Any:
+        return self.laws.rows[FULFILMENT][fulfilment.Return][(id,)]
+
+    def rows_of_shipment(self, id: UUID) -> Any:
+        return self.laws.rows[FULFILMENT][fulfilment.Shipment][(id,)]
+
+    def of(self, s: Any) -> str:
+        return f"shipment {s.number} at {s.warehouse} of order {self.numbers.get(s.order_id, '?')}"
+
+    def see_return(self, r: Any) -> None:
+        if r.state != "closed" and not self.plan.automatic_returns:
+            waits = any(line.received > line.restock + line.quarantine + line.scrap for line in r.lines)
+            wait = 0 if waits else int(self.people.random() * HOUR)
+            self.soon(("back", r.return_id), wait, self.goods_back, r.return_id)
+
+    def goods_back(self, id: UUID) -> None:
+        """The next step of a return, whatever it is by now."""
+        r = self.return_of(id)
+        if r.state == "closed":
+            return
+        if r.opened_by == "customer" and (s := self.rows_of_shipment(r.shipment_id)).state != "delivered":
+            if s.state == "dispatched":  # nobody sends back what is still on the road to him
+                self.soon(("back", id), HOUR, self.goods_back, id)
+            return
+        lines = self.goods_in(r)
+        waiting = [(line.line_no, line.received - line.restock - line.quarantine - line.scrap) for line in lines]
+        waiting = [(no, n) for no, n in waiting if n > 0]
+        left = [(line.line_no, line.expected - line.received) for line in lines if line.expected > line.received]
+        m: Message
+        if waiting:
+            m = self.graded(r, waiting)
+        elif r.reason == "lost" and r.opened_by == "fulfilment":
+            self.tell("carrier", "pays for what it lost")
+            m = CloseReturn(shipment_id=r.shipment_id, return_id=id, claimed=True)
+        elif r.reason == "lost" or not left:
+            return  # nothing comes
+        elif r.opened_by == "customer" and self.tape.hit("never sent back"):
+            self.tell("customer", f"keeps what was to come back to {r.warehouse}")
+            self.busy.add(("back", id))
+            return
+        else:
+            if sum(n for _, n in left) > 1 and self.tape.hit("in two parts"):
+                left = [(left[0][0], 1)]
+            self.tell("warehouse", f"receives {sum(n for _, n in left)} pieces back")
+            back = tuple(ReturnedLine(line_no=no, quantity=n) for no, n in left)
+            m = ReceiveReturn(shipment_id=r.shipment_id, return_id=id, lines=back)
+        self.ask(FULFILMENT, m, None, lambda _: self.see_return(self.return_of(id)))
+
+    def graded(self, r: Any, waiting: list[tuple[int, int]]) -> InspectReturn:
+        account = self.laws.one(BILLING, billing.Account, r.order_id)
+        drawn = 0.0  # cash refused at the door and not accepted when back: for people to settle
+        if r.opened_by == "customer" or account is None or account.method != "cash_on_delivery":
+            drawn = self.tape.hit("inspection: nothing accepted")
+        if drawn > 0.5:
+            lines = tuple(InspectedLine(line_no=no, accepted=0, scrap=n) for no, n in waiting)
+        elif drawn:
+            lines = tuple(InspectedLine(line_no=no, accepted=n, quarantine=n) for no, n in waiting)
+        else:
+            lines = tuple(InspectedLine(line_no=no, accepted=n, restock=n) for no, n in waiting)
+        self.tell("warehouse", f"inspects what came back{': nothing is accepted' if drawn > 0.5 else ''}")
+        return InspectReturn(shipment_id=r.shipment_id, return_id=r.return_id, lines=lines)
+
+    def goods_in(self, r: Any) -> list[Any]:
+        s = self.rows_of_shipment(r.shipment_id)
+        kinds = {line.line_no: line.kind for line in s.lines}
+        return [line for line in r.lines if kinds[line.line_no] == "goods"]
+
+
+def in_short(m: Message) -> str:
+    """A message for the story."""
+    name = type(m).__name__
+    for field in ("version", "answers", "state", "outcome", "kind", "reason", "short"):
+        value = getattr(m, field, None)
+        if value not in (None, "", ()):
+            name += f" {field}={value}" if field in ("version", "answers") else f" {value}"
+    return name
