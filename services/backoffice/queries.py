@@ -3,7 +3,8 @@
 Every list goes by an index, also at a million orders.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
+    ScalarSelect,
     Select,
     and_,
     exists,
@@ -24,6 +26,7 @@ from sqlalchemy import (
     tuple_,
     union,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -43,6 +46,8 @@ from services.backoffice.tables import saved_views as views_saved
 from shared.contracts.fulfilment import ReturnExpected
 
 Item = dict[str, Any]
+Reading = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+"""A connection to read by, for as long as its block lasts."""
 o = orders.c
 FOUND_AT_MOST = 1000
 """Orders that one way of searching looks at: who finds more has to say more."""
@@ -168,36 +173,49 @@ def _place(place: tuple[datetime, UUID]) -> Any:
     return tuple_(literal(place[0]), literal(place[1]))
 
 
-async def count(conn: AsyncConnection, wanted: Filter, at_most: int = COUNTED_AT_MOST) -> int:
-    """How many a filter chooses; counts no further than one above the bound."""
-    some = chosen(wanted).with_only_columns(o.order_id).limit(at_most + 1).subquery()
-    return int(await conn.scalar(select(func.count()).select_from(some)) or 0)
+def _counted(view: str) -> ScalarSelect[int]:
+    """How many are in a view; counts no further than one above the bound."""
+    some = chosen(Filter(view=view)).with_only_columns(o.order_id).limit(COUNTED_AT_MOST + 1).subquery()
+    return select(func.count()).select_from(some).scalar_subquery()
 
 
-async def about_all(conn: AsyncConnection) -> int:
-    """About how many orders there are: the statistics' word where there are many."""
-    guessed = await conn.scalar(text("select reltuples::bigint from pg_class where oid = 'orders'::regclass"))
-    return int(guessed) if guessed and guessed > 10_000 else int(await conn.scalar(select(func.count(o.order_id))) or 0)
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What stands around every list of orders."""
+
+    counts: dict[str, int]  # by view, at most one above COUNTED_AT_MOST; "" counts all, about where there are many
+    channels: list[str]  # that orders came by
+    warehouses: list[str]  # that have something to do
 
 
-async def channels(conn: AsyncConnection) -> list[str]:
-    """The channels that orders came by; hops from one to the next over the index."""
-    query = text(
-        """with recursive hop as (
+_WAREHOUSES = select(shipments.c.warehouse).where(shipments.c.state.in_(IN_WAREHOUSE)).distinct()
+_PARTS = [
+    # the statistics' word where there are many
+    literal_column(
+        """(select case when reltuples > 10000 then reltuples::bigint else (select count(*) from orders) end
+            from pg_class where oid = 'orders'::regclass)"""
+    ),
+    *(_counted(view) for view in VIEWS),
+    # hops from one to the next over the index
+    literal_column(
+        """array(with recursive hop as (
              (select channel from orders order by channel limit 1)
              union all
              select (select o.channel from orders o where o.channel > hop.channel order by o.channel limit 1)
              from hop where hop.channel is not null)
-           select channel from hop where channel is not null limit 50"""
-    )
-    return [row[0] for row in await conn.execute(query)]
+           select channel from hop where channel is not null limit 50)"""
+    ),
+    func.array(_WAREHOUSES.order_by(shipments.c.warehouse).limit(50).scalar_subquery()),
+]
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+_WRITTEN = str(select(*_PARTS).compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True}))
+_AROUND = text(_WRITTEN.replace(":", "\\:"))
+"""One statement, written out once: making it anew costs more than answering it."""
 
 
-async def warehouses(conn: AsyncConnection) -> list[str]:
-    """The warehouses that have something to do."""
-    s = shipments.c
-    query = select(s.warehouse).where(s.state.in_(IN_WAREHOUSE)).distinct().order_by(s.warehouse).limit(50)
-    return [row[0] for row in await conn.execute(query)]
+async def around(conn: AsyncConnection) -> Around:
+    every, *counts, channels, warehouses = (await conn.execute(_AROUND)).one()
+    return Around({"": every, **dict(zip(VIEWS, counts, strict=True))}, channels, warehouses)
 
 
 async def rows_of(conn: AsyncConnection, ids: Sequence[UUID]) -> list[Item]:
@@ -340,17 +358,16 @@ async def worklists(conn: AsyncConnection) -> dict[str, Item]:
         from orders where not final and seen > 0"""
     )
     head = (await _all(conn, query))[0]
-    s, r = shipments.c, returns.c
-    work = select(s.state, func.count().label("n"), func.min(s.at).label("at")).where(s.state.in_(IN_WAREHOUSE))
-    states = {row["state"]: row for row in await _all(conn, work.group_by(s.state))}
-    back = select(r.state, func.count().label("n"), func.min(r.at).label("at")).where(r.state != "closed")
-    coming = {row["state"]: row for row in await _all(conn, back.group_by(r.state))}
-    nothing: Item = {"n": 0, "at": None}
-    f = by_staff.c
-    ask = select(func.count().label("n"), func.min(f.asked_at).label("at")).where(
-        f.state == literal_column("'waiting'")
+    rest = text(
+        """
+        select state, count(*) as n, min(at) as at
+          from shipments where state in ('planned', 'picked', 'packed') group by state
+        union all select 'returns', count(*), min(at) from returns where state = 'received'
+        union all select 'refunds', count(*), min(asked_at) from refunds where state = 'waiting'
+        union all select 'money', count(*), null from money where parked != ''"""
     )
-    stuck = select(func.count()).select_from(money).where(money.c.parked != "")
+    work = {row["state"]: {"n": row["n"], "at": row["at"]} for row in await _all(conn, rest)}
+    nothing: Item = {"n": 0, "at": None}
     return {
         "verify": {"n": head["verify_n"], "at": head["verify_at"]},
         "payment": {"n": head["payment_n"], "at": head["payment_at"]},
@@ -361,12 +378,12 @@ async def worklists(conn: AsyncConnection) -> dict[str, Item]:
             "orders": head["backorders"],
             "broken": head["broken"],
         },
-        "pick": states.get("planned", nothing),
-        "pack": states.get("picked", nothing),
-        "handover": states.get("packed", nothing),
-        "returns": coming.get("received", nothing),
-        "refunds": (await _all(conn, ask))[0],
-        "money": {"n": int(await conn.scalar(stuck) or 0), "at": None},
+        "pick": work.get("planned", nothing),
+        "pack": work.get("picked", nothing),
+        "handover": work.get("packed", nothing),
+        "returns": work["returns"],
+        "refunds": work["refunds"],
+        "money": work["money"],
         "late": {"n": head["late_n"], "at": None},
         "open": {"n": head["open_n"], "at": None},
         "warehouse": {"n": head["warehouse_n"], "at": None},
@@ -382,11 +399,18 @@ async def span(conn: AsyncConnection, start: datetime, end: datetime) -> list[It
     return await _all(conn, query.group_by(o.currency).order_by(func.count().desc(), o.currency))
 
 
-async def parcels(conn: AsyncConnection, start: datetime, end: datetime) -> int:
-    """Parcels handed over in a span."""
+async def placed_and_handed_over(
+    conn: AsyncConnection, spans: Sequence[tuple[datetime, datetime]], day: tuple[datetime, datetime]
+) -> tuple[list[int], int]:
+    """Orders placed in each of these spans, and parcels handed over in another."""
     s = shipments.c
-    query = select(func.count()).select_from(shipments).where(s.dispatched_at >= start, s.dispatched_at < end)
-    return int(await conn.scalar(query) or 0)
+    counted = [
+        select(func.count()).where(o.placed_at >= start, o.placed_at < end, o.seen > 0).scalar_subquery()
+        for start, end in spans
+    ]
+    handed = select(func.count()).where(s.dispatched_at >= day[0], s.dispatched_at < day[1]).scalar_subquery()
+    *placed, parcels = (await conn.execute(select(*counted, handed))).one()
+    return placed, parcels
 
 
 async def hours(conn: AsyncConnection, start: datetime, end: datetime) -> dict[int, int]:

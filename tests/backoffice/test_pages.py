@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import event
 
 from services.backoffice.api.guard import POLICY
 from services.backoffice.live import Live
@@ -70,6 +71,24 @@ async def test_pages_are_small(shop: Shop) -> None:
         await shop.place()
     assert len(await shop.page("/orders")) < 45_000
     assert len((await shop.http.get("/orders")).content) < 45_000
+
+
+@pytest.mark.parametrize(("path", "most"), [("/", 8), ("/orders", 4), ("/orders?view=way", 4), ("/orders/{number}", 9)])
+async def test_pages_wait_for_few_answers_of_the_database(shop: Shop, path: str, most: int) -> None:
+    """Beside other work each statement waits for its turn: what a page needs is asked for together."""
+    placed = await shop.place()
+    asked: list[str] = []
+    engine = shop.office.running.reads.sync_engine
+
+    def noted(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        asked.append(statement)
+
+    event.listen(engine, "before_cursor_execute", noted)
+    try:
+        await shop.page(path.format(number=placed["number"]))
+    finally:
+        event.remove(engine, "before_cursor_execute", noted)
+    assert 0 < len(asked) <= most, asked
 
 
 async def test_what_people_typed_is_text_wherever_it_is_shown(shop: Shop) -> None:

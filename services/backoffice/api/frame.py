@@ -96,6 +96,7 @@ class Memory:
     """What is remembered between requests, in whichever language they come."""
 
     parked: tuple[datetime, dict[str, list[Item]]] | None = None
+    today: tuple[frozenset[UUID], dict[tuple[str, frozenset[str]], dict[str, str]]] = (frozenset(), {})  # of a round
     closed: bool = False  # there is an account or a provider, so nobody gets in without
 
 

@@ -9,7 +9,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from services.backoffice import queries
 from services.backoffice.api.frame import Office, Refused, pages
-from services.backoffice.api.today import now_shown
+from services.backoffice.api.today import now_shown, seen
 from services.backoffice.live import Watcher
 from services.backoffice.rights import Person
 from services.backoffice.views import bulk
@@ -56,9 +56,13 @@ def _today_parts(office: Office, person: Person) -> Parts:
     names = {"head": "head", "worklists": "lists", "kpis": "figures", "feed": "feed", "flow": "flow"}
 
     async def parts(watcher: Watcher, changed: frozenset[UUID]) -> str:
-        page = await now_shown(office, person, office.running.now())
-        made = ((target, office.pages.part("_today.html", macro, page)) for target, macro in names.items())
-        return "".join(watcher.fresh(target, html) for target, html in made)
+        if office.memory.today[0] is not changed:  # another round: what is made in it is for all who see the same
+            office.memory.today = changed, {}
+        made, key = office.memory.today[1], (office.pages.language, seen(person))
+        if key not in made:
+            page = await now_shown(office, person, office.running.now())
+            made[key] = {target: office.pages.part("_today.html", macro, page) for target, macro in names.items()}
+        return "".join(watcher.fresh(target, html) for target, html in made[key].items())
 
     return parts
 
@@ -88,8 +92,7 @@ def _order_parts(office: Office, person: Person, order_id: UUID, show: str) -> P
     async def parts(watcher: Watcher, changed: frozenset[UUID]) -> str:
         if order_id not in changed:
             return ""
-        async with office.reading() as conn:
-            page = await order_view.page(conn, office.pages, office.owners, person, order_id, show)
+        page = await order_view.page(office.reading, office.pages, office.owners, person, order_id, show)
         return "" if page is None else watcher.fresh("order", office.pages.part("_order.html", "whole", page))
 
     return parts

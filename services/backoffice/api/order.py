@@ -28,7 +28,8 @@ async def order(visit: Annotated[Visit, allowed("orders")], name: Name, show: st
     """Everything about one order. If the read tables turn out to be behind its owner, they are told to look again."""
     async with visit.office.reading() as conn:
         order_id = await order_called(conn, name)
-        page = await order_view.page(conn, visit.office.pages, visit.office.owners, visit.person, order_id, show)
+    office = visit.office
+    page = await order_view.page(office.reading, office.pages, office.owners, visit.person, order_id, show)
     if page is None:
         raise NotFound("order", name)
     if page["stale"]:

@@ -19,8 +19,13 @@ async def today(visit: Annotated[Visit, allowed("today")]) -> Response:
     return visit.page("today.html", "today", await now_shown(visit.office, visit.person, visit.now))
 
 
+def seen(person: Person) -> frozenset[str]:
+    """The areas that somebody sees."""
+    return frozenset(area for area in SEES if person.may(area))
+
+
 async def now_shown(office: Office, person: Person, now: datetime) -> Item:
-    sees = frozenset(area for area in SEES if person.may(area))
+    sees = seen(person)
     parked = await office.parked_now() if "parked" in sees else {}
     async with office.reading() as conn:
         return await today_view.today(conn, office.pages, now, parked, sees)

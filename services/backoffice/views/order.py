@@ -1,5 +1,6 @@
 """One order: why it does not move, where its pieces are, its money, its parcels, and all that happened."""
 
+import asyncio
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -7,11 +8,10 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.backoffice import queries
 from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import English, Pages
+from services.backoffice.queries import Reading
 from services.backoffice.rights import Person
 from services.backoffice.views import mails
 from services.backoffice.views.cells import address
@@ -40,18 +40,20 @@ async def asked(owners: Owners, order_id: UUID) -> Item | None:
 
 
 async def page(
-    conn: AsyncConnection, pages: Pages, owners: Owners, person: Person, order_id: UUID, group: str
+    reading: Reading, pages: Pages, owners: Owners, person: Person, order_id: UUID, group: str
 ) -> Item | None:
     """All that the page shows; None when there is no such order. `stale`: the read tables are behind the owner."""
-    kept = await queries.one(conn, order_id)
-    if kept is None:
-        return None
-    now_said = await asked(owners, order_id)
-    if now_said is None and not kept["seen"]:
+
+    async def read() -> tuple[Item | None, list[Item]]:
+        async with reading() as conn:
+            return await queries.one(conn, order_id), await queries.mails_of(conn, order_id)
+
+    (kept, sent), now_said = await asyncio.gather(read(), asked(owners, order_id))
+    if kept is None or (now_said is None and not kept["seen"]):
         return None  # heard of, not seen yet, and nobody to ask
     w = pages.words.within((now_said or kept)["currency"])
     head = _head(kept, now_said)
-    told = timeline(kept["entries"], _history(now_said), w) + mails.told(await queries.mails_of(conn, order_id), w)
+    told = timeline(kept["entries"], _history(now_said), w) + mails.told(sent, w)
     told.sort(key=lambda each: each.at, reverse=True)
     if group in {name for name, _ in GROUPS[1:]}:
         told = [each for each in told if each.line.group == group]

@@ -2,8 +2,7 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -13,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.backoffice import queries
 from services.backoffice.pages import STATUSES, Pages
-from services.backoffice.queries import Filter
+from services.backoffice.queries import Filter, Reading
 from services.backoffice.views import cells
 from services.backoffice.views.cells import place
 from services.backoffice.words import N_
@@ -90,9 +89,9 @@ async def page(
     saved = [{**tab, "here": tab["href"] == here} for tab in saved]
     chosen = any(tab["here"] for tab in saved)
     tabs: list[Item] = []
+    around = await queries.around(conn)
     for name, text in TABS:
-        tab = Filter(view=name)
-        n = await queries.count(conn, tab) if name else await queries.about_all(conn)
+        tab, n = Filter(view=name), around.counts[name]
         over = bool(name) and n > queries.COUNTED_AT_MOST
         shown = f"{w.number(queries.COUNTED_AT_MOST)}+" if over else w.number(n)
         tabs.append(
@@ -115,8 +114,8 @@ async def page(
         "since": since,
         "rows": rows,
         "tabs": [*tabs, *saved],
-        "channels": await queries.channels(conn),
-        "warehouses": await queries.warehouses(conn),
+        "channels": around.channels,
+        "warehouses": around.warehouses,
         "chips": chips(pages, wanted, since),
         "csv": address(wanted, since).replace("/orders", "/orders.csv", 1),
         "back": here,
@@ -170,14 +169,12 @@ def cell(value: Any) -> str:
     return f"'{text}" if risky and isinstance(value, str) else text
 
 
-async def as_csv(
-    connect: Callable[[], AbstractAsyncContextManager[AsyncConnection]], wanted: Filter
-) -> AsyncIterator[str]:
+async def as_csv(reading: Reading, wanted: Filter) -> AsyncIterator[str]:
     """The whole filter, a page of rows at a time, so that a million rows need no memory."""
     yield _line(COLUMNS)
     after = None
     while True:
-        async with connect() as conn:
+        async with reading() as conn:
             rows = await queries.list_orders(conn, wanted, after=after, limit=1000)
         if not rows:
             return

@@ -90,8 +90,6 @@ def _oldest(parked: dict[str, list[Item]]) -> datetime | None:
 
 async def _day(conn: AsyncConnection, now: datetime, start: datetime, end: datetime) -> Item:
     """Today; or the last day with an order, when there was none today."""
-    if await queries.span(conn, start, end):
-        return {"start": start, "end": end, "until": now, "today": True}
     newest = await queries.newest_placed(conn)
     if newest is None or newest >= start:
         return {"start": start, "end": end, "until": now, "today": True}
@@ -104,10 +102,9 @@ async def _kpis(conn: AsyncConnection, pages: Pages, now: datetime, lists: dict[
     start, until = day["start"], day["until"]
     spans = await queries.span(conn, start, until)
     orders, pieces = sum(of["orders"] for of in spans), sum(of["pieces"] or 0 for of in spans)
-    usual = []
-    for weeks in (1, 2, 3, 4):
-        back = timedelta(weeks=weeks)
-        usual.append(sum(of["orders"] for of in await queries.span(conn, start - back, until - back)))
+    weeks = [timedelta(weeks=n) for n in (1, 2, 3, 4)]
+    before = [(start - back, until - back) for back in weeks]
+    usual, shipped = await queries.placed_and_handed_over(conn, before, pages.day_of(now))
     median = sorted(usual)[1:3]
     typical = sum(median) // 2
     when = w.say("today") if day["today"] else w.day(start + timedelta(hours=12))
@@ -132,8 +129,6 @@ async def _kpis(conn: AsyncConnection, pages: Pages, now: datetime, lists: dict[
                 "kind": "",
             }
         )
-    day_start, day_end = pages.day_of(now)
-    shipped = await queries.parcels(conn, day_start, day_end)
     late, stock, staff = lists["late"]["n"], lists["stock"], lists["verify"]["n"] + lists["money"]["n"]
     shown += [
         _kpi(w.say("Parcels shipped today"), w.number(shipped), w.say("given to carriers"), "/orders?view=way"),
