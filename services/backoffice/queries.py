@@ -36,6 +36,7 @@ from services.backoffice.tables import (
     entries,
     mails,
     money,
+    office_acts,
     orders,
     returns,
     sessions,
@@ -454,13 +455,17 @@ async def views(
 async def acts(
     conn: AsyncConnection, *, who: str = "", after: tuple[datetime, UUID] | None = None, limit: int = 50
 ) -> list[Item]:
-    """Entries that carry a person's name, the newest first, with the numbers of their orders."""
-    e = entries.c
-    query = select(entries, orders.c.number).join_from(entries, orders, e.order_id == orders.c.order_id, isouter=True)
-    query = query.where(e.actor == who) if who else query.where(e.actor != "")
-    if after is not None:
-        query = query.where(tuple_(e.at, e.event_id) < _place(after))
-    return await _all(conn, query.order_by(e.at.desc(), e.event_id.desc()).limit(limit))
+    """What people did, the newest first: entries with a name, each with the number of its order, and our own."""
+    e, own = entries.c, office_acts.c
+    told = select(e.event_id.label("act_id"), e.at, e.key, e.actor, e.facts, e.order_id, orders.c.number)
+    told = told.join_from(entries, orders, e.order_id == orders.c.order_id, isouter=True)
+    told = told.where(e.actor == who) if who else told.where(e.actor != "")
+    here = select(office_acts).where(own.actor == who) if who else select(office_acts)
+    rows: list[Item] = []
+    for query, at, id in ((told, e.at, e.event_id), (here, own.at, own.act_id)):
+        some = query.where(tuple_(at, id) < _place(after)) if after is not None else query
+        rows += await _all(conn, some.order_by(at.desc(), id.desc()).limit(limit))
+    return sorted(rows, key=lambda row: (row["at"], row["act_id"]), reverse=True)[:limit]
 
 
 # Accounts

@@ -229,6 +229,19 @@ class DocumentView(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class OfficeAct(Row):
+    """What a person did to something that is the back office's own, such as a saved view. Never changed."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("act_id",)
+
+    act_id: UUID
+    at: datetime
+    key: str  # of the message that asked for it
+    actor: str
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class SavedView(Row):
     """A place for a filter of the list of orders that a person saved. Without a name it is free for another one."""
 

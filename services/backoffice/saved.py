@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from services.backoffice.rows import SavedView
+from services.backoffice.rows import OfficeAct, SavedView
 from shared.contracts.backoffice import ChangeView, OfViews, RemoveView, SaveView
 from shared.messaging.decision import Context, Effect, Needs, Refused, Reply, Rows
 
@@ -25,7 +25,9 @@ def save_view(m: SaveView, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
     if not place:
         raise Refused(f"There are {MOST} saved views already; remove one first.", field="name", status=409)
     code = ctx.new_id().hex[-10:]
-    yield SavedView(m.person, place, code, m.name, m.query, m.shared, m.actor, ctx.now)
+    view = SavedView(m.person, place, code, m.name, m.query, m.shared, m.actor, ctx.now)
+    yield view
+    yield _act(m, view, ctx)
     yield Reply({"code": code})
 
 
@@ -36,12 +38,20 @@ def change_view(m: ChangeView, rows: Rows, ctx: Context[Any]) -> Iterator[Effect
         raise Refused("There is no such saved view.", field="code", status=404)
     _check_name(m.name, (other for other in known if other is not view))
     yield replace(view, name=m.name, shared=m.shared, by=m.actor, at=ctx.now)
+    yield _act(m, view, ctx, now=m.name, shared=m.shared)
 
 
 def remove_view(m: RemoveView, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
     for view in rows.group(SavedView, m.person):
         if view.code == m.code and view.name:
             yield replace(view, name="", query="", shared=False, by=m.actor, at=ctx.now)
+            yield _act(m, view, ctx)
+
+
+def _act(m: OfViews, view: SavedView, ctx: Context[Any], **more: Any) -> OfficeAct:
+    """What is kept of it for the audit: the view as it was, and what it is now."""
+    facts = {"name": view.name, "owner": view.owner, "query": view.query, "shared": view.shared, **more}
+    return OfficeAct(ctx.new_id(), ctx.now, m.key, m.actor, facts)
 
 
 def _check_name(name: str, others: Iterable[SavedView]) -> None:

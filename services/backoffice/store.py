@@ -16,6 +16,7 @@ BOOKS = mapping(
     (rows.Entry, tables.entries, False),
     (rows.Mail, tables.mails, False),
     (rows.DocumentView, tables.document_views, False),
+    (rows.OfficeAct, tables.office_acts, False),
     (rows.SavedView, tables.saved_views, True),
     (rows.Account, tables.accounts, True),
     (rows.Session, tables.sessions, True),

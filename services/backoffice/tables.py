@@ -219,6 +219,18 @@ document_views = Table(
     Index("ix_document_views_number", "number", "at"),
 )
 
+office_acts = Table(
+    "office_acts",
+    metadata,
+    Column("act_id", Uuid, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("facts", JSONB, nullable=False),
+    Index("ix_office_acts_at", "at", "act_id"),
+    Index("ix_office_acts_actor", "actor", "at", "act_id"),
+)
+
 saved_views = Table(
     "saved_views",
     metadata,

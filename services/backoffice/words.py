@@ -219,6 +219,16 @@ def _return(sentence: str, kind: str) -> Callable[[Facts, Facts, Words], Line]:
     return said
 
 
+def _view(text: str) -> Callable[[Facts, Facts, Words], Line]:
+    """What a person did to a saved view, and whose it is."""
+
+    def said(f: Facts, b: Facts, w: Words) -> Line:
+        whose = N_("Of %(owner)s, for everybody who sees orders.") if f["shared"] else N_("Of %(owner)s alone.")
+        return Line(w.say(text, **f), "person", "people", w.say(whose, owner=f["owner"]))
+
+    return said
+
+
 SAYINGS: dict[str, Callable[[Facts, Facts, Words], Line]] = {
     "order_placed": _placed,
     "order_held": _held,
@@ -263,6 +273,9 @@ SAYINGS: dict[str, Callable[[Facts, Facts, Words], Line]] = {
     "return_received": _return(N_("%(received)s came back."), ""),
     "return_inspected": _return(N_("Inspected: %(accepted)s accepted."), "ok"),
     "return_closed": _return(N_("The return is closed: %(accepted)s accepted."), ""),
+    "save_view": _view(N_("Saved the view %(name)s.")),
+    "change_view": _view(N_("Changed the saved view %(name)s; it is called %(now)s.")),
+    "remove_view": _view(N_("Removed the saved view %(name)s.")),
 }
 
 WISHES: dict[str, str] = {

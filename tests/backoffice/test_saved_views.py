@@ -12,6 +12,7 @@ from services.backoffice.saved import MOST
 from tests.backoffice.shop import HASH, Item, logged_in, shop_at
 from tests.backoffice.test_changes import hidden
 from tests.backoffice.test_refunds import Office
+from tests.backoffice.test_status import plain
 from tests.conftest import Databases
 
 pytestmark = pytest.mark.postgres
@@ -122,6 +123,31 @@ async def test_a_view_is_renamed_and_removed(office: Office) -> None:
     assert await save(office, "ben", "one", "view=way") == "/orders?view=way", "the name is free again"
 
 
+async def test_who_saved_changed_and_removed_a_view_is_told_beside_what_was_done_to_orders(office: Office) -> None:
+    await save(office, "ada", "Audited", "view=late", shared="yes")
+    where = f"/orders/views{(await codes(office, 'ada'))['Audited'][2:]}"
+    await office.post("ada", f"{where}/change", {"name": "Looked at"})
+    for _ in range(2):
+        await office.post("ada", f"{where}/remove", {})
+    placed = await office.shop.place()
+    await office.shop.ask("POST", f"/order/orders/{placed['id']}/hold", {"reason": "look"}, who="ada")
+    await office.shop.rest()
+    page = plain((await office.page("ada", "/acts?who=ada")).partition("<tbody")[2])
+    said = [
+        "The order is on hold; nothing of it goes out.",
+        "Removed the saved view Looked at. Of ada alone.",
+        "Changed the saved view Audited; it is called Looked at. Of ada alone.",
+        "Saved the view Audited. Of ada, for everybody who sees orders.",
+    ]
+    found = [page.find(each) for each in said]
+    assert -1 not in found, page
+    assert found == sorted(found), "the newest first, whoever keeps it"
+    assert page.count("Looked at") == 2
+    assert said[3] not in plain(await office.page("ada", "/acts?who=sam"))
+    kept = await office.shop.rows("select facts from office_acts where actor = 'ada' order by at")
+    assert '"query": "view=late"' in kept[0]["facts"]
+
+
 async def test_a_person_has_a_bounded_number_of_them(office: Office) -> None:
     for n in range(MOST):
         await save(office, "flo", f"view {n}", f"channel=c{n}")
@@ -158,8 +184,11 @@ async def test_only_admins_share_with_everybody_and_look_after_what_is_shared(of
 async def test_a_rebuild_leaves_them_alone(office: Office) -> None:
     await save(office, "sam", "stays", "view=late")
     before = await office.shop.rows("select * from saved_views order by owner, place")
+    acts = await office.shop.rows("select * from office_acts order by act_id")
     assert before
+    assert acts
     await rebuild(office.shop.database_url)
     await office.shop.rest()
     assert await office.shop.rows("select * from saved_views order by owner, place") == before
+    assert await office.shop.rows("select * from office_acts order by act_id") == acts
     assert "stays" in await tabs(office, "sam")

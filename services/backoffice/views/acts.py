@@ -1,4 +1,4 @@
-"""What people did, the newest first: every change that an owner told of with a person's name."""
+"""What people did, the newest first: every change that an owner told of with a person's name, and of saved views."""
 
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -20,18 +20,18 @@ async def acts(conn: AsyncConnection, pages: Pages, who: str, after: str) -> Ite
     rows = await queries.acts(conn, who=who, after=place(after), limit=SHOWN + 1)
     shown = rows[:SHOWN]
     more = {"who": who} if who else {}
-    older = {**more, "after": cursor(shown[-1]["at"], shown[-1]["event_id"])} if len(rows) > SHOWN else {}
+    older = {**more, "after": cursor(shown[-1]["at"], shown[-1]["act_id"])} if len(rows) > SHOWN else {}
     columns = (Column(w.say("When")), Column(w.say("Who")), Column(w.say("What")), Column(w.say("Order")))
     cells = []
     for of in shown:
         told = line(of["key"], of["facts"], NOTHING, w)
-        number = of["number"] or str(of["order_id"])
+        number = (of["number"] or str(of["order_id"])) if "order_id" in of else ""
         cells.append(
             [
                 Cell(w.moment(of["at"])),
                 Cell(of["actor"], f"/acts?{urlencode({'who': of['actor']})}"),
                 Cell(told.text, sub=told.why),
-                Cell(number, f"/orders/{quote(number)}"),
+                Cell(number, f"/orders/{quote(number)}") if number else Cell("–"),
             ]
         )
     return {
