@@ -392,12 +392,21 @@ async def worklists(conn: AsyncConnection) -> dict[str, Item]:
     }
 
 
-async def span(conn: AsyncConnection, start: datetime, end: datetime) -> list[Item]:
-    """Orders placed in a span, and what they are worth, per currency."""
+async def by_hour(conn: AsyncConnection, start: datetime, end: datetime) -> list[Item]:
+    """Orders placed in a span, by the hour since its start and by currency: how many, worth what, of how many pieces.
+
+    All that a day is counted by comes from this one pass over its orders.
+    """
+    hour = func.floor(func.extract("epoch", o.placed_at - literal(start)) / 3600)
     query = select(
-        o.currency, func.count().label("orders"), func.sum(o.gross).label("gross"), func.sum(o.ordered).label("pieces")
-    ).where(o.placed_at >= start, o.placed_at < end, o.seen > 0)
-    return await _all(conn, query.group_by(o.currency).order_by(func.count().desc(), o.currency))
+        hour.label("hour"),
+        o.currency,
+        func.count().label("orders"),
+        func.sum(o.gross).label("gross"),
+        func.sum(o.ordered).label("pieces"),
+    )
+    query = query.where(o.placed_at >= start, o.placed_at < end, o.seen > 0).group_by(hour, o.currency)
+    return await _all(conn, query)
 
 
 async def placed_and_handed_over(
@@ -412,14 +421,6 @@ async def placed_and_handed_over(
     handed = select(func.count()).where(s.dispatched_at >= day[0], s.dispatched_at < day[1]).scalar_subquery()
     *placed, parcels = (await conn.execute(select(*counted, handed))).one()
     return placed, parcels
-
-
-async def hours(conn: AsyncConnection, start: datetime, end: datetime) -> dict[int, int]:
-    """Orders placed per hour since the start."""
-    hour = func.floor(func.extract("epoch", o.placed_at - literal(start)) / 3600)
-    query = select(hour.label("hour"), func.count().label("n"))
-    query = query.where(o.placed_at >= start, o.placed_at < end, o.seen > 0).group_by(hour)
-    return {int(row["hour"]): row["n"] for row in await _all(conn, query)}
 
 
 async def newest_placed(conn: AsyncConnection) -> datetime | None:

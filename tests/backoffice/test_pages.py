@@ -73,7 +73,7 @@ async def test_pages_are_small(shop: Shop) -> None:
     assert len((await shop.http.get("/orders")).content) < 45_000
 
 
-@pytest.mark.parametrize(("path", "most"), [("/", 8), ("/orders", 4), ("/orders?view=way", 4), ("/orders/{number}", 9)])
+@pytest.mark.parametrize(("path", "most"), [("/", 7), ("/orders", 4), ("/orders?view=way", 4), ("/orders/{number}", 9)])
 async def test_pages_wait_for_few_answers_of_the_database(shop: Shop, path: str, most: int) -> None:
     """Beside other work each statement waits for its turn: what a page needs is asked for together."""
     placed = await shop.place()

@@ -1,6 +1,7 @@
 """Today: what must be done, how the day goes, where orders are, what just happened."""
 
 import asyncio
+from collections import Counter
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -79,7 +80,7 @@ async def today(
         "kpis": await _kpis(conn, pages, now, lists, day),
         "flow": _flow(pages, lists),
         "feed": _feed(pages, await queries.latest(conn)),
-        "chart": await _chart(conn, pages, day),
+        "chart": _chart(pages, day),
     }
 
 
@@ -89,19 +90,31 @@ def _oldest(parked: dict[str, list[Item]]) -> datetime | None:
 
 
 async def _day(conn: AsyncConnection, now: datetime, start: datetime, end: datetime) -> Item:
-    """Today; or the last day with an order, when there was none today."""
+    """Today; or the last day with an order, when there was none today. `orders`: by hour and currency."""
     newest = await queries.newest_placed(conn)
-    if newest is None or newest >= start:
-        return {"start": start, "end": end, "until": now, "today": True}
-    back = timedelta(days=(start - newest).days + 1)
-    return {"start": start - back, "end": end - back, "until": end - back, "today": False}
+    today = newest is None or newest >= start
+    if newest is not None and not today:
+        back = timedelta(days=(start - newest).days + 1)
+        start, end = start - back, end - back
+    orders = await queries.by_hour(conn, start, end)
+    return {"start": start, "end": end, "until": now if today else end, "today": today, "orders": orders}
+
+
+def _by_currency(hours: list[Item]) -> list[Item]:
+    """What a day came to in each currency, the one of most orders first."""
+    found: dict[str, Item] = {}
+    for of in hours:
+        sums = found.setdefault(of["currency"], {"currency": of["currency"], "orders": 0, "gross": 0, "pieces": 0})
+        for name in ("orders", "gross", "pieces"):
+            sums[name] += of[name]
+    return sorted(found.values(), key=lambda sums: (-sums["orders"], sums["currency"]))
 
 
 async def _kpis(conn: AsyncConnection, pages: Pages, now: datetime, lists: dict[str, Item], day: Item) -> list[Item]:
     w = pages.words
     start, until = day["start"], day["until"]
-    spans = await queries.span(conn, start, until)
-    orders, pieces = sum(of["orders"] for of in spans), sum(of["pieces"] or 0 for of in spans)
+    spans = _by_currency(day["orders"])
+    orders, pieces = sum(of["orders"] for of in spans), sum(of["pieces"] for of in spans)
     weeks = [timedelta(weeks=n) for n in (1, 2, 3, 4)]
     before = [(start - back, until - back) for back in weeks]
     usual, shipped = await queries.placed_and_handed_over(conn, before, pages.day_of(now))
@@ -188,12 +201,14 @@ def _feed(pages: Pages, latest: list[Item]) -> list[Item]:
     ]
 
 
-async def _chart(conn: AsyncConnection, pages: Pages, day: Item) -> Item:
+def _chart(pages: Pages, day: Item) -> Item:
     w = pages.words
-    found = await queries.hours(conn, day["start"], day["end"])
-    rows = [(hour, found.get(hour, 0)) for hour in range(24)]
+    found = Counter[int]()
+    for of in day["orders"]:
+        found[int(of["hour"])] += of["orders"]
+    rows = [(hour, found[hour]) for hour in range(24)]
     labelled = [(f"{hour:02d}:00", n) for hour, n in rows]
-    total, busiest = sum(found.values()), max(rows, key=lambda row: row[1])
+    total, busiest = found.total(), max(rows, key=lambda row: row[1])
     when = w.say("today") if day["today"] else w.day(day["start"] + timedelta(hours=12))
     finding = w.say(
         "%(total)s orders per hour %(when)s, most of them (%(n)s) from %(hour)02d:00. The table below has the figures.",
