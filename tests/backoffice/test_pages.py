@@ -1,5 +1,6 @@
 """Every page answers without a browser; what people typed is text; acts do what was shown or say why not."""
 
+import asyncio
 import csv
 import io
 import re
@@ -71,6 +72,26 @@ async def test_pages_are_small(shop: Shop) -> None:
         await shop.place()
     assert len(await shop.page("/orders")) < 45_000
     assert len((await shop.http.get("/orders")).content) < 45_000
+
+
+async def test_many_who_look_at_today_ask_each_owner_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    began = shop.office.running.now()
+    monkeypatch.setattr(shop.office.running, "now", lambda: began)  # an answer is as new as on a fast machine
+
+    async def noted(request: httpx.Request) -> None:
+        asked.append(f"{request.url.host}:{request.url.port}{request.url.path}")
+
+    clients = shop.office.owners.over
+    shop.office.memory.parked = None
+    for client in clients.values():
+        client.event_hooks = {"request": [noted]}
+    try:
+        await asyncio.gather(*(shop.page("/") for _ in range(8)))
+    finally:
+        for client in clients.values():
+            client.event_hooks = {"request": []}
+    assert len(asked) == len(set(asked)) == len(clients), asked
 
 
 @pytest.mark.parametrize(("path", "most"), [("/", 7), ("/orders", 4), ("/orders?view=way", 4), ("/orders/{number}", 9)])

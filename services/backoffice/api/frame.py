@@ -1,5 +1,6 @@
 """The frame of every page: who asks, what may they see, what stands around it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from copy import copy
@@ -96,6 +97,7 @@ class Memory:
     """What is remembered between requests, in whichever language they come."""
 
     parked: tuple[datetime, dict[str, list[Item]]] | None = None
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     today: tuple[frozenset[UUID], dict[tuple[str, frozenset[str]], dict[str, str]]] = (frozenset(), {})  # of a round
     closed: bool = False  # there is an account or a provider, so nobody gets in without
 
@@ -183,10 +185,11 @@ class Office:
 
     async def parked_now(self) -> dict[str, list[Item]]:
         """What is parked anywhere; asked of the owners once in a while, however many look at today."""
-        now = self.running.now()
-        if self.memory.parked is None or now - self.memory.parked[0] > ASKED_EVERY:
-            self.memory.parked = now, await today_view.parked_counts(self.owners)
-        return self.memory.parked[1]
+        async with self.memory.asking:  # who comes meanwhile takes the same answer
+            now = self.running.now()
+            if self.memory.parked is None or now - self.memory.parked[0] > ASKED_EVERY:
+                self.memory.parked = now, await today_view.parked_counts(self.owners)
+            return self.memory.parked[1]
 
     async def note(self, word: Internal) -> None:
         """Has something decided that nobody waits for an answer of."""
