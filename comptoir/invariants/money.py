@@ -20,6 +20,7 @@ class Purse:
 
     `received`: by bank and from carriers. `invoiced` and `credited`: sums of the documents. `ledger`: what the journal
     says the customer owes. `booked`: money that the journal moved per operation number, in positive, out negative.
+    `refunds`: those of the staff.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Purse:
     credited: Decimal
     ledger: Decimal
     booked: Mapping[int, Decimal]
+    refunds: tuple[Refund, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,9 +247,12 @@ def _rate(group: DocumentGroup) -> tuple[str, Decimal]:
 
 @law("I16", "a refund of the staff is its credit note, approved by another person")
 def refund_is_its_credit_note(refund: Refund, notes: Sequence[CreditNote]) -> Iterator[str]:
-    """Both or neither (R-14), over the same figures; and what was above the asker's limit has another's name (S8)."""
+    """Both or neither (R-14), over the same figures; decided once, and approved by nobody who asked (S8)."""
     name = f"refund {refund.refund_id} of {refund.invoice}"
     mine = [note for note in notes if note.return_id == refund.refund_id]
+    decided = 0 if refund.state == "waiting" or (refund.state == "done" and not refund.approver) else 1
+    if refund.version != 1 + decided:
+        yield f"{name}: is {refund.state} at version {refund.version}, so it was not decided once"
     if refund.state != "done":
         for note in mine:
             yield f"{name}: is {refund.state}, but {note.number} credits it"
@@ -258,5 +263,30 @@ def refund_is_its_credit_note(refund: Refund, notes: Sequence[CreditNote]) -> It
         yield f"{name}: {refund.gross:f} by {refund.credit_note}, its credit notes are {[note.number for note in mine]}"
     if refund.approver.strip().casefold() == refund.asker.strip().casefold():
         yield f"{name}: was asked for and approved by {refund.asker}"
-    if not refund.approver and refund.gross > refund.limit:
-        yield f"{name}: {refund.gross:f} is above {refund.asker}'s limit of {refund.limit:f}, and nobody approved it"
+
+
+@law("I16", "what a person gives back of an order alone is within the limit, in parts too")
+def given_alone_within_limit(purse: Purse) -> Iterator[str]:
+    """Roles may change, so it is the highest limit that counts (S8)."""
+    alone: dict[str, list[Refund]] = {}
+    for refund in purse.refunds:
+        if refund.state == "done" and not refund.approver:
+            alone.setdefault(refund.asker.strip().casefold(), []).append(refund)
+    for mine in alone.values():
+        total, limit = sum((r.gross for r in mine), ZERO), max(r.limit for r in mine)
+        if total > limit:
+            yield f"{purse.name}: {mine[0].asker} gave back {total:f} that nobody approved, the limit is {limit:f}"
+
+
+@law("I16", "the account credits each refund of the staff once, and no other")
+def credits_are_refunds(purse: Purse) -> Iterator[str]:
+    """So no money goes back in the name of a refund that nobody asked for; its credits come to what was credited."""
+    told = {c.return_id: c.gross for c in purse.account.credits if c.by == "refund"}
+    done = {r.refund_id: r.gross for r in purse.refunds if r.state == "done"}
+    for id in dict.fromkeys((*told, *done)):
+        credited, given = told.get(id, ZERO), done.get(id, ZERO)
+        if credited != given:
+            yield f"{purse.name}: refund {id}: {credited:f} is credited, {given:f} was given back"
+    total = sum((c.gross for c in purse.account.credits), ZERO)
+    if total != purse.account.credited:
+        yield f"{purse.name}: {purse.account.credited:f} credited, its returns and refunds come to {total:f}"

@@ -44,6 +44,8 @@ A_MONEY: tuple[Callable[..., Iterator[str]], ...] = (
     money.refunded_within_captured,
     money.ledger_is_the_account,
     money.booked_once,
+    money.given_alone_within_limit,
+    money.credits_are_refunds,
 )
 A_SHELF: tuple[Callable[..., Iterator[str]], ...] = (
     stock.on_hand_is_the_sum_of_movements,
@@ -108,7 +110,7 @@ class Laws:
             for row in inserted.get(fulfilment.History, ()):
                 self.documents[row.document_id].append(row)  # type: ignore[attr-defined,arg-type]
         else:
-            for kind in (billing.Account, billing.Operation):
+            for kind in (billing.Account, billing.Operation, billing.Refund):
                 if kind in changed:
                     self.touched[BILLING].update([row.order_id for row in changed[kind].values()])  # type: ignore[attr-defined]
             if billing.Posting in inserted:
@@ -192,6 +194,10 @@ class Laws:
             if purse is not None:
                 for law in A_MONEY:
                     self._each(law(purse), law)
+                if purse.refunds:
+                    notes = self.of(BILLING, billing.CreditNote, order_id)
+                    for refund in purse.refunds:
+                        self._each(money.refund_is_its_credit_note(refund, notes), money.refund_is_its_credit_note)
                 if purse.account.method == "bank_transfer" and (owed := rule.owed(purse.account)) > 0:
                     raise Broken(f"I12: {purse.name}: goods for {owed} are out that were to be paid in advance")
         if self.provider.wrong:
@@ -290,6 +296,7 @@ class Laws:
             sum([document.gross for document in notes], ZERO),
             self.ledger[order_id],
             self.booked.get(order_id, {}),
+            tuple(self.of(BILLING, billing.Refund, order_id)),
         )
 
     def _not_from_the_future(self, found: Order) -> None:
@@ -512,8 +519,8 @@ class Laws:
             notes = self.of(BILLING, billing.CreditNote, invoice_row.order_id)
             yield from _numbered("I16", money.lines_credited_within_invoice(invoice_row, notes))
         for refund in self.all(BILLING, billing.Refund):
-            notes = self.of(BILLING, billing.CreditNote, refund.order_id)
-            yield from _numbered("I16", money.refund_is_its_credit_note(refund, notes))
+            if refund.state == "waiting":
+                yield f"I8: refund {refund.refund_id} of {refund.invoice} waits, and everybody has decided"
         for invoice, amount in credited.items():
             yield from _numbered(
                 "I16", money.credited_within_invoice(money.Credits(invoice, gross.get(invoice), amount))

@@ -9,17 +9,22 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from comptoir.simulate.laws import BILLING, FULFILMENT, ORDER, Laws
-from comptoir.simulate.machine import T0, Broken, Machine
+from comptoir.simulate.machine import T0, Broken, Machine, run
 from comptoir.simulate.outside import Carrier, Provider
 from comptoir.simulate.plan import HOUR, MINUTE, SECOND, Bought, Case, Wish
 from services.billing.domain import rows as billing
 from services.billing.domain import rule
+from services.billing.domain.credits import left_of
 from services.fulfilment.domain import rows as fulfilment
 from services.order import rows as order
 from shared.contracts.billing import (
+    ApproveRefund,
     BankMoneyArrived,
     CashRemitted,
     PayAgain,
+    RefundLine,
+    RefuseRefund,
+    RequestRefund,
     ResumeOperation,
 )
 from shared.contracts.fulfilment import (
@@ -38,6 +43,7 @@ from shared.contracts.fulfilment import (
     ShortWhy,
 )
 from shared.contracts.message import Message
+from shared.contracts.money import unit_of
 from shared.contracts.order import (
     FINAL,
     AcceptDate,
@@ -53,6 +59,8 @@ from shared.contracts.values import Address, LineQuantity
 from shared.messaging.decision import Handlers, Reply
 
 ROOT = UUID("5eed0000-0000-5000-8000-000000000000")
+CLERKS = {"Anna": "support", "Ben": "support", "Carla": "finance", "Dora": "finance"}
+"""Who gives money back, and in which role; World says what each may do alone, and who approves."""
 HOME = Address(name="A. Customer", street=("1 High Street",), postcode="10115", city="Berlin", country="DE")
 
 
@@ -146,6 +154,9 @@ class People(Machine):
         one = (LineQuantity(line_no=line.line_no, quantity=1),)
         m: Message | None = None
         service, kind = ORDER, wish.kind
+        if kind == "refund":
+            self.give_back(wish, tries)
+            return
         if kind == "cancel":
             m = CancelOrder(order_id=id)
         elif kind == "cancel 1":
@@ -264,6 +275,114 @@ class People(Machine):
         if a.parked and a.blocked and not a.running:
             self.tell("staff", f"resume the {a.blocked} of order {self.numbers[id]}")
             self.ask(BILLING, ResumeOperation(order_id=id))
+
+    # Money that the staff give back
+
+    def give_back(self, wish: Wish, tries: int) -> None:
+        """A clerk looks at what a refund would do and asks for it some time later; looks again when that is over."""
+        id, of = self.ids_of[wish.order], self.dice(f"refund {wish.n}")
+        asker = of.choice(list(CLERKS))
+        m = self.some_money(id, asker, uuid5(id, f"refund {wish.n}"), of)
+        looks = of.random() < 0.8
+        shown = self.shown(m) if m and looks else None
+        if m is None or (looks and (shown is None or shown.status >= 400)):
+            if tries < 60 and not self.healing:
+                self.at(self.now + 30 * MINUTE, self.wish, wish, tries + 1)
+            return
+        if shown:
+            m = m.model_copy(update={"quote": shown.body["quote"]})
+        self.tell("staff", f"{asker} asks for a refund of order {wish.order}")
+
+        def heard(reply: Reply) -> None:
+            if reply.status == 409 and "preview" in reply.body["title"]:
+                self.wish(wish, tries + 1)
+
+        at = self.now + int(of.choice((0, SECOND, 10 * MINUTE)) * of.random())
+        self.at(at, self.ask, BILLING, m, None, heard)
+        if of.random() < 0.2:  # the form is sent once more, as another request
+            self.at(at + int(of.choice((0, MINUTE)) * of.random()), self.ask, BILLING, m)
+
+    def some_money(self, id: UUID, asker: str, refund_id: UUID, of: Any) -> RequestRefund | None:
+        """Pieces or an amount, of some lines of one invoice."""
+        invoices = self.laws.of(BILLING, billing.Invoice, id)
+        if not invoices:
+            return None
+        invoice = invoices[int(of.random() * len(invoices))]
+        lines: list[RefundLine] = []
+        for line_no, left in left_of(invoice, self.laws.of(BILLING, billing.CreditNote, id)).items():
+            if left.amount <= 0 or (lines and of.random() < 0.5):
+                continue
+            if left.pieces and of.random() < 0.4:
+                lines.append(RefundLine(line_no=line_no, quantity=1 + int(of.random() * left.pieces)))
+            else:
+                unit = unit_of(invoice.currency)
+                some = left.amount * Decimal(of.choice((1, 5, 20, 50, 100))) / 100
+                lines.append(RefundLine(line_no=line_no, amount=max(unit, some // unit * unit)))
+        if not lines:
+            return None
+        return RequestRefund(
+            order_id=id, refund_id=refund_id, invoice=invoice.number, lines=tuple(lines), reason="a scratch",
+            actor=asker, roles=(CLERKS[asker],),
+        )  # fmt: skip
+
+    def shown(self, m: RequestRefund | ApproveRefund) -> Reply | None:
+        """What a preview answers. None: the service is away."""
+        billing = self.nodes[BILLING]
+        return run(billing.unit.rehearse(m, m.actor)).answers[0][1] if billing.up else None
+
+    def see_refund(self, r: billing.Refund) -> None:
+        if r.state == "waiting":
+            wait = int(self.people.random() * 2 * HOUR)
+            self.soon(("decide", r.refund_id), wait, self.decide, r.order_id, r.refund_id)
+
+    def decide(self, order_id: UUID, refund_id: UUID) -> None:
+        """Who may, or may not, approves or refuses what waits; sometimes twice, or two people at the same time."""
+        r = self.refund(order_id, refund_id)
+        if r.state != "waiting":
+            return
+        of = self.people
+        others = [name for name, role in CLERKS.items() if role == "finance" and name != r.asker]
+        who, drawn = of.choice(others), of.random()
+        if self.healing:
+            drawn = 0.3 + 0.7 * drawn
+        if drawn < 0.15:
+            self.approve(r, r.asker)
+        elif drawn < 0.3:
+            self.approve(r, "Anna" if r.asker == "Ben" else "Ben")
+        elif drawn < 0.8:
+            self.approve(r, who)
+            if drawn < 0.5:
+                self.at(self.now + int(of.choice((0, SECOND, HOUR)) * of.random()), self.approve, r, of.choice(others))
+            elif drawn < 0.6:
+                self.refuse(r, of.choice(others))
+        else:
+            self.refuse(r, r.asker if drawn < 0.9 else who)
+
+    def approve(self, r: billing.Refund, who: str) -> None:
+        """Mostly of what a preview showed. What would come to something else by now is refused."""
+        m = ApproveRefund(order_id=r.order_id, refund_id=r.refund_id, actor=who, roles=(CLERKS[who],))
+        wait = 0
+        if self.people.random() < 0.7:
+            if (shown := self.shown(m)) and shown.status < 400:
+                m = m.model_copy(update={"quote": shown.body["quote"]})
+            wait = int(self.people.random() * 10 * MINUTE)
+
+        def heard(reply: Reply) -> None:
+            now = self.refund(r.order_id, r.refund_id)
+            if reply.status == 409 and now.state == "waiting" and "preview" not in reply.body["title"]:
+                self.refuse(now, who)
+            self.see_refund(now)
+
+        self.tell("staff", f"{who} approves {r.gross} for order {self.numbers[r.order_id]}, as {r.asker} asked")
+        self.at(self.now + wait, self.ask, BILLING, m, None, heard)
+
+    def refuse(self, r: billing.Refund, who: str) -> None:
+        self.tell("staff", f"{who} refuses {r.gross} for order {self.numbers[r.order_id]}, for which {r.asker} asked")
+        m = RefuseRefund(order_id=r.order_id, refund_id=r.refund_id, reason="too much", actor=who, roles=(CLERKS[who],))
+        self.ask(BILLING, m, None, lambda _: self.see_refund(self.refund(r.order_id, r.refund_id)))
+
+    def refund(self, order_id: UUID, refund_id: UUID) -> Any:
+        return self.laws.rows[BILLING][billing.Refund][order_id, refund_id]
 
     # Warehouse
 

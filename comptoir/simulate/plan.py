@@ -110,7 +110,10 @@ class Bought:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Something that a person wants of one order. `pick` says which line, shipment or how much."""
+    """Something that a person wants of one order, a customer or, of a refund, one of the staff.
+
+    `pick` says which line, shipment or how much.
+    """
 
     n: int
     at: int
@@ -175,6 +178,7 @@ def plan_of(seed: int) -> Plan:
     )
     orders = tuple(_bought(seed, n) for n in range(ORDERS))
     wishes = tuple(_wishes(seed, until, orders))
+    wishes += tuple(_refunds(seed, until, len(wishes)))
     swarm = dice(seed, "swarm")
     calm = swarm.random() < 0.1
     often = swarm.choice((0.1, 0.3, 0.6))
@@ -246,6 +250,18 @@ def _wishes(seed: int, until: int, orders: tuple[Bought, ...]) -> Iterable[Wish]
         else:
             at += int(of.choice((0, 2 * SECOND, HOUR)) * of.random())
         yield Wish(n, at, order, of.choice(WISHES), of.random())
+
+
+def _refunds(seed: int, until: int, first: int) -> Iterable[Wish]:
+    """What the staff wish to give back; some of it of one order at about the same time."""
+    of = dice(seed, "refunds")
+    order, at = 0, 0
+    for n in range(of.choice((0, 0, 1, 2, 4))):
+        if not n or of.random() < 0.6:
+            order, at = of.randrange(ORDERS), int(until * of.random() ** 2)
+        else:
+            at += int(of.choice((0, 2 * SECOND, 5 * MINUTE, HOUR)) * of.random())
+        yield Wish(first + n, at, order, "refund", of.random())
 
 
 def _incidents(swarm: random.Random, often: float, until: int) -> Iterable[Incident]:

@@ -12,12 +12,15 @@ from services.fulfilment.handlers import HANDLERS as FULFILMENT
 from services.inventory.handlers import HANDLERS as INVENTORY
 from services.order import rows as order
 from services.order.handlers import HANDLERS as ORDER
+from services.order.quantities import Order
 from services.order.saga import STEPS
 from shared.contracts import billing as money
 from shared.contracts import fulfilment as goods
 from shared.contracts import inventory as stock
 from shared.contracts import order as orders
+from shared.contracts.message import Message
 from shared.contracts.order import OrderStatus
+from shared.messaging.decision import Reply
 from shared.messaging.unit import LADDER, Outcome
 
 ASKS: dict[type, str] = {
@@ -58,8 +61,23 @@ FACTS = (
     goods.ReturnExpected, goods.ReturnReceived, goods.ReturnInspected, goods.ReturnClosed,
     money.PaymentPending, money.PaymentAuthorised, money.PaymentDeclined, money.PaymentExpired, money.PaymentCaptured,
     money.PaymentRefunded, money.CaptureFailed, money.RefundFailed, money.InvoiceIssued, money.CreditNoteIssued,
-    money.PaymentOverdue,
+    money.PaymentOverdue, money.RefundRequested, money.RefundGranted, money.RefundDenied,
 )  # fmt: skip
+REFUSALS = {
+    "The preview went stale": "what the preview showed is another thing now",
+    "The refund went stale": "it would come to something else now",
+    "another person must": "approved by who asked",
+    "your roles may not": "without the right",
+    "was done already": "decided again when it was done",
+    "was refused already": "decided again when it was refused",
+    "is still owed": "of money that is still owed",
+    "cannot be given back": "more than there is",
+    "cannot be credited": "more than there is",
+    "not credited yet": "more than there is",
+    "is left to be given back": "more than there is",
+}
+"""What a refund of the staff is refused for, by a part of the answer."""
+PAID = {"done": "paid back", "refused": "refused by the provider"}
 NOT_BY_MESSAGE = frozenset(
     {
         "order.register_customers.v1", "order.register_channel.v1", "order.register_products.v1",
@@ -82,6 +100,12 @@ EXPECTED: tuple[str, ...] = (
     "rejected: closed", "rejected: address", "rejected: short",
     "parked: unreadable", "parked: missing", "parked: impossible",
     "waits for staff: operation refused", "waits for staff: operation unknown", "waits for staff: overdue",
+    *(f"staff refund: {how}" for how in (
+        "waits", "done alone", "approved", "refused", "taken back", "paid back", "refused by the provider",
+        "while the provider is silent", "while goods come back", "of an order of which a part was cancelled",
+        "asked for again",
+        *dict.fromkeys(REFUSALS.values()),
+    )),
     "waits for staff: label not voided", "waits for staff: label unknown",
     *(f"retried: {n + 1}" for n in range(len(LADDER))),
     *(
@@ -160,9 +184,41 @@ class Reached:
                 kind = kind if kind in ("overdue", "unknown") else "refused"
                 counts[f"waits for staff: {'' if kind == 'overdue' else 'operation '}{kind}"] += 1
         for o in changed.get(billing.Operation, {}).values():
+            account = changed.get(billing.Account, {}).get((o.order_id,)) if o.kind == "refund" else None
+            if account and o.state in PAID and any(c.by == "refund" for c in account.credits):
+                counts[f"staff refund: {PAID[o.state]}"] += 1
             if o.state == "done" and o.kind in ("void", "refund"):
                 what = "authorisation voided" if o.kind == "void" else "money refunded"
                 counts[f"undone: {what}"] += 1
+
+    def refund(self, r: Any, account: billing.Account, found: Order | None) -> None:
+        """What became of a refund of the staff, and what else was under way for its order."""
+        counts = self.counts
+        if r.state == "waiting":
+            counts["staff refund: waits"] += 1
+        elif r.state == "refused":
+            counts[f"staff refund: {'taken back' if r.decided_by == r.asker else 'refused'}"] += 1
+        else:
+            counts[f"staff refund: {'approved' if r.approver else 'done alone'}"] += 1
+            if account.unknown:
+                counts["staff refund: while the provider is silent"] += 1
+            if found is None:
+                return
+            if any(goods.heard is None or goods.heard.state != "closed" for goods in found.returns):
+                counts["staff refund: while goods come back"] += 1
+            if any(count.cancelled for count in found.counts.values()):
+                counts["staff refund: of an order of which a part was cancelled"] += 1
+
+    def replied(self, m: Message, reply: Reply) -> None:
+        """What the staff were told of a refund."""
+        if not isinstance(m, money.RequestRefund | money.ApproveRefund | money.RefuseRefund):
+            return
+        if reply.status < 400:
+            self.counts["staff refund: asked for again"] += type(m) is money.RequestRefund and "quote" not in reply.body
+        else:
+            for words, why in REFUSALS.items():
+                if words in reply.body["title"]:
+                    self.counts[f"staff refund: {why}"] += 1
 
 
 _names: dict[tuple[str, type], str] = {}

@@ -115,6 +115,14 @@ CHECKS: tuple[dict[Any, Callable[[Any], bool]], ...] = (
         billing.CreditNote: lambda r: r.net + r.vat == r.gross,
         billing.BankEntry: lambda r: r.amount > 0 and (r.state == "matched") == (r.order_id is not None),
         billing.Posting: lambda r: r.amount != 0,
+        billing.Refund: lambda r: (
+            r.gross > 0
+            and r.net + r.vat == r.gross
+            and r.asker != ""
+            and (r.state == "waiting") == (r.decided_by == "")
+            and (r.state == "done") == (r.credit_note != "")
+            and r.approver.strip().lower() != r.asker.strip().lower()
+        ),
     },
 )
 """The CHECK constraints of the tables."""
@@ -149,6 +157,8 @@ def services(plan: Plan) -> list[tuple[Any, Any, Any, Any]]:
             credit_limit=Decimal(300),
             dunning=(8 * hours, 16 * hours, 24 * hours),
             unknown_is_a_task_after=2 * hours,
+            refund_limits={"support": Decimal(20), "finance": Decimal(80)},
+            refund_approvers=frozenset({"finance"}),
         ),
     )
     handlers = (ORDER_HANDLERS, INVENTORY_HANDLERS, FULFILMENT_HANDLERS, BILLING_HANDLERS)
@@ -255,6 +265,8 @@ class World(People):
             self.see_shipment(shipment)
         for goods_back in list(self.laws.all(FULFILMENT, fulfilment.Return)):
             self.see_return(goods_back)
+        for refund in list(self.laws.all(BILLING, billing.Refund)):
+            self.see_refund(refund)
 
     def unreadable_parked(self) -> int:
         return sum(
@@ -289,10 +301,15 @@ class World(People):
         elif node.n == BILLING:
             for row in changed.get(billing.Account, {}).values():
                 self.see_account(row)
+            for row in changed.get(billing.Refund, {}).values():
+                account = self.laws.one(BILLING, billing.Account, row.order_id)  # type: ignore[attr-defined]
+                self.reached.refund(row, account, self.laws.order(account.order_id))
+                self.see_refund(row)  # type: ignore[arg-type]
 
     def replied(self, node: Node, message: Message, reply: Reply) -> None:
         if reply.status >= 500 or (isinstance(reply.body, dict) and reply.body.get("title") in REFUSED_BY_STORE):
             raise Broken(f"{message.key} was answered {reply.status}: {reply.body}")
+        self.reached.replied(message, reply)
         if self.story is not None:
             said = reply.body.get("title", "") if isinstance(reply.body, dict) else ""
             self.tell(node.name, f"answers {in_short(message)}: {reply.status} {said}".rstrip())

@@ -107,7 +107,8 @@ def check_money(audit: Audit, background: Background, purses: Group, order_id: U
     audit.each(money.document_is_as_issued, (*invoices, *notes))
     for invoice in invoices:
         audit.check(money.lines_credited_within_invoice, invoice, notes)
-    for refund in purses.of(billing.Refund, order_id):
+    refunds = purses.of(billing.Refund, order_id)
+    for refund in refunds:
         audit.check(money.refund_is_its_credit_note, refund, notes)
     account = purses.first(billing.Account, order_id)
     if account is None:
@@ -121,6 +122,7 @@ def check_money(audit: Audit, background: Background, purses: Group, order_id: U
         sum((document.gross for document in notes), money.ZERO),
         background.ledger.get(order_id, money.ZERO),
         background.booked.get(order_id, {}),
+        tuple(refunds),
     )
     for check in (
         money.refunded_within_captured,
@@ -128,6 +130,8 @@ def check_money(audit: Audit, background: Background, purses: Group, order_id: U
         money.ledger_is_the_account,
         money.nothing_is_unknown,
         money.booked_once,
+        money.given_alone_within_limit,
+        money.credits_are_refunds,
     ):
         audit.check(check, purse)
     return name

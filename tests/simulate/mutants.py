@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from comptoir.simulate.machine import Machine
-from services.billing.domain import answers, asks, documents, flow, receipts
+from services.billing.domain import answers, asks, documents, flow, receipts, refunds
 from services.fulfilment.domain import returns, shipments
 from services.inventory.domain import decisions, warehouse, working
 from services.order import domain, facts, saga
@@ -171,6 +171,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "a reminded order is never asked again about an unknown operation",
         ((answers.not_known, "operation_timer(draft.account, operation.no, now + pause),", ""),),
     ),
+    # Refunds of the staff
+    Mutant("approved twice, given back twice", ((refunds._waiting, 'refund.state != "waiting"', "False"),)),
+    Mutant("who asks may approve", ((refunds.approve_refund, "same(m.actor, refund.asker)", "False"),)),
+    Mutant("above the limit in parts", ((refunds.given_alone, "r.gross for r in refunds", "ZERO for r in refunds"),)),
+    Mutant("the form sent twice gives back twice", ((refunds.request_refund, "known is not None", "False"),)),
+    Mutant("refused, then given back", ((refunds._waiting, 'refund.state != "waiting"', 'refund.state == "done"'),)),
+    Mutant("given back and not written down", ((refunds._grant, "draft.add(done, *credit(", "draft.add(*credit("),)),
 )
 
 
@@ -212,6 +219,12 @@ SEEN: dict[str, tuple[int, str]] = {
     "an invoice without its journal entry": (0, "I13"),
     "a bank entry counts twice": (6, "I12"),
     "a reminded order is never asked again about an unknown operation": (0, "I8"),
+    "approved twice, given back twice": (26, "I16"),
+    "who asks may approve": (34, "billing.approve_refund.v1 was answered 409"),
+    "above the limit in parts": (293, "I16"),
+    "the form sent twice gives back twice": (13, "billing.request_refund.v1 was answered 409"),
+    "refused, then given back": (78, "I16"),
+    "given back and not written down": (5, "I16"),
 }
 
 

@@ -1,10 +1,12 @@
 """Every fault that is made on purpose is seen: at a known seed at once, and (make chaos) within 2,000 seeds."""
 
+from pathlib import Path
+
 import pytest
 
 from comptoir.simulate.plan import Case
 from comptoir.simulate.run import history, kind_of, some
-from tests.simulate.mutants import MUTANTS, Mutant, mutant
+from tests.simulate.mutants import MUTANTS, SEEN, Mutant, mutant
 
 WITHIN = 2_000
 
@@ -19,6 +21,12 @@ def test_the_damage_is_seen_at_a_known_seed(fault: Mutant) -> None:
 
 def test_there_are_enough_of_them_and_each_has_its_own_name() -> None:
     assert len({fault.name for fault in MUTANTS}) == len(MUTANTS) >= 20
+
+
+def test_the_document_says_who_sees_each() -> None:
+    document = (Path(__file__).parents[2] / "docs/reliability.md").read_text()
+    missing = [row for name, (seed, law) in SEEN.items() if (row := f"| {name} | {seed} | {law} |") not in document]
+    assert missing == []
 
 
 def test_without_them_the_same_seeds_are_clean() -> None:

@@ -205,7 +205,12 @@ ACCOUNT = Account(
     credited=Decimal(12),
     holds=(Hold(1, "ref", Decimal(0), Decimal(42), Decimal(12)),),
     operations=3,
+    credits=(Credited(return_id=RETURN, shipment_id=FIRST, gross=Decimal(12), lines=(), by="refund"),),
 )
+GIVEN = Refund(
+    ORDER, RETURN, "INV-2026-000001", "C-1", "anna", (RefundLine(line_no=1, amount=Decimal(12)),), "GBP", Decimal(10),
+    Decimal(2), Decimal(12), "a scratch", "sam", NOW, Decimal(15), 1, "done", "", "sam", NOW, "", "CN-2026-000001",
+)  # fmt: skip
 PURSE = money.Purse(
     "order C-1",
     ACCOUNT,
@@ -215,6 +220,7 @@ PURSE = money.Purse(
     Decimal(12),
     Decimal(0),
     {2: Decimal(42), 3: Decimal(-12)},
+    (GIVEN,),
 )
 
 

@@ -17,6 +17,7 @@ from tests.verify.snapshots import (
     DONE,
     EVENT,
     FIRST,
+    GIVEN,
     HANDLED,
     INVOICE,
     LINE,
@@ -329,8 +330,24 @@ MONEY = [
     fault(
         money.refund_is_its_credit_note,
         (REFUND, [NOTE]),
-        (of(REFUND, approver=""), [NOTE]),
-        "24.00 is above sam's limit of 10, and nobody approved it",
+        (of(REFUND, version=3), [NOTE]),
+        "is done at version 3, so it was not decided once",
+    ),
+    fault(
+        money.given_alone_within_limit,
+        PURSE,
+        of(PURSE, refunds=(GIVEN, of(GIVEN, refund_id=SECOND, asker="Sam "))),
+        "order C-1: sam gave back 24 that nobody approved, the limit is 15",
+    ),
+    fault(money.credits_are_refunds, PURSE, of(PURSE, refunds=()), "12 is credited, 0 was given back"),
+    fault(
+        money.credits_are_refunds, PURSE, account(credits=(), credited=Decimal(0)), "0 is credited, 12 was given back"
+    ),
+    fault(
+        money.credits_are_refunds,
+        PURSE,
+        account(credited=Decimal(13)),
+        "order C-1: 13 credited, its returns and refunds come to 12",
     ),
 ]
 
