@@ -1,8 +1,37 @@
 """HTTP requests of our own to others: the payment provider, the carrier, the services that own the facts."""
 
+from typing import Any
+
 import aiohttp
 import httpx
+from aiohttp.http_exceptions import HttpProcessingError
 from httpx_aiohttp import AiohttpTransport
+
+
+class Outward(httpx.AsyncClient):
+    """Whatever goes wrong is the httpx.HTTPError that it is called; a lost connection is tried once more.
+
+    The transport lets through what aiohttp says of answers out of form, and calls each lost connection a timeout. Most
+    of these are kept ones that the other side closed just now. Asking again is safe: what we ask carries a key, or is
+    idempotent by nature.
+    """
+
+    async def send(self, request: httpx.Request, **how: Any) -> httpx.Response:
+        try:
+            return await self._sent(request, **how)
+        except httpx.ReadError:
+            return await self._sent(request, **how)
+
+    async def _sent(self, request: httpx.Request, **how: Any) -> httpx.Response:
+        try:
+            return await super().send(request, **how)
+        except (aiohttp.ClientError, HttpProcessingError) as error:
+            raise httpx.RemoteProtocolError(str(error) or repr(error), request=request) from error
+        except httpx.ConnectTimeout as error:
+            if isinstance(error.__cause__, TimeoutError):
+                raise
+            kind = httpx.ConnectError if isinstance(error.__cause__, aiohttp.ClientConnectorError) else httpx.ReadError
+            raise kind(str(error), request=request) from error.__cause__
 
 
 def outward(
@@ -23,6 +52,4 @@ def outward(
         connector = aiohttp.TCPConnector(limit=connections)
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=by_proxy)
 
-    return httpx.AsyncClient(
-        base_url=base_url, timeout=timeout_s, transport=transport or AiohttpTransport(client=session)
-    )
+    return Outward(base_url=base_url, timeout=timeout_s, transport=transport or AiohttpTransport(client=session))

@@ -100,7 +100,10 @@ async def test_staff_log_in_by_the_door_and_nobody_else_gets_in(project: Project
         assert wrong.status_code == 401
         came_in = await browser.post("/login", data={"name": "anna", "password": PASSWORD, "onward": "/orders"})
         assert came_in.status_code == 303, came_in.text
-        assert (await browser.get("/orders")).status_code == 200
+        orders = await browser.get("/orders", headers={"Accept-Encoding": "gzip"})
+        assert orders.status_code == 200
+        assert orders.headers["content-encoding"] == "gzip"
+        assert int(orders.num_bytes_downloaded) < len(orders.content) / 3
         foreign = await browser.get("/orders", headers={"Host": "shop.example"})
         assert foreign.status_code == 403, "over plain HTTP only this machine"
         for inside in ("/metrics", "/parked", "/docs", "/openapi.json", "/order/metrics", "/order/health/ready"):
