@@ -48,8 +48,11 @@ def outward(
     request under load; aiohttp's costs 0.3 (docs/performance.md). `by_proxy` goes by HTTP_PROXY and its like.
     """
 
+    own = AiohttpTransport()
+
     def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=connections)
+        connector = aiohttp.TCPConnector(limit=connections, ssl=own.ssl_context)  # certifi's, or SSL_CERT_FILE
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=by_proxy)
 
-    return Outward(base_url=base_url, timeout=timeout_s, transport=transport or AiohttpTransport(client=session))
+    own.client = session
+    return Outward(base_url=base_url, timeout=timeout_s, transport=transport or own)

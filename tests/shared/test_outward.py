@@ -1,11 +1,14 @@
 """Requests to others: whatever comes back instead of an answer is one family of errors, and never hangs."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
+import trustme
 
 from comptoir.postgres import free_port
 from shared.outward import outward
@@ -15,8 +18,8 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def peer(serve: Serve) -> AsyncIterator[str]:
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+async def peer(serve: Serve, secured: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=secured)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
@@ -112,3 +115,17 @@ async def test_a_proxy_of_the_environment_is_taken_where_it_is_wanted(
         monkeypatch.setenv("http_proxy", proxy)
         async with outward(url, timeout_s=5, by_proxy=by_proxy) as client:
             assert (await client.get("/")).text == went_by
+
+
+async def test_only_known_certificates_are_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority, secured = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(secured)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    async with peer(saying(OK), secured) as url:
+        there = url.replace("http://127.0.0.1", "https://localhost")
+        async with outward(there, timeout_s=5) as client:
+            with pytest.raises(httpx.ConnectError, match="certificate"):
+                await client.get("/")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        async with outward(there, timeout_s=5) as client:
+            assert (await client.get("/")).text == "ok"
