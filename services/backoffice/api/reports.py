@@ -29,8 +29,7 @@ async def reports(visit: Annotated[Visit, allowed("reports")]) -> Response:
 async def report_csv(visit: Annotated[Visit, allowed("reports")], what: What) -> Response:
     """The table of a report."""
     office = visit.office
-    async with office.reading() as conn:
-        report, *_ = await reports_view.made(conn, office.pages, office.owners, what, _asked(visit))
+    report, *_ = await reports_view.made(office.reading, office.pages, office.owners, what, _asked(visit))
     headers = {"Content-Disposition": f'attachment; filename="{what}.csv"'}
     return Response(reports_view.as_csv(report.tables[0]), media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -43,6 +42,5 @@ async def report(visit: Annotated[Visit, allowed("reports")], what: What) -> Res
 
 async def _shown(visit: Visit, what: str) -> Response:
     office, today = visit.office, visit.now.astimezone(visit.office.pages.zone).date()
-    async with office.reading() as conn:
-        page = await reports_view.page(conn, office.pages, office.owners, what, _asked(visit), today)
+    page = await reports_view.page(office.reading, office.pages, office.owners, what, _asked(visit), today)
     return visit.page("report.html", "reports", page)

@@ -18,6 +18,7 @@ from services.backoffice.charts import bars
 from services.backoffice.figures import LEAD, Period
 from services.backoffice.owners import SKUS_AT_ONCE, Owners
 from services.backoffice.pages import English, Pages
+from services.backoffice.queries import Reading
 from services.backoffice.views.cells import Cell, Column, Table
 from services.backoffice.views.orders import cell as safe
 from services.backoffice.words import N_
@@ -114,26 +115,31 @@ def begins(pages: Pages, day: date) -> datetime:
 
 
 async def made(
-    conn: AsyncConnection, pages: Pages, owners: Owners, what: str, asked: Asked
+    reading: Reading, pages: Pages, owners: Owners, what: str, asked: Asked
 ) -> tuple[Report, Asked, list[str]]:
-    """One report with the currency it is in, and the currencies there are. Raises Away or Said."""
+    """One report with the currency it is in, and the currencies there are. Raises Away or Said.
+
+    No connection is kept while an owner is asked.
+    """
     start, end = begins(pages, asked.since), begins(pages, asked.until + timedelta(days=1))
-    known = await figures.currencies(conn, start, end)
+    async with reading() as conn:
+        known = await figures.currencies(conn, start, end)
     asked = replace(asked, currency=asked.currency or (known[0] if known else "EUR"))
     period = Period(start, end, str(pages.zone), asked.currency)
     w = pages.words.within(asked.currency)
     if what == "vat":
         return await _vat(w, owners, period), asked, known
     if what == "outlook":
-        return await _outlook(conn, w, owners, period, (asked.until - asked.since).days + 1), asked, known
+        return await _outlook(reading, w, owners, period, (asked.until - asked.since).days + 1), asked, known
     if what in GROUPED:
-        return await _grouped(conn, w, owners, period, asked, what), asked, known
-    return await MADE[what](conn, w, period, asked), asked, known
+        return await _grouped(reading, w, owners, period, asked, what), asked, known
+    async with reading() as conn:
+        return await MADE[what](conn, w, period, asked), asked, known
 
 
-async def page(conn: AsyncConnection, pages: Pages, owners: Owners, what: str, asked: Asked, today: date) -> Item:
+async def page(reading: Reading, pages: Pages, owners: Owners, what: str, asked: Asked, today: date) -> Item:
     """One report as a page. Raises Away or Said."""
-    report, asked, known = await made(conn, pages, owners, what, asked)
+    report, asked, known = await made(reading, pages, owners, what, asked)
     w = pages.words
     every = max(1, len(report.drawn) // 8)
     chart = None
@@ -272,13 +278,14 @@ GROUPED = {
 }
 
 
-async def _grouped(
-    conn: AsyncConnection, w: English, owners: Owners, period: Period, asked: Asked, what: str
-) -> Report:
+async def _grouped(reading: Reading, w: English, owners: Owners, period: Period, asked: Asked, what: str) -> Report:
     """By what the order service's catalogue says of each product now, also of what was sold before it said so."""
-    group, sold = GROUPED[what], await figures.skus(conn, period)
+    group = GROUPED[what]
+    async with reading() as conn:
+        sold = await figures.skus(conn, period)
     known = await owners.by_sku("order", "/products", sold, limit=SKUS_AT_ONCE)
-    rows = await figures.grouped(conn, period, {sku: of[group.field] for sku, of in known.items()}, asked.by)
+    async with reading() as conn:
+        rows = await figures.grouped(conn, period, {sku: of[group.field] for sku, of in known.items()}, asked.by)
     named = next((of for of in rows if of["key"]), None)
     says = w.say("Nothing was sold.") if not rows else w.say(group.none)
     if named:
@@ -468,13 +475,14 @@ async def _vat(w: English, owners: Owners, period: Period) -> Report:
     return Report(says, [bar for bar in drawn if bar[1] > 0], period.currency, (table,))
 
 
-async def _outlook(conn: AsyncConnection, w: English, owners: Owners, period: Period, days: int) -> Report:
+async def _outlook(reading: Reading, w: English, owners: Owners, period: Period, days: int) -> Report:
     """What sells on as in the period, against what inventory has free: which products run out, and when.
 
     Plain on purpose: pieces a day of the period, and its two halves beside each other, so that whoever reads it sees
     what it rests on. A product that is not kept in stock never runs out.
     """
-    rows = await figures.pace(conn, period)
+    async with reading() as conn:
+        rows = await figures.pace(conn, period)
     there = await owners.by_sku("inventory", "/availability", (of["key"] for of in rows))
     columns = (
         Column(w.say("Product")),
