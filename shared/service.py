@@ -291,6 +291,7 @@ async def measures(running: Running) -> list[Metric]:
     counter("events", "events decided since start", desk.events)
     counter("failed", "events that failed since start", desk.failed)
     counter("retries", "units of work that were tried again since start", desk.retries)
+    counter("known", "packets that came again after they were handled, since start", desk.known)
     counter("kept", "locked aggregates whose rows were kept in memory, since start", running.store.shelf.hits)
     counter("read", "locked aggregates whose rows were read, since start", running.store.shelf.misses)
     gauge("kept_rows", "rows kept in memory", running.store.shelf.rows)

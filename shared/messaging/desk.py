@@ -36,7 +36,7 @@ class Desk:
         self.wake = asyncio.Event()
         self.asked: set[UUID] = set()
         self.working = False
-        self.units = self.events = self.failed = self.retries = 0  # since start, for metrics
+        self.units = self.events = self.failed = self.retries = self.known = 0  # since start, for metrics
 
     def put(self, arrival: Arrival) -> None:
         """Something came in. Its `done` is called after commit, and never when we crash before."""
@@ -151,6 +151,9 @@ class Desk:
         self.units += 1
         self.events += sum(len(arrival.envelopes) for arrival in outcome.arrivals)
         self.failed += outcome.failed
+        if len(outcome.new) < len(outcome.arrivals):  # what is twice in one unit is new, once
+            new = {arrival.id for arrival in outcome.new}
+            self.known += len({arrival.id for arrival in outcome.arrivals if arrival.kind == "packet"} - new)
         for span in outcome.spans:
             span.end()
         failpoint("after_commit_before_offer")

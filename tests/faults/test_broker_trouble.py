@@ -90,10 +90,13 @@ async def test_f08_a_queue_that_was_purged_is_seen_to_be_and_a_resend_makes_it_g
                 queue = await (await connection.channel()).get_queue(Names(works.prefix).queue("fulfilment"))
                 await queue.purge()
         await until_nothing_moves(works)
+        known = {name: await measure(works, name, "comptoir_known_total") for name in ("order", "inventory", "billing")}
         assert (await motion(works.run.connections)).unread > 0
         assert await lost(works)
         await sent_again(works, since)
         await all_is_well(works, before + 12)
+        for name, was in known.items():
+            assert await measure(works, name, "comptoir_known_total") > was, "what was handled is known by its id"
 
 
 async def until_nothing_moves(works: Works) -> None:
@@ -219,12 +222,14 @@ async def test_f12_a_unit_that_outlasts_the_brokers_patience_is_done_once(own: O
 
     await renewed(3_000, 500)
     try:
+        known = await measure(works, "inventory", "comptoir_known_total")
         async with under_load(works):
             books = works.run.connections["inventory"]
             said = len(own.rabbit.output())
             async with books.transaction():
                 await books.execute("lock table levels in access exclusive mode")
                 await eventually(lambda: "delivery acknowledgement" in own.rabbit.output()[said:], 60)
+        assert await measure(works, "inventory", "comptoir_known_total") > known, "it came again, and was known"
         assert not works.deaths
         assert not any((await waiting(works, dead=True)).values())
     finally:
