@@ -316,6 +316,16 @@ def answers_on_the_loop(file: File) -> Iterator[tuple[int, str]]:
 
 
 @rule
+def no_connection_in_hand(file: File) -> Iterator[tuple[int, str]]:
+    """A slow owner must not take the connections of pages that need none: whoever asks one gets `reading` instead."""
+    for node in ast.walk(file.tree):
+        if isinstance(node, ast.AsyncFunctionDef):
+            given = {argument.arg for argument in node.args.args}
+            if {"conn", "owners"} <= given:
+                yield node.lineno, f"{node.name} asks owners with a connection in hand; take `reading`"
+
+
+@rule
 def nothing_left_to_do(file: File) -> Iterator[tuple[int, str]]:
     """Work that is left belongs into the tracker, where it is seen."""
     if file.parts[:2] == ("tests", "architecture"):

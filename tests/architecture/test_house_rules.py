@@ -70,6 +70,7 @@ PLANTED = [
         "from fastapi import Depends\ndef _page(limit: int): ...\nPaging = Annotated[int, Depends(_page)]",
     ),
     ("answers-on-the-loop", "shared/http.py", "import fastapi\nclass Page: ...\nPaging = fastapi.Depends(Page)"),
+    ("no-connection-in-hand", "services/backoffice/views/money.py", "async def page(conn, owners): ..."),
     ("nothing-left-to-do", "shared/http.py", "x = 1  # TODO: more"),
 ]
 

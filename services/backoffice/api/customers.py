@@ -32,8 +32,7 @@ async def customer(
 ) -> Response:
     """One customer: figures, addresses, orders."""
     office = visit.office
-    async with office.reading() as conn:
-        page = await customers_view.one(conn, office.pages, office.owners, customer_id)
+    page = await customers_view.one(office.reading, office.pages, office.owners, customer_id)
     if page is None:
         raise NotFound("customer", customer_id)
     return visit.page("customer.html", "customers", page)

@@ -42,8 +42,7 @@ async def _list(visit: Visit, what: str) -> Response:
             return RedirectResponse(f"/documents/{hit['number']}", 303)
         except Said:
             pass  # no number of a document: then it is an order or a customer
-    async with office.reading() as conn:
-        page = await money_view.page(conn, office.pages, office.owners, what, asked)
+    page = await money_view.page(office.reading, office.pages, office.owners, what, asked)
     return visit.page("money.html", "money", page)
 
 

@@ -71,8 +71,7 @@ async def status(
         return found
     order_id, ends = found
     try:
-        async with office.reading() as conn:
-            known = await view.facts(conn, office.owners, order_id)
+        known = await view.facts(office.reading, office.owners, order_id)
     except Said:
         return told(office, 404)
     except Away:

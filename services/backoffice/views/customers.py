@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.backoffice import figures, queries
 from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import STATUSES, English, Pages
-from services.backoffice.queries import Filter
+from services.backoffice.queries import Filter, Reading
 from services.backoffice.views.cells import Cell, Column, Table, address
 from services.backoffice.views.reports import share
 
@@ -62,20 +62,22 @@ def _returning(w: English, orders: int) -> Cell:
     return Cell(w.say("Returning"), badge="good") if orders > 1 else Cell(w.say("First order"), badge="")
 
 
-async def one(conn: AsyncConnection, pages: Pages, owners: Owners, customer_id: str) -> Item | None:
+async def one(reading: Reading, pages: Pages, owners: Owners, customer_id: str) -> Item | None:
     """All that is known of one customer; None when nobody knows this number."""
     w = pages.words
     try:
         known = dict(await owners.get("order", f"/customers/{quote(customer_id, safe='')}"))
     except (Away, Said, TypeError, ValueError):
         known = {}
-    sums = await figures.customer_sums(conn, customer_id)
-    if not known and not sums:
-        return None
-    rows = await queries.list_orders(conn, Filter(customer=customer_id), limit=SHOWN + 1)
-    last = rows[0] if rows else {}
+    async with reading() as conn:
+        sums = await figures.customer_sums(conn, customer_id)
+        if not known and not sums:
+            return None
+        rows = await queries.list_orders(conn, Filter(customer=customer_id), limit=SHOWN + 1)
+        last = rows[0] if rows else {}
+        email = str(known.get("email") or last.get("email", ""))
+        elsewhere = await figures.same_email(conn, email, customer_id)
     n = sum(of["orders"] for of in sums)
-    email = str(known.get("email") or last.get("email", ""))
     first = min((of["first_at"] for of in sums), default=None)
     says = w.say("No order yet.")
     if first is not None:
@@ -88,7 +90,7 @@ async def one(conn: AsyncConnection, pages: Pages, owners: Owners, customer_id: 
         "returning": n > 1,
         "facts": [fact for of in sums for fact in _facts(w.within(of["currency"]), of)],
         "addresses": [address({"name": "", "company": "", **a}) for a in known.get("addresses", ())],
-        "elsewhere": await figures.same_email(conn, email, customer_id),
+        "elsewhere": elsewhere,
         "elsewhere_href": f"/orders?{urlencode({'q': email})}",
         "table": _orders(w, rows[:SHOWN]),
         "all": f"/orders?{urlencode({'customer': customer_id})}" if len(rows) > SHOWN else "",

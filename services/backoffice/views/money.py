@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.backoffice import queries
 from services.backoffice.owners import Owners
 from services.backoffice.pages import METHODS, English, Pages
+from services.backoffice.queries import Reading
 from services.backoffice.views.cells import Cell, Column, Table, amount
 from services.backoffice.words import N_
 
@@ -94,11 +95,12 @@ def begins(pages: Pages, day: str, more: int = 0) -> str:
     return datetime(at.year, at.month, at.day, tzinfo=pages.zone).astimezone(UTC).isoformat()
 
 
-async def page(conn: AsyncConnection, pages: Pages, owners: Owners, what: str, asked: Asked) -> Item:
+async def page(reading: Reading, pages: Pages, owners: Owners, what: str, asked: Asked) -> Item:
     """One list. Raises Away or Said."""
     w = pages.words
-    found, error = await _asked(conn, pages, owners, what, asked)
-    table = await LISTS[what].table(conn, w, found)
+    found, error = await _asked(reading, pages, owners, what, asked)
+    async with reading() as conn:
+        table = await LISTS[what].table(conn, w, found)
     next_ = found.get("next")
     return {
         "what": what,
@@ -123,14 +125,17 @@ def _states(what: str) -> tuple[str, ...]:
     return ("review", "matched") if what == "transfers" else ()
 
 
-async def _asked(conn: AsyncConnection, pages: Pages, owners: Owners, what: str, asked: Asked) -> tuple[Item, str]:
+async def _asked(reading: Reading, pages: Pages, owners: Owners, what: str, asked: Asked) -> tuple[Item, str]:
     """The owner's answer; and a sentence when what was looked for is nowhere."""
     where: dict[str, Any] = {"limit": SHOWN, "after": asked.after}
+    order_id = None
+    if asked.q and what in ("invoices", "credit-notes", "journal"):
+        async with reading() as conn:
+            order_id = await queries.order_id_of(conn, asked.q)
     if what in ("invoices", "credit-notes"):
         where |= {"newest": "true", "issued_from": begins(pages, asked.since)}
         where["issued_before"] = begins(pages, asked.until, 1)
         if asked.q:
-            order_id = await queries.order_id_of(conn, asked.q)
             where |= {"order_id": str(order_id)} if order_id else {"customer_id": asked.q}
         path = f"/{what}"
     elif what in ("payments", "refunds"):
@@ -141,7 +146,6 @@ async def _asked(conn: AsyncConnection, pages: Pages, owners: Owners, what: str,
     elif what == "journal":
         path, where = "/ledger", where | {"newest": "true", "account": asked.account}
         if asked.q:
-            order_id = await queries.order_id_of(conn, asked.q)
             if order_id is None:
                 return {"items": []}, pages.words.say("There is no order with this number.")
             where["order_id"] = str(order_id)

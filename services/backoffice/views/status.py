@@ -9,11 +9,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.backoffice import queries
 from services.backoffice.owners import Owners
 from services.backoffice.phrases import LANGUAGES, Phrases
+from services.backoffice.queries import Reading
 from services.backoffice.views import withdrawal
 
 Item = dict[str, Any]
@@ -33,18 +32,15 @@ BADGES: Mapping[str, tuple[str, str]] = {
 """State of a parcel -> its phrase, and its colour."""
 
 
-async def facts(conn: AsyncConnection, owners: Owners, order_id: UUID) -> Item:
+async def facts(reading: Reading, owners: Owners, order_id: UUID) -> Item:
     """The order as its owners say, and when its parcels went. Raises Away or Said."""
     said = dict(await owners.get("order", f"/orders/{order_id}"))
     notes = await owners.get("billing", "/credit-notes", order_id=str(order_id), limit=100)
-    moved = {str(row["shipment_id"]): row for row in await queries.shipments_of(conn, order_id)}
-    return {
-        "order": said,
-        "notes": notes["items"],
-        "moved": moved,
-        "asked_at": await queries.returns_asked_at(conn, order_id),
-        "period": await owners.get("order", f"/orders/{order_id}/withdrawal"),
-    }
+    period = await owners.get("order", f"/orders/{order_id}/withdrawal")
+    async with reading() as conn:
+        moved = {str(row["shipment_id"]): row for row in await queries.shipments_of(conn, order_id)}
+        asked_at = await queries.returns_asked_at(conn, order_id)
+    return {"order": said, "notes": notes["items"], "moved": moved, "asked_at": asked_at, "period": period}
 
 
 def page(known: Item, p: Phrases, carriers: Mapping[str, str], where: str, ends: datetime) -> Item:
