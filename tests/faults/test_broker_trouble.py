@@ -17,7 +17,7 @@ from comptoir.chaos.works import Works, told
 from comptoir.operating import resent
 from comptoir.rest import motion
 from comptoir.runs import NAMES
-from shared.messaging.rabbit import declare
+from shared.messaging.rabbit import PREFETCH, declare
 from shared.messaging.topology import Names
 from tests.eventually import eventually
 from tests.faults.load import all_is_well, all_live, goes_on, gone, measure, stopped, under_load, waiting
@@ -223,7 +223,8 @@ async def test_f12_a_unit_that_outlasts_the_brokers_patience_is_done_once(own: O
     await renewed(3_000, 500)
     try:
         known = await measure(works, "inventory", "comptoir_known_total")
-        async with under_load(works):
+        async with under_load(works) as load:
+            await goes_on(load, PREFETCH)  # whoever goes on counting where the old channel was never acks on the new
             books = works.run.connections["inventory"]
             said = len(own.rabbit.output())
             async with books.transaction():
