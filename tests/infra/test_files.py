@@ -37,7 +37,7 @@ def test_every_service_is_in_the_compose_file_and_behind_the_door(compose: dict[
         assert f"migrate-{service}" in containers[service]["depends_on"]
         assert service in containers["door"]["depends_on"]
         assert re.search(
-            rf"\nbackend {service}\n(    timeout .*\n)?    server-template {service} 4 {service}:8000\n", door
+            rf"\nbackend {service}\n(    .*\n)*?    server-template {service} 4 {service}:8000\n", door
         )
 
 
