@@ -223,18 +223,22 @@ class Asset:
 MEDIA = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 
 
+HTMX = ("htmx.min.js", "hx-sse.min.js")
+"""htmx and its extension are sent as one file: htmx starts when the browser has a moment after its script. Where that
+is before the next one came, the page would never hear of anything."""
+
+
 @lru_cache(maxsize=1)
 def assets() -> dict[str, Asset]:
     """All static files by name, read once and compressed once."""
-    found: dict[str, Asset] = {}
     root = files("services.backoffice") / "static"
-    for folder, prefix in ((root, ""), (root / "vendor", "vendor/")):
-        for file in folder.iterdir():
-            media = MEDIA.get(file.name.rpartition(".")[2])
-            if file.is_file() and media:
-                body = file.read_bytes()
-                digest = hashlib.sha256(body).hexdigest()[:12]
-                found[prefix + file.name] = Asset(body, gzip.compress(body, 9, mtime=0), media, digest)
+    bodies = {file.name: file.read_bytes() for file in root.iterdir() if file.is_file()}
+    bodies["htmx.js"] = b"\n;\n".join((root / "vendor" / name).read_bytes() for name in HTMX)
+    found: dict[str, Asset] = {}
+    for name, body in bodies.items():
+        if media := MEDIA.get(name.rpartition(".")[2]):
+            digest = hashlib.sha256(body).hexdigest()[:12]
+            found[name] = Asset(body, gzip.compress(body, 9, mtime=0), media, digest)
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, Route, async_playwright, expect
 
 from services.backoffice.views.money import TABS
 from services.backoffice.views.reports import TITLES
@@ -96,6 +96,21 @@ async def test_an_order_appears_live_and_its_row_changes_where_it_is(shop: Shop,
     await page.locator("#arrivals a").click()
     await expect(page.locator(f"#o-{second['id']}")).to_be_visible()
     await shot(page, "orders")
+
+
+async def test_a_page_is_live_however_late_its_other_scripts_come(shop: Shop, visit: Any) -> None:
+    page = (await visit()).page
+
+    async def late(route: Route) -> None:
+        if "htmx" not in route.request.url:
+            await page.wait_for_function("window.htmx")
+            await page.evaluate("new Promise((done) => setTimeout(done, 200))")  # it has begun by then
+        await route.continue_()
+
+    await page.route("**/static/**/*.js", late)
+    async with page.expect_request("**/live?page=today"):
+        await page.goto(shop.here)
+    assert await page.locator("script[src*=sse]").count() == 0, "what extends htmx would be too late"
 
 
 async def test_the_order_page_follows_the_goods_without_a_reload(shop: Shop, visit: Any) -> None:

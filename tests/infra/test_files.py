@@ -36,9 +36,7 @@ def test_every_service_is_in_the_compose_file_and_behind_the_door(compose: dict[
         assert containers[f"migrate-{service}"]["command"] == ["migrate"]
         assert f"migrate-{service}" in containers[service]["depends_on"]
         assert service in containers["door"]["depends_on"]
-        assert re.search(
-            rf"\nbackend {service}\n(    .*\n)*?    server-template {service} 4 {service}:8000\n", door
-        )
+        assert re.search(rf"\nbackend {service}\n(    .*\n)*?    server-template {service} 4 {service}:8000\n", door)
 
 
 def test_only_the_door_is_published_and_on_this_machine_only(compose: dict[str, Any]) -> None:
