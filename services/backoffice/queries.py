@@ -392,12 +392,12 @@ async def worklists(conn: AsyncConnection) -> dict[str, Item]:
     }
 
 
-async def by_hour(conn: AsyncConnection, start: datetime, end: datetime) -> list[Item]:
-    """Orders placed in a span, by the hour since its start and by currency: how many, worth what, of how many pieces.
+async def by_hour(conn: AsyncConnection, start: datetime, end: datetime, zone: str) -> list[Item]:
+    """Orders placed in a span, by the zone's hour and by currency: how many, worth what, of how many pieces.
 
     All that a day is counted by comes from this one pass over its orders.
     """
-    hour = func.floor(func.extract("epoch", o.placed_at - literal(start)) / 3600)
+    hour = func.extract("hour", func.timezone(zone, o.placed_at))
     query = select(
         hour.label("hour"),
         o.currency,

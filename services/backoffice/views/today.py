@@ -70,7 +70,7 @@ async def today(
             said = f"{late} {broken}" if found["broken"] else late
         cards.append({"name": name, "title": w.say(title), "icon": icon, "href": href, "n": found["n"], "say": said})
     start, end = pages.day_of(now)
-    day = await _day(conn, now, start, end)
+    day = await _day(conn, pages, now, start, end)
     return {
         "now": now,
         "work": sum(card["n"] for card in cards),
@@ -89,14 +89,13 @@ def _oldest(parked: dict[str, list[Item]]) -> datetime | None:
     return min(times, default=None)
 
 
-async def _day(conn: AsyncConnection, now: datetime, start: datetime, end: datetime) -> Item:
+async def _day(conn: AsyncConnection, pages: Pages, now: datetime, start: datetime, end: datetime) -> Item:
     """Today; or the last day with an order, when there was none today. `orders`: by hour and currency."""
     newest = await queries.newest_placed(conn)
     today = newest is None or newest >= start
     if newest is not None and not today:
-        back = timedelta(days=(start - newest).days + 1)
-        start, end = start - back, end - back
-    orders = await queries.by_hour(conn, start, end)
+        start, end = pages.day_of(newest)
+    orders = await queries.by_hour(conn, start, end, str(pages.zone))
     return {"start": start, "end": end, "until": now if today else end, "today": today, "orders": orders}
 
 
@@ -112,7 +111,8 @@ def _by_currency(hours: list[Item]) -> list[Item]:
 
 async def _kpis(conn: AsyncConnection, pages: Pages, now: datetime, lists: dict[str, Item], day: Item) -> list[Item]:
     w = pages.words
-    start, until = day["start"], day["until"]
+    # By the shop's clock, by which a week ago is the same time also across a change of it.
+    start, until = day["start"].astimezone(pages.zone), day["until"].astimezone(pages.zone)
     spans = _by_currency(day["orders"])
     orders, pieces = sum(of["orders"] for of in spans), sum(of["pieces"] for of in spans)
     weeks = [timedelta(weeks=n) for n in (1, 2, 3, 4)]
