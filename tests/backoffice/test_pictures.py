@@ -1,0 +1,195 @@
+"""Every page has its picture in docs/pages.md; most are taken here, with COMPTOIR_SCREENSHOTS=docs/pages."""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from fastapi.routing import APIRoute
+from playwright.async_api import Browser
+
+from services.backoffice.api import ROUTERS
+from shared.clock import now
+from shared.messaging.bus import arrival_of
+from tests.backoffice.mailserver import MailServer
+from tests.backoffice.shop import ANNA, Item, Shop, shop_at
+from tests.backoffice.test_browser import Visitor, browser, shot
+from tests.backoffice.test_every_page import NO_PAGES
+from tests.conftest import Databases
+from tests.eventually import eventually
+
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+__all__ = ["browser"]
+DOCS = Path(__file__).parents[2] / "docs"
+PRODUCTS = {
+    "mug": ("Mug, white", "Delft", "Table"),
+    "bowl": ("Bowl, blue", "Delft", "Table"),
+    "plate": ("Plate, 27 cm", "Maas", "Table"),
+    "lamp": ("Lamp, brass", "Oak & Son", "Light"),
+    "candle": ("Candle, beeswax", "Maas", "Light"),
+}
+PEOPLE = (
+    {**ANNA, "name": "Anna de Vries"},
+    {**ANNA, "name": "Luc Peeters", "street": ["Meir 12"], "postcode": "2000", "city": "Antwerpen", "country": "BE"},
+    {**ANNA, "name": "Greta Wolf", "street": ["Domstr. 4"], "postcode": "50668", "city": "Köln", "country": "DE"},
+)
+PHONE = ("pack", "pack-one", "withdrawal", "customer-decides")
+"""Are held in the hand."""
+SEEN = {
+    "stock": "Lamp, brass", "backorders": "5", "bins": "A-01-3", "bin": "mug", "receive": "PO-21", "adjust": "mug",
+    "count": "mug", "pack": "Pack", "pack-one": "mug", "returns": "C-", "return": "broken", "refunds": "€",
+    "acts": "anna", "document-views": "INV-", "saved-views": "Held too long", "link": "Show the link",
+    "messages": "is bevestigd", "mails": "no such user", "address": "Köln", "take-back": "Mug, white", "hold": "Hold",
+    "withdrawal": "Mug, white", "customer-decides": "Bowl, blue", "parked-message": "billing.no_such",
+    "login": "Password", "reports-brands": "Delft", "reports-categories": "Table", "reports-outlook": "lamp",
+    "reports-returns": "1", "reports-perfect-orders": "Without a fault", "reports-vat": "NL",
+    "payments": "Luc Peeters", "journal": "INV-",
+}  # fmt: skip
+"""What of each page must be in its picture."""
+
+
+@pytest.fixture(scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MailServer]:
+    running = await MailServer(Path(tmp_path_factory.mktemp("mail")) / "book.sqlite").start()
+    yield running
+    await running.stop()
+
+
+@pytest.fixture(scope="module")
+async def shop(databases: Databases, server: MailServer) -> AsyncIterator[Shop]:
+    mail = {
+        "mail": "smtp", "smtp_host": "127.0.0.1", "smtp_port": server.port, "smtp_security": "none",
+        "mail_from": "Huis & Haard <orders@shop.example>", "mail_since": now() - timedelta(hours=1),
+        "public_url": "https://shop.example",
+    }  # fmt: skip
+    async with shop_at(databases, "pictures", shop_name="Huis & Haard", time_zone="Europe/Brussels", **mail) as founded:
+        await founded.open(mug=120, bowl=4, plate=60, lamp=9, candle=200)
+        items = [{"sku": sku, "name": name} for sku, (name, *_) in PRODUCTS.items()]
+        await founded.ask("PUT", "/inventory/items", {"items": items})
+        listed = [{"sku": sku, "brand": of[1], "category": of[2]} for sku, of in PRODUCTS.items()]
+        await founded.ask("PUT", "/order/products", {"products": listed})
+        places = [{"sku": sku, "warehouse": "north", "bin": f"A-0{n}-3"} for n, sku in enumerate(PRODUCTS, 1)]
+        await founded.ask("PUT", "/inventory/places", {"places": places})
+        yield founded
+
+
+async def bought(shop: Shop, who: int, days_ago: int = 0, /, more: Item | None = None, **skus: int) -> Item:
+    """An order of so many of each."""
+    prices = {"mug": "8.50", "bowl": "14.00", "plate": "11.00", "lamp": "89.00", "candle": "4.20"}
+    lines = [
+        {"sku": sku, "quantity": n, "unit_price": prices[sku], "vat_rate": "21", "text": PRODUCTS[sku][0]}
+        for sku, n in skus.items()
+    ]
+    at = {"placed_at": (now() - timedelta(days=days_ago, hours=3)).isoformat()} if days_ago else {}
+    body = {"lines": lines, "ship_to": PEOPLE[who], "customer_id": f"K-{who + 1}", **at, **(more or {})}
+    order: Item = await shop.ask("POST", "/order/orders", body)
+    await shop.rest()
+    return order
+
+
+async def shipment(shop: Shop, order: Item) -> str:
+    return str((await shop.ask("GET", f"/order/orders/{order['id']}"))["shipments"][0]["shipment_id"])
+
+
+async def delivered(shop: Shop, order: Item) -> str:
+    """Shipped and at the customer's."""
+    await shop.ship(out := await shipment(shop, order))
+    said = {"status": "delivered", "at": now().isoformat()}
+    await shop.ask("POST", f"/fulfilment/shipments/{out}/tracking", said)
+    await shop.rest()
+    return out
+
+
+async def link(shop: Shop, order: Item) -> str:
+    """Where the customer's page of an order is here."""
+    html = (await shop.post(f"/orders/{order['number']}/link", {}, status=200)).text
+    found = re.search(r'value="https://shop.example(/s/[^"]+)"', html)
+    assert found
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+async def paths(shop: Shop, server: MailServer) -> Mapping[str, str]:
+    """A page by the name of its picture, of a shop in which something is the matter everywhere."""
+    done = await bought(shop, 0, 9, mug=6, plate=4)
+    await bought(shop, 2, 6, lamp=2)
+    await bought(shop, 1, 4, candle=24, mug=2)
+    waiting = await bought(shop, 1, 0, bowl=9, mug=1)
+    held = await bought(shop, 2, 0, {"hold": "address looks wrong"}, plate=6)
+    packing = await bought(shop, 0, 0, mug=2, candle=6)
+    await bought(shop, 1, 3, {"payment_method": "bank_transfer"}, lamp=1)
+    expected = {"warehouse": "north", "reference": "PO-21", "sku": "bowl", "quantity": 40, "expected_on": "2031-03-04"}
+    await shop.ask("POST", "/inventory/expected-receipts", expected)
+    await shop.ask("POST", f"/fulfilment/shipments/{await shipment(shop, packing)}/pick", {}, who="pia")
+    late = await bought(shop, 1, 0, plate=3)
+    await shop.ask("POST", f"/fulfilment/shipments/{await shipment(shop, late)}/pick", {}, who="pia")
+    out = await delivered(shop, done)
+    back = {"shipment_id": out, "lines": [{"line_no": 1, "quantity": 2}], "reason": "broken on the way"}
+    coming = (await shop.ask("POST", f"/order/orders/{done['id']}/returns", back, who="anna"))["return_id"]
+    await shop.rest()
+    came = {"lines": [{"line_no": 1, "quantity": 1}]}
+    await shop.ask("POST", f"/fulfilment/returns/{coming}/receive", came, who="pia")
+    await shop.ask("POST", f"/order/orders/{waiting['id']}/hold", {"reason": "customer called"}, who="anna")
+    await shop.rest()
+    (invoice,) = (await shop.ask("GET", f"/billing/invoices?order_id={done['id']}"))["items"]
+    give = {"invoice": invoice["number"], "lines": [{"line_no": 2, "amount": "40.00"}], "reason": "chipped plates"}
+    by = {"Idempotency-Key": "a-refund", "X-Actor": "anna"}
+    assert (await shop.http.post(f"/billing/orders/{done['id']}/refunds", json=give, headers=by)).status_code < 300
+    await shop.page(f"/documents/{invoice['number']}")
+    server.refuse = "550 5.1.1 no such user"
+    await bought(shop, 2, 0, candle=4)
+    server.refuse = ""
+    view = {"key": str(UUID(int=1)), "name": "Held too long", "query": "view=verify", "shared": "yes"}
+    await shop.post("/orders/views", view)
+    running = shop.suite["billing"]
+    running.desk.put(arrival_of(running.reader, "billing.no_such.v1", '[{"type": "x"}]', None, None))
+    await eventually(running.store.parked_count)
+    (message,) = set(re.findall(r'href="(/parked-messages/billing/[0-9a-f-]+)"', await shop.page("/parked-messages")))
+    await shop.rest()
+    number = f"/orders/{done['number']}"
+    found = {
+        "stock": "/stock", "backorders": "/stock?view=backorders", "bins": "/bins",
+        "bin": "/bins/mug?warehouse=north", "receive": "/receive", "adjust": "/adjust?sku=mug",
+        "count": "/count?sku=mug", "pack": "/pack", "pack-one": f"/pack/{await shipment(shop, packing)}",
+        "returns": "/returns", "return": f"/returns/{coming}", "refunds": "/refunds", "acts": "/acts",
+        "document-views": "/document-views", "saved-views": "/orders/views?view=late", "link": f"{number}/link",
+        "messages": f"{number}/messages", "mails": "/mails", "address": f"/orders/{held['number']}/address",
+        "take-back": f"{number}/take-back", "hold": f"/orders/{packing['number']}/hold",
+        "withdrawal": f"{await link(shop, done)}/return", "customer-decides": await link(shop, waiting),
+        "parked-message": message, "login": "/login", "payments": "/money/payments", "journal": "/money/journal",
+    }  # fmt: skip
+    reports = ("brands", "categories", "outlook", "returns", "perfect-orders", "vat")
+    return found | {f"reports-{what}": f"/reports/{what}" for what in reports}
+
+
+async def test_each_page_shows_what_is_in_its_picture(shop: Shop, browser: Browser, paths: Mapping[str, str]) -> None:
+    assert paths.keys() == SEEN.keys()
+    missing: list[str] = []
+    for width, names in ((1280, paths.keys() - set(PHONE)), (390, PHONE)):
+        context = await browser.new_context(viewport={"width": width, "height": 800})
+        tab = Visitor(await context.new_page(), shop.here)
+        for name in sorted(names):
+            page = await tab.open(paths[name])
+            if SEEN[name] not in await page.inner_text("main") + await page.content():
+                missing.append(name)
+            await shot(page, f"{name}-phone" if width == 390 else name)
+        assert tab.complaints == []
+        await context.close()
+    assert not missing
+
+
+def test_every_page_has_a_picture() -> None:
+    rows = [line for line in (DOCS / "pages.md").read_text().splitlines() if line.startswith("| `/")]
+    shown = {route: re.findall(r"\]\((pages/[^)]+)\)", row) for row in rows for route in re.findall(r"`(/[^`]*)`", row)}
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    pages = {
+        route.path.replace(":path", "")
+        for route in routes
+        if "GET" in route.methods and (not route.path.startswith(NO_PAGES) or route.path == "/s/{token}/stop")
+    }
+    assert shown.keys() == pages - {"/v/{code}"}, "which leads to the list"
+    pictures = {picture for of in shown.values() for picture in of}
+    assert [route for route, of in shown.items() if not of] == []
+    assert pictures == {f"pages/{of.name}" for of in (DOCS / "pages").iterdir()}
