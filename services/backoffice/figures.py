@@ -213,6 +213,42 @@ async def perfect(conn: AsyncConnection, period: Period) -> Item:
     return (await _all(conn, sql, period))[0]
 
 
+ERRORS = ("item", "bin", "address", "refused", "late")
+_SAYS = "bool_or(lower(split_part(r.reason, ':', 1)) = '{}')"
+_ERRING = (
+    "from (select o.number, o.name, o.placed_at, o.promised_on, s.last, coalesce(r.item, false) as item, "
+    "coalesce(s.short and exists(select 1 from entries e, jsonb_array_elements_text(e.facts -> 'short_why') y "
+    "where e.order_id = o.order_id and y like 'wrong product in the bin%'), false) as bin, "
+    "coalesce(s.address, false) or coalesce(r.address, false) as address, coalesce(s.refused, false) as refused, "
+    "coalesce(s.last > o.promised_on, false) as late from orders o left join lateral ("
+    "select bool_or(p.short > 0) as short, bool_or(p.state = 'rejected' and p.reason = 'address') as address, "
+    "bool_or(p.state = 'refused') as refused, max(p.dispatched_at at time zone :zone)::date as last "
+    "from shipments p where p.order_id = o.order_id) s on true left join lateral ("
+    f"select {_SAYS.format('wrong item')} as item, {_SAYS.format('wrong address')} as address "
+    "from returns r where r.order_id = o.order_id) r on true "
+    "where o.seen > 0 and o.placed_at >= :start and o.placed_at < :end and o.status <> 'cancelled') each"
+)
+_WRONG = " or ".join(ERRORS)
+
+
+async def errors(conn: AsyncConnection, period: Period) -> Item:
+    """Of the orders, in whatever currency, how many had any error, and how many had each.
+
+    Item: goods came back because another product was sent. Bin: a picker found another product in the bin. Address: the
+    warehouse could not ship to it, or goods came back because of it. Refused: a parcel came back. Late: handed over
+    after the promised day.
+    """
+    each = ", ".join(f"count(*) filter (where {name}) as {name}" for name in ERRORS)
+    sql = f"select count(*) as orders, count(*) filter (where {_WRONG}) as wrong, {each} {_ERRING}"
+    return (await _all(conn, sql, period))[0]
+
+
+async def with_errors(conn: AsyncConnection, period: Period) -> list[Item]:
+    """These orders, the newest first."""
+    sql = f"select each.* {_ERRING} where {_WRONG} order by placed_at desc, number limit {AT_MOST}"
+    return await _all(conn, sql, period)
+
+
 # Customers
 
 

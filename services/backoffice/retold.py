@@ -156,6 +156,11 @@ SENTENCES = (
     N_("nothing has to come back"),
     N_("came back whole, to stock"),
     N_("claimed from the carrier"),
+    # errors of the shop that goods come back for
+    N_("wrong item"),
+    N_("wrong item: %(note)s"),
+    N_("wrong address"),
+    N_("wrong address: %(note)s"),
     # why stock or money stopped
     N_("sold out"),
     N_("unknown SKU"),

@@ -39,12 +39,13 @@ PHONE = ("pack", "pack-one", "withdrawal", "customer-decides")
 """Are held in the hand."""
 SEEN = {
     "stock": "Lamp, brass", "backorders": "5", "bins": "A-01-3", "bin": "mug", "receive": "PO-21", "adjust": "mug",
-    "count": "mug", "pack": "Pack", "pack-one": "mug", "returns": "C-", "return": "broken", "refunds": "€",
+    "count": "mug", "pack": "Pack", "pack-one": "mug", "returns": "C-", "return": "bowls came", "refunds": "€",
     "acts": "anna", "document-views": "INV-", "saved-views": "Held too long", "link": "Show the link",
     "messages": "is bevestigd", "mails": "no such user", "address": "Köln", "take-back": "Mug, white", "hold": "Hold",
     "withdrawal": "Mug, white", "customer-decides": "Bowl, blue", "parked-message": "billing.no_such",
     "login": "Password", "reports-brands": "Delft", "reports-categories": "Table", "reports-outlook": "lamp",
     "reports-returns": "1", "reports-perfect-orders": "Without a fault", "reports-vat": "NL",
+    "reports-errors": "wrong item",
     "payments": "Luc Peeters", "journal": "INV-",
 }  # fmt: skip
 """What of each page must be in its picture."""
@@ -126,7 +127,7 @@ async def paths(shop: Shop, server: MailServer) -> Mapping[str, str]:
     late = await bought(shop, 1, 0, plate=3)
     await shop.ask("POST", f"/fulfilment/shipments/{await shipment(shop, late)}/pick", {}, who="pia")
     out = await delivered(shop, done)
-    back = {"shipment_id": out, "lines": [{"line_no": 1, "quantity": 2}], "reason": "broken on the way"}
+    back = {"shipment_id": out, "lines": [{"line_no": 1, "quantity": 2}], "reason": "wrong item: bowls came"}
     coming = (await shop.ask("POST", f"/order/orders/{done['id']}/returns", back, who="anna"))["return_id"]
     await shop.rest()
     came = {"lines": [{"line_no": 1, "quantity": 1}]}
@@ -160,7 +161,7 @@ async def paths(shop: Shop, server: MailServer) -> Mapping[str, str]:
         "withdrawal": f"{await link(shop, done)}/return", "customer-decides": await link(shop, waiting),
         "parked-message": message, "login": "/login", "payments": "/money/payments", "journal": "/money/journal",
     }  # fmt: skip
-    reports = ("brands", "categories", "outlook", "returns", "perfect-orders", "vat")
+    reports = ("brands", "categories", "outlook", "returns", "perfect-orders", "errors", "vat")
     return found | {f"reports-{what}": f"/reports/{what}" for what in reports}
 
 

@@ -12,7 +12,7 @@ import pytest
 from comptoir.rebuilding import rebuild
 from services.backoffice.owners import SKUS_AT_ONCE
 from services.backoffice.views.reports import TITLES, Asked
-from tests.backoffice.shop import ANNA, Shop
+from tests.backoffice.shop import ANNA, Shop, field
 
 pytestmark = pytest.mark.postgres
 MARCH = "since=2025-03-01&until=2025-03-31"
@@ -173,6 +173,65 @@ async def test_lead_times_and_faults_come_from_what_happened(filled: Shop) -> No
     rows = (await filled.http.get("/reports/perfect-orders.csv?since=2025-07-01&until=2025-07-31")).text
     found = {row["What"]: row["Orders"] for row in csv.DictReader(io.StringIO(rows))}
     assert (found["Without a fault"], found["Pieces were given up"]) == ("0", "1")
+
+
+async def test_errors_name_the_orders_and_what_went_wrong_with_each(filled: Shop) -> None:
+    shop, days = filled, "since=2025-11-01&until=2025-11-30"
+
+    async def placed(day: int, quantity: int = 2) -> tuple[dict[str, Any], str]:
+        order = await shop.place(quantity=quantity, placed_at=f"2025-11-{day:02d}T10:00:00Z")
+        (shipment,) = (await shop.ask("GET", f"/order/orders/{order['id']}"))["shipments"]
+        return order, f"/fulfilment/shipments/{shipment['shipment_id']}"
+
+    async def rows() -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO((await shop.http.get(f"/reports/errors.csv?{days}")).text)))
+
+    good, where = await placed(1)
+    await shop.ship(where.rpartition("/")[2])
+    assert await rows() == []
+    assert "0 of 1 orders had an error: 0%." in await shop.page(f"/reports/errors?{days}")
+    wrong, where = await placed(2)
+    shipment = where.rpartition("/")[2]
+    await shop.ship(shipment)
+    form = {"shipment_id": shipment, "back-1": "1", "error": "wrong item", "reason": "a cup came"}
+    shown = (await shop.post(f"/orders/{wrong['number']}/take-back", form, status=200)).text
+    assert 'value="wrong item: a cup came"' in shown
+    sent = {name: field(shown, name) for name in ("key", "quote", "shipment_id", "back-1")}
+    await shop.post(f"/orders/{wrong['number']}/take-back", {**sent, "reason": "wrong item: a cup came"})
+    bin_, where = await placed(3, 3)
+    why = {"reason": "wrong_product", "note": "cups"}
+    await shop.ask("POST", f"{where}/pick", {"short": [{"line_no": 1, "quantity": 1, "why": why}]})
+    await shop.ask("POST", f"{where}/pack", {})
+    await shop.rest()
+    await shop.ask("POST", f"{where}/dispatch", {})
+    address, where = await placed(4)
+    await shop.ask("POST", f"{where}/reject", {"reason": "address"})
+    back, where = await placed(5)
+    await shop.ship(where.rpartition("/")[2])
+    await shop.ask("POST", f"{where}/tracking", {"status": "refused", "at": "2026-01-02T10:00:00Z"})
+    late, where = await placed(6)
+    await shop.ship(where.rpartition("/")[2])
+    gone, where = await placed(7)
+    await shop.ask("POST", f"/order/orders/{gone['id']}/cancel", {"reason": "no"})
+    await shop.rest()
+    for order in (late, gone):
+        await shop.change("backoffice", "update orders set promised_on = '2025-11-20' where order_id = $1", order["id"])
+    found = {row["Order"]: row["Error"] for row in await rows()}
+    assert found == {
+        late["number"]: "late", back["number"]: "refused", address["number"]: "wrong address",
+        bin_["number"]: "wrong bin", wrong["number"]: "wrong item",
+    }  # fmt: skip
+    assert list(found) == [order["number"] for order in (late, back, address, bin_, wrong)], "the newest first"
+    assert (await rows())[0]["Promised"] == "2025-11-20"
+    html = await shop.page(f"/reports/errors?{days}")
+    assert "5 of 6 orders had an error: 83.3%." in html
+    assert "<svg" in html
+    for text in ("Another product was sent", "Another product lay in the bin", "The address was wrong"):
+        assert re.search(rf"{text}</td><td[^>]*>1</td><td[^>]*>16.7%</td>", html), text
+    assert f'href="/orders/{late["number"]}"' in html
+    assert good["number"] not in found
+    assert "wrong item: a cup came" in await shop.page(f"/reports/returns?{days}")
+    assert "falscher Artikel: a cup came" in await shop.page(f"/reports/returns?{days}", **{"Accept-Language": "de"})
 
 
 async def test_the_outlook_sets_what_was_sold_against_what_is_free(filled: Shop) -> None:

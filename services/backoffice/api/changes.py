@@ -77,10 +77,12 @@ async def do_take_back(
     key: Key = "",
     quote: Quote = "",
     reason: Reason = "",
+    blamed: Annotated[str, Form(alias="error", max_length=50)] = "",
 ) -> Response:
     """Without a quote: what it would do. With it: exactly that, or 409 with the new effect."""
     office, w = visit.office, visit.office.pages.words
     order, form = await _order(visit, name), dict(await request.form())
+    reason = changes.reason_of(blamed, reason)
 
     async def typing(error: Item) -> Response:
         page = changes.take_back_form(office.pages, order, form, error)

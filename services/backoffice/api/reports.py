@@ -10,7 +10,7 @@ from services.backoffice.views import reports as reports_view
 router = pages()
 What = Literal[
     "revenue", "products", "brands", "categories", "customers", "countries", "channels", "weekdays", "hours",
-    "lead-times", "returns", "perfect-orders", "vat", "outlook",
+    "lead-times", "returns", "perfect-orders", "errors", "vat", "outlook",
 ]  # fmt: skip
 
 
@@ -27,11 +27,11 @@ async def reports(visit: Annotated[Visit, allowed("reports")]) -> Response:
 
 @router.get("/reports/{what}.csv")
 async def report_csv(visit: Annotated[Visit, allowed("reports")], what: What) -> Response:
-    """The table of a report."""
+    """The table of a report that other programs want."""
     office = visit.office
     report, *_ = await reports_view.made(office.reading, office.pages, office.owners, what, _asked(visit))
     headers = {"Content-Disposition": f'attachment; filename="{what}.csv"'}
-    return Response(reports_view.as_csv(report.tables[0]), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(reports_view.as_csv(report.csv), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.get("/reports/{what}")

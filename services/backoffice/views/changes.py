@@ -22,6 +22,8 @@ ADDRESS = (
 )
 """Fields of one line: the name, the label, the most characters, and what a browser may fill in."""
 STREETS = 5
+ERRORS = {"wrong item": N_("Another product was sent"), "wrong address": N_("The address was wrong")}
+"""Errors of the shop that goods come back for: how the reason begins, by which reports count them, and its text."""
 OUT = ("dispatched", "delivered", "refused")
 
 
@@ -96,6 +98,11 @@ def typed_pieces(order: Item, form: Form) -> Item:
     return {"shipment_id": shipment["shipment_id"], "lines": lines}
 
 
+def reason_of(error: str, typed: str) -> str:
+    """Why goods come back: the error of the shop, if it was one, then what was typed."""
+    return ": ".join(part for part in (error if error in ERRORS else "", typed.strip()) if part)[:200]
+
+
 def take_back_form(pages: Pages, order: Item, form: Form, error: Item | None) -> Item:
     """The page on which it is typed what comes back, parcel by parcel."""
     return {
@@ -103,6 +110,7 @@ def take_back_form(pages: Pages, order: Item, form: Form, error: Item | None) ->
         "number": order["number"],
         "back": f"/orders/{quote(order['number'])}",
         "parcels": out(order),
+        "errors": [(code, pages.words.say(text)) for code, text in ERRORS.items()],
         "form": dict(form),
         "error": error,
     }

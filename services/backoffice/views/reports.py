@@ -38,6 +38,7 @@ TITLES = {
     "lead-times": N_("Lead times"),
     "returns": N_("Returns"),
     "perfect-orders": N_("Perfect orders"),
+    "errors": N_("Errors"),
     "vat": N_("VAT"),
     "outlook": N_("Outlook"),
 }
@@ -62,6 +63,14 @@ FAULTS = {
 }
 IN_SHORT = (N_("perfect"), N_("incomplete"), N_("short"), N_("returned"), N_("late"), N_("refused"))
 """The bars of perfect orders and of each fault."""
+ERRORS = {
+    "item": (N_("wrong item"), N_("Another product was sent")),
+    "bin": (N_("wrong bin"), N_("Another product lay in the bin")),
+    "address": (N_("wrong address"), N_("The address was wrong")),
+    "refused": (N_("refused"), N_("A parcel came back")),
+    "late": (N_("late"), N_("Handed over after the promised day")),
+}
+"""What goes wrong with an order: in short, and in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +111,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one report came to: the answer in a sentence, bars (label, figure), and its tables; the first is the CSV."""
+    """What one report came to: the answer in a sentence, bars (label, figure), and its tables, one of them the CSV."""
 
     says: str
     drawn: Sequence[tuple[str, int]]
     unit: str
     tables: tuple[Table, ...]
+    exported: int = 0
+
+    @property
+    def csv(self) -> Table:
+        return self.tables[self.exported]
 
 
 def begins(pages: Pages, day: date) -> datetime:
@@ -166,7 +180,8 @@ async def page(reading: Reading, pages: Pages, owners: Owners, what: str, asked:
         "currencies": known if len(known) > 1 else [],
         "chart": chart,
         "tables": [replace(table, rows=table.rows[:SHOWN]) for table in report.tables],
-        "more": max(0, len(report.tables[0].rows) - SHOWN),
+        "exported": report.exported,
+        "more": max(0, len(report.csv.rows) - SHOWN),
         "by": [
             {"text": w.say(text), "href": asked.address(what, by=by), "here": asked.by == by}
             for by, text in (("net", N_("by amount")), ("pieces", N_("by pieces")))
@@ -439,6 +454,39 @@ async def _perfect(conn: AsyncConnection, w: English, period: Period, asked: Ask
     )
 
 
+async def _errors(conn: AsyncConnection, w: English, period: Period, asked: Asked) -> Report:
+    found, rows = await figures.errors(conn, period), await figures.with_errors(conn, period)
+    says = w.say(
+        "%(n)s of %(of)s orders had an error: %(rate)s.",
+        n=w.number(found["wrong"]), of=w.number(found["orders"]),
+        rate=share(w, found["wrong"], found["orders"]).text,
+    )  # fmt: skip
+    columns = (Column(w.say("What")), Column(w.say("Orders"), True), Column(w.say("Share"), True))
+    cells = [
+        [Cell(w.say(text)), number(w, found[name]), share(w, found[name], found["orders"])]
+        for name, (_, text) in ERRORS.items()
+    ]
+    kinds = Table(w.say("Orders by error; one may have several"), columns, cells)
+
+    def day(of: date | None) -> Cell:
+        return Cell("–", plain="") if of is None else Cell(w.day(of), plain=of.isoformat())
+
+    listed = [
+        [
+            Cell(of["number"], f"/orders/{quote(of['number'])}", of["name"]),
+            day(of["placed_at"].astimezone(w.zone).date()),
+            Cell(", ".join(w.say(short) for name, (short, _) in ERRORS.items() if of[name])),
+            day(of["promised_on"]),
+            day(of["last"]),
+        ]
+        for of in rows
+    ]
+    heads = (N_("Order"), N_("Placed"), N_("Error"), N_("Promised"), N_("Handed over"))
+    orders = Table(w.say("Orders with an error, newest first"), tuple(Column(w.say(head)) for head in heads), listed)
+    drawn = [(w.say(short), found[name]) for name, (short, _) in ERRORS.items()]
+    return Report(says, drawn, w.say("orders"), (kinds, orders), exported=1)
+
+
 async def _vat(w: English, owners: Owners, period: Period) -> Report:
     """Billing's own sums over its documents, by date of issue."""
     said = await owners.get(
@@ -547,4 +595,5 @@ MADE: dict[str, Made] = {
     "lead-times": _lead_times,
     "returns": _returns,
     "perfect-orders": _perfect,
+    "errors": _errors,
 }
