@@ -21,6 +21,7 @@ SHELL: Final = frozenset(
     {
         *REQUIRED_ROOMS,
         "carriers",
+        "costly",
         "figures",
         "languages",
         "links",

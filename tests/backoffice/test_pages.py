@@ -5,6 +5,8 @@ import csv
 import io
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import unescape
 from typing import Any
 
@@ -98,6 +100,14 @@ async def test_many_who_look_at_today_ask_each_owner_once(shop: Shop, monkeypatc
 async def test_pages_wait_for_few_answers_of_the_database(shop: Shop, path: str, most: int) -> None:
     """Beside other work each statement waits for its turn: what a page needs is asked for together."""
     placed = await shop.place()
+    with statements(shop) as asked:
+        await shop.page(path.format(number=placed["number"]))
+    assert 0 < len(asked) <= most, asked
+
+
+@contextmanager
+def statements(shop: Shop) -> Iterator[list[str]]:
+    """What pages ask the database meanwhile."""
     asked: list[str] = []
     engine = shop.office.running.reads.sync_engine
 
@@ -106,10 +116,24 @@ async def test_pages_wait_for_few_answers_of_the_database(shop: Shop, path: str,
 
     event.listen(engine, "before_cursor_execute", noted)
     try:
-        await shop.page(path.format(number=placed["number"]))
+        yield asked
     finally:
         event.remove(engine, "before_cursor_execute", noted)
-    assert 0 < len(asked) <= most, asked
+
+
+async def test_a_day_of_many_orders_is_not_added_up_for_each_look(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shop.place()
+
+    async def sums_asked_by_two_looks() -> int:
+        with statements(shop) as asked:
+            assert await shop.page("/") == await shop.page("/")
+        return sum("sum(orders.gross)" in statement for statement in asked)
+
+    moment = shop.office.running.now()
+    monkeypatch.setattr(shop.office.running, "now", lambda: moment)
+    assert await sums_asked_by_two_looks() == 2
+    monkeypatch.setattr("services.backoffice.views.today.MANY", 0)
+    assert await sums_asked_by_two_looks() <= 1
 
 
 async def test_what_people_typed_is_text_wherever_it_is_shown(shop: Shop) -> None:

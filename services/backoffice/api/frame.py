@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.backoffice import login, queries
 from services.backoffice.accounts import stands
+from services.backoffice.costly import Costly
 from services.backoffice.languages import LANGUAGES, SOURCE, preferred
 from services.backoffice.links import Links
 from services.backoffice.live import Live, Rows
@@ -99,6 +100,7 @@ class Memory:
     parked: tuple[datetime, dict[str, list[Item]]] | None = None
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     today: tuple[frozenset[UUID], dict[tuple[str, frozenset[str]], dict[str, str]]] = (frozenset(), {})  # of a round
+    day: Costly[Item] = field(default_factory=lambda: Costly(today_view.stands_s))
     closed: bool = False  # there is an account or a provider, so nobody gets in without
 
 
@@ -190,6 +192,15 @@ class Office:
             if self.memory.parked is None or now - self.memory.parked[0] > ASKED_EVERY:
                 self.memory.parked = now, await today_view.parked_counts(self.owners)
             return self.memory.parked[1]
+
+    async def day_sums(self, now: datetime) -> Item:
+        """What the day came to; where it has many orders, as of a moment ago."""
+
+        async def make() -> Item:
+            async with self.reading() as conn:
+                return await today_view.day_sums(conn, self.pages, now)
+
+        return await self.memory.day.get(self.pages.day_of(now), make)
 
     async def note(self, word: Internal) -> None:
         """Has something decided that nobody waits for an answer of."""

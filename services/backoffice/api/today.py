@@ -27,5 +27,6 @@ def seen(person: Person) -> frozenset[str]:
 async def now_shown(office: Office, person: Person, now: datetime) -> Item:
     sees = seen(person)
     parked = await office.parked_now() if "parked" in sees else {}
+    day = await office.day_sums(now)
     async with office.reading() as conn:
-        return await today_view.today(conn, office.pages, now, parked, sees)
+        return await today_view.today(conn, office.pages, now, parked, day, sees)

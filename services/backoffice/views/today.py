@@ -29,6 +29,8 @@ CARDS = (
 )
 ELSEWHERE = {"pick": "/orders?view=warehouse", "pack": "/orders?view=warehouse", "returns": "/orders?view=way"}
 """Where a card leads whoever does not see its area."""
+MANY = 5000
+"""Orders that are added up in a few milliseconds. Sums of more are made every two seconds, not for each look."""
 ICONS = {"order": "orders", "inventory": "stock", "fulfilment": "truck", "billing": "money"}
 
 
@@ -47,9 +49,9 @@ async def parked_counts(owners: Owners, within_s: float = 1.0) -> dict[str, list
 
 
 async def today(
-    conn: AsyncConnection, pages: Pages, now: datetime, parked: dict[str, list[Item]], sees: frozenset[str]
+    conn: AsyncConnection, pages: Pages, now: datetime, parked: dict[str, list[Item]], day: Item, sees: frozenset[str]
 ) -> Item:
-    """All that the page shows. `sees`: the areas of the reader; cards lead to those only."""
+    """All that the page shows. `day`: what day_sums gave; `sees`: the areas of the reader, cards lead to those only."""
     w = pages.words
     lists = await queries.worklists(conn)
     lists["parked"] = {"n": sum(map(len, parked.values())), "at": _oldest(parked)}
@@ -69,15 +71,13 @@ async def today(
             broken = w.many("%(n)d promise is past.", "%(n)d promises are past.", found["broken"])
             said = f"{late} {broken}" if found["broken"] else late
         cards.append({"name": name, "title": w.say(title), "icon": icon, "href": href, "n": found["n"], "say": said})
-    start, end = pages.day_of(now)
-    day = await _day(conn, pages, now, start, end)
     return {
         "now": now,
         "work": sum(card["n"] for card in cards),
         "late": lists["late"]["n"],
         "cards": cards,
         "nothing_in": ", ".join(nothing),
-        "kpis": await _kpis(conn, pages, now, lists, day),
+        "kpis": _kpis(pages, lists, day),
         "flow": _flow(pages, lists),
         "feed": _feed(pages, await queries.latest(conn)),
         "chart": _chart(pages, day),
@@ -89,14 +89,29 @@ def _oldest(parked: dict[str, list[Item]]) -> datetime | None:
     return min(times, default=None)
 
 
-async def _day(conn: AsyncConnection, pages: Pages, now: datetime, start: datetime, end: datetime) -> Item:
-    """Today; or the last day with an order, when there was none today. `orders`: by hour and currency."""
+async def day_sums(conn: AsyncConnection, pages: Pages, now: datetime) -> Item:
+    """What today came to; or the last day with an order, when there was none today.
+
+    `orders`: by hour and currency; `usual`: how many there were by this time on the same day of the four weeks before;
+    `shipped`: parcels of today. These passes over all orders of a day are what is costly of the page.
+    """
+    start, end = pages.day_of(now)
     newest = await queries.newest_placed(conn)
     today = newest is None or newest >= start
     if newest is not None and not today:
         start, end = pages.day_of(newest)
+    # By the shop's clock, by which a week ago is the same time also across a change of it.
+    first, until = start.astimezone(pages.zone), (now if today else end).astimezone(pages.zone)
+    weeks = [timedelta(weeks=n) for n in (1, 2, 3, 4)]
+    before = [(first - back, until - back) for back in weeks]
+    usual, shipped = await queries.placed_and_handed_over(conn, before, pages.day_of(now))
     orders = await queries.by_hour(conn, start, end, str(pages.zone))
-    return {"start": start, "end": end, "until": now if today else end, "today": today, "orders": orders}
+    return {"start": start, "today": today, "orders": orders, "usual": usual, "shipped": shipped}
+
+
+def stands_s(day: Item) -> float:
+    """For how many seconds the sums of a day may be shown."""
+    return 2.0 if sum(of["orders"] for of in day["orders"]) > MANY else 0.0
 
 
 def _by_currency(hours: list[Item]) -> list[Item]:
@@ -109,15 +124,11 @@ def _by_currency(hours: list[Item]) -> list[Item]:
     return sorted(found.values(), key=lambda sums: (-sums["orders"], sums["currency"]))
 
 
-async def _kpis(conn: AsyncConnection, pages: Pages, now: datetime, lists: dict[str, Item], day: Item) -> list[Item]:
+def _kpis(pages: Pages, lists: dict[str, Item], day: Item) -> list[Item]:
     w = pages.words
-    # By the shop's clock, by which a week ago is the same time also across a change of it.
-    start, until = day["start"].astimezone(pages.zone), day["until"].astimezone(pages.zone)
+    start, usual, shipped = day["start"], day["usual"], day["shipped"]
     spans = _by_currency(day["orders"])
     orders, pieces = sum(of["orders"] for of in spans), sum(of["pieces"] for of in spans)
-    weeks = [timedelta(weeks=n) for n in (1, 2, 3, 4)]
-    before = [(start - back, until - back) for back in weeks]
-    usual, shipped = await queries.placed_and_handed_over(conn, before, pages.day_of(now))
     median = sorted(usual)[1:3]
     typical = sum(median) // 2
     when = w.say("today") if day["today"] else w.day(start + timedelta(hours=12))
