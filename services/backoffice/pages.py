@@ -5,6 +5,7 @@ A template gets values and asks nothing; all text is escaped unless a template o
 
 import gzip
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -19,6 +20,7 @@ from babel import Locale
 from babel.dates import format_date, format_datetime, format_time
 from babel.numbers import format_currency, format_decimal, format_percent
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context, select_autoescape
+from jinja2.ext import Extension
 from jinja2.runtime import Context
 from markupsafe import Markup
 
@@ -205,7 +207,7 @@ def bar(w: Words, counts: Item, delivered: bool = False) -> list[Segment]:
         if name == "shipped" and delivered:
             css, words = "delivered", NN_("%(n)d delivered", "%(n)d delivered")
         fill = {"back": "url(#p-back)", "cancelled": "url(#p-cancel)"}.get(css, "")
-        found.append(Segment(f"q-{css}", f"{at:.2f}%", f"{width:.2f}%", w.many(*words, n), fill))
+        found.append(Segment(f"q-{css}", f"{at:.2f}%", f"{width:.4g}%", w.many(*words, n), fill))
         at += width
     return found
 
@@ -247,6 +249,13 @@ def asset(name: str) -> str:
     return f"/static/{assets()[name].digest}/{name}"
 
 
+class Unindented(Extension):
+    """Templates are indented for those who read them, not for browsers."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        return re.sub(r"^[ \t]+", "", source, flags=re.MULTILINE)
+
+
 @lru_cache(maxsize=1)
 def templates() -> Environment:
     """All templates, each compiled once for all languages: what they say is up to the words `w` they are given."""
@@ -258,7 +267,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
         cache_size=-1,
-        extensions=["jinja2.ext.i18n"],
+        extensions=["jinja2.ext.i18n", Unindented],
     )
 
     @pass_context
@@ -308,7 +317,8 @@ class Pages:
         return Pages(self.zone.key, self.shop, language)
 
     def render(self, template: str, /, **values: Any) -> str:
-        return templates().get_template(template).render(w=self.words, shop=self.shop, **values)
+        html = templates().get_template(template).render(w=self.words, shop=self.shop, **values)
+        return html if template in ALL_ICONS else used(html)
 
     def part(self, template: str, macro: str, /, *values: Any, **more: Any) -> str:
         """One macro of a template: what a live page gets in place of what it shows."""
@@ -320,6 +330,17 @@ class Pages:
         here = now.astimezone(self.zone)
         start = datetime(here.year, here.month, here.day, tzinfo=self.zone)
         return start.astimezone(UTC), (start + timedelta(days=1)).astimezone(UTC)
+
+
+ALL_ICONS = ("today.html", "order.html")
+"""Pages whose parts come live, with any icon."""
+_SYMBOL = re.compile(r'<symbol id="([^"]+)".*?</symbol>\n')
+
+
+def used(html: str) -> str:
+    """The page with those icons only that are on it."""
+    there = set(re.findall(r'<use href="#([^"]+)"', html))
+    return _SYMBOL.sub(lambda symbol: symbol[0] if symbol[1] in there else "", html)
 
 
 def icon(name: str, css: str = "") -> Markup:

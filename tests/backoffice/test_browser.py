@@ -160,7 +160,7 @@ async def test_keys_go_to_areas_and_rows_but_never_act_in_fields(shop: Shop, vis
     await page.keyboard.press("o")
     await page.wait_for_url("**/orders")
     await page.keyboard.press("j")
-    assert await page.evaluate("document.activeElement.closest('tr[data-row]') !== null")
+    assert await page.evaluate("document.activeElement.closest('.orders tbody tr') !== null")
     await page.keyboard.press("/")
     await page.keyboard.type("go?")
     assert await page.input_value("#q") == "go?"
@@ -230,7 +230,7 @@ async def test_pages_work_without_script(shop: Shop, visit: Any) -> None:
 async def test_many_orders_are_chosen_by_keys_alone_and_held_at_once(shop: Shop, visit: Any) -> None:
     first, second = [await shop.place(channel="many") for _ in range(2)]
     page = await (await visit(320, bypass_csp=True)).open("/orders?channel=many")  # axe is a script of ours
-    bar, chosen = page.locator("[data-bulk]"), page.locator(".pick-row:checked")
+    bar, chosen = page.locator("[data-bulk]"), page.locator("#chosen [name=id]:checked")
     await expect(bar).to_be_hidden()
     for key in "jxjx":
         await page.keyboard.press(key)
@@ -267,7 +267,7 @@ async def test_many_orders_are_chosen_and_cancelled_without_script(shop: Shop, v
     orders = [await shop.place(channel="scriptless") for _ in range(2)]
     page = await (await visit(320, java_script_enabled=False)).open("/orders?channel=scriptless")
     await page.locator("a:has-text('Choose all on this page')").click()
-    await expect(page.locator(".pick-row:checked")).to_have_count(2)
+    await expect(page.locator("#chosen [name=id]:checked")).to_have_count(2)
     await page.locator(".bulk [value=cancel]").click()
     await expect(page.locator("h1")).to_have_text("Cancel 2 orders?")
     await shot(page, "bulk-cancel-320")

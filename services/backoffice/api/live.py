@@ -39,7 +39,7 @@ async def live(
     if page == "today":
         watcher = Watcher(page, person, right, _today_parts(office, person))
     elif page == "orders":
-        shown = frozenset(UUID(each) for each in ids.split(",") if queries.as_id(each))
+        shown = frozenset(UUID(each) for each in ids.split(".") if queries.as_id(each))
         watcher = Watcher(page, person, right, _list_parts(office, person, newest), shown)
     else:
         if id is None:

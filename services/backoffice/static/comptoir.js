@@ -60,26 +60,26 @@
     if (e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input:not([type=checkbox]), textarea, select, dialog[open]")) return;
     if (g && goes[e.key]) { location.href = goes[e.key]; return; }
     g = e.key === "g";
-    const rows = $$("tr[data-row]:not([hidden])");
+    const rows = $$("tr[data-row], .orders tbody tr");
     const at = rows.findIndex((r) => r.contains(document.activeElement));
     if (e.key === "/") { e.preventDefault(); $("#q")?.focus(); }
     else if (e.key === "?") { $("#keys")?.showModal(); }
     else if (e.key === "j" && rows.length) { $("a", rows[Math.min(at + 1, rows.length - 1)]).focus(); }
     else if (e.key === "k" && rows.length) { $("a", rows[Math.max(at - 1, 0)]).focus(); }
-    else if (e.key === "x" && at >= 0) { $(".pick-row", rows[at])?.click(); }
+    else if (e.key === "x" && at >= 0) { $("#chosen [name=id]", rows[at])?.click(); }
   });
 
   // chosen rows: their bar says how many there are, and is there only when there are any
   const bulk = $("[data-bulk]");
   if (bulk) {
-    const boxes = () => $$(".pick-row");
+    const boxes = () => $$("#chosen [name=id]");
     const count = () => {
       const n = boxes().filter((b) => b.checked).length;
       bulk.hidden = n === 0;
       $("[data-bulk-n]", bulk).textContent = n;
     };
     $("[data-choose=none]", bulk).hidden = false;
-    document.addEventListener("change", (e) => { if (e.target.matches(".pick-row")) count(); });
+    document.addEventListener("change", (e) => { if (e.target.matches("#chosen [name=id]")) count(); });
     document.addEventListener("click", (e) => {
       const choose = e.target.closest("[data-choose]")?.dataset.choose;
       if (!choose) return;

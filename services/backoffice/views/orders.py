@@ -104,7 +104,7 @@ async def page(
                 "here": wanted.view == name and (bool(name) or plain) and not chosen,
             }
         )
-    ids = ",".join(str(row["order_id"]) for row in rows)
+    ids = ".".join(row["order_id"].hex for row in rows)
     live = {"page": "orders", "ids": ids}
     if plain and after is None and before is None:
         live["newest"] = cursor(rows[0]) if rows else "none"
