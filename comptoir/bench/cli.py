@@ -40,14 +40,17 @@ def saga(
     seconds: Annotated[float, typer.Option(min=0.1, max=600, help="how long orders are placed at --rate")] = 15,
     over: Annotated[str, typer.Option(help="bus or http: how orders are placed at --rate")] = "bus",
     replicas: Replicas = 1,
+    office: Annotated[bool, typer.Option(help="with the back office: how far it is behind at the end")] = False,
     data: Data = DATA / "bench",
 ) -> None:
     """Complete two-line orders until invoiced, captured, delivered: per second, or how long each takes at a rate."""
     chosen = one_of_the_buses(bus)
     if over not in ("bus", "http"):
         raise typer.BadParameter("bus or http", param_hint="--over")
-    if chosen == "local" and (rate or replicas > 1):
-        raise typer.BadParameter("--rate and --replicas need RabbitMQ", param_hint="--bus")
+    if chosen == "local" and (rate or replicas > 1 or office):
+        raise typer.BadParameter("--rate, --replicas and --office need RabbitMQ", param_hint="--bus")
+    if rate and office:
+        raise typer.BadParameter("how far it is behind at a rate is measured by `bench pages`", param_hint="--office")
 
     async def work(url: str) -> dict[str, Any]:
         from comptoir.bench.saga import bench_rate, bench_saga
@@ -55,7 +58,7 @@ def saga(
         if rate:
             way: Any = over
             return await bench_rate(url, data, rate, seconds, over=way, replicas=replicas)
-        return await bench_saga(url, chosen, data, orders, replicas=replicas)
+        return await bench_saga(url, chosen, data, orders, replicas=replicas, office=office)
 
     measured(data, work)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from comptoir.bench.http import Pool
 from comptoir.bench.measuring import Meter, parts, spread_ms, verified
-from comptoir.bench.saga import PREFIX, all_completed, by_http, completed
+from comptoir.bench.saga import OFFICE, PREFIX, all_completed, by_http, completed
 from comptoir.bench.stored import store
 from comptoir.bench.work import SEED, arrivals, prepare, wishes
 from comptoir.rebuilding import rebuild
@@ -19,7 +19,6 @@ from comptoir.runs import running
 from comptoir.sender import Sender
 from shared import clock
 
-OFFICE = "backoffice"
 WARM = 5
 CONNECTIONS = 32
 WITHIN_S = 300.0

@@ -15,11 +15,12 @@ from typing import Any, Literal
 from uuid import UUID
 
 import aio_pika
+import asyncpg
 
 from comptoir.bench.http import Pool
 from comptoir.bench.measuring import Meter, parts, spread_ms, verified
 from comptoir.bench.work import SEED, arrivals, body, prepare, wishes
-from comptoir.rest import at_rest
+from comptoir.rest import Databases, at_rest
 from comptoir.runs import Run, running
 from comptoir.sender import Sender
 from comptoir.suite import BusName
@@ -29,6 +30,7 @@ from shared.messaging.envelope import MAX_EVENTS, Packet
 from shared.messaging.topology import Names
 
 Over = Literal["bus", "http"]
+OFFICE = "backoffice"
 IN_FLIGHT = 32
 PREFIX = f"comptoir-bench-{os.getpid()}"
 
@@ -45,6 +47,12 @@ async def all_completed(run: Run, orders: int, within_s: float) -> None:
         if time.monotonic() > end:
             raise TimeoutError(f"{done} of {orders} orders completed in {within_s:.0f} s")
         await asyncio.sleep(0.25)
+
+
+async def known(office: "asyncpg.Connection[asyncpg.Record]") -> int:
+    """How many orders are completed as far as the back office knows."""
+    count: int = await office.fetchval("select count(*) from orders where status = 'completed' and not looking")
+    return count
 
 
 async def publish_all(run: Run, packets: list[Packet]) -> None:
@@ -77,11 +85,32 @@ async def saturate(run: Run, orders: int, *, begin: int = 0, stock: int = 0, wit
 
 
 async def bench_saga(
-    database_url: str, bus: BusName, data: Path, orders: int, *, replicas: int = 1, within_s: float = 600.0
+    database_url: str,
+    bus: BusName,
+    data: Path,
+    orders: int,
+    *,
+    replicas: int = 1,
+    office: bool = False,
+    within_s: float = 600.0,
 ) -> dict[str, Any]:
-    """Places all orders on the bus and waits until each is completed with invoice and ledger."""
-    async with running(database_url, bus, data / "logs", prefix=PREFIX, replicas=replicas) as run:
+    """Places all orders on the bus and waits until each is completed with invoice and ledger.
+
+    `office`: with the back office. `lag_s`: from the last order's completion until its tables know of all of them.
+    """
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        run = await enter(running(database_url, bus, data / "logs", prefix=PREFIX, replicas=replicas, office=office))
         result = await saturate(run, orders, stock=orders, within_s=within_s)
+        if office:
+            done = time.monotonic()
+            own = (await enter(Databases(database_url, (OFFICE,))))[OFFICE]
+            result["known_then"] = await known(own)
+            while await known(own) < orders:
+                if time.monotonic() > done + within_s:
+                    raise TimeoutError(f"the back office knows of {await known(own)} of {orders} completed orders")
+                await asyncio.sleep(0.05)
+            result["lag_s"] = round(time.monotonic() - done, 2)
         await at_rest(run.connections, 60)
         latency = await run.connections["order"].fetchrow(
             """select percentile_cont(0.5) within group (order by ms) as p50, percentile_cont(0.99) within group

@@ -16,7 +16,7 @@ from comptoir.bench.measuring import percentile, spread_ms
 from comptoir.bench.others import bench_growth, bench_memory, bench_replay
 from comptoir.bench.pages import bench_pages
 from comptoir.bench.queries import bench_queries
-from comptoir.bench.saga import bench_rate, bench_saga
+from comptoir.bench.saga import bench_rate, bench_saga, known
 from comptoir.bench.stored import Sample, Template, store
 from comptoir.rest import Databases as Suite
 from comptoir.runs import NAMES
@@ -65,6 +65,19 @@ async def test_orders_at_a_rate_are_heard_of_when_completed(url: str, tmp_path: 
     good(result, *MEASURED, *SPREAD, "rate", "over")
     assert 0 < result["p50_ms"] <= result["p99_ms"]
     assert {"order", "inventory", "fulfilment", "billing", "rabbitmq"} <= set(result["cpu_ms_by_part"])
+
+
+@pytest.mark.postgres
+@pytest.mark.rabbit
+@pytest.mark.chaos
+@pytest.mark.usefixtures("on_rabbit")
+async def test_the_back_office_knows_of_every_order_before_its_lag_is_told(url: str, tmp_path: Path) -> None:
+    result = await bench_saga(url, "rabbit", tmp_path, 30, office=True)
+    good(result, *MEASURED, "known_then", "lag_s")
+    assert "backoffice" in result["cpu_ms_by_part"]
+    assert 0 <= result["known_then"] <= 30
+    async with Suite(url, ("backoffice",)) as own:
+        assert await known(own["backoffice"]) == 30
 
 
 @pytest.mark.postgres
