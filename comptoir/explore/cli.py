@@ -34,7 +34,7 @@ def chosen(names: list[str]) -> list[SetUp]:
 def explore(
     setup: Annotated[list[str] | None, typer.Option(help="only set-ups of this name, or with it in theirs")] = None,
     cut: Annotated[bool, typer.Option("--cut", help="only the set-ups that the tests explore")] = False,
-    seconds: Annotated[float, typer.Option(help="at most so long per set-up")] = 900.0,
+    seconds: Annotated[float, typer.Option(help="at most so many of CPU per set-up")] = 900.0,
     keep_known: Annotated[
         bool, typer.Option("--keep-known", help="keep messages on their way that say nothing new: far more states")
     ] = False,

@@ -1,0 +1,213 @@
+"""Placing: the order is made, numbered, and its prices are frozen (R-07, R-09)."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+from services.order.domain import Ctx, find_order, settle, to_order
+from services.order.quantities import Order, priced
+from services.order.rows import (
+    Counter,
+    Customer,
+    External,
+    Header,
+    Line,
+    Money,
+    Product,
+    Progress,
+    Stock,
+)
+from services.order.saga import react
+from shared.contracts.money import allocate, line_amount, rounded, totals, unit_of
+from shared.contracts.order import (
+    NewLine,
+    PlaceOrder,
+)
+from shared.contracts.values import Address
+from shared.messaging.decision import Effect, Needs, Refused, Reply, Rows
+
+
+def to_place(m: PlaceOrder) -> Needs:
+    yield from to_order(m)
+    if m.external_id:
+        yield External, _ref(m)
+    if m.customer_id:
+        yield Customer, m.customer_id
+    yield from products_of(m.lines)
+    yield Counter, "order"
+
+
+def _ref(m: PlaceOrder) -> str:
+    return f"{m.channel}:{m.external_id}"
+
+
+def products_of(lines: Iterable[NewLine]) -> Needs:
+    """Only what a line leaves open is looked up."""
+    for line in lines:
+        if _leaves_open(line):
+            yield Product, line.sku
+
+
+def _leaves_open(line: NewLine) -> bool:
+    return (
+        line.unit_price is None
+        or line.text is None
+        or line.kind is None
+        or line.vat_category is None
+        or line.vat_rate is None
+    )
+
+
+def place_order(m: PlaceOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """Stored, numbered, prices frozen, and its saga begins. Sent again it gets the same answer."""
+    fingerprint = _fingerprint(m)
+    if known := find_order(rows, m.order_id):
+        if known.header.fingerprint != fingerprint:
+            raise Refused(f"Order {m.order_id} was placed before with other content.", field="order_id", status=409)
+        yield Reply(placed(known), 201)
+        return
+    if m.external_id:
+        external = rows.find(External, _ref(m))
+        if external is not None:
+            raise Refused(
+                f"{m.channel} sent {m.external_id} before, as order {external.order_id}.",
+                field="external_id",
+                status=409,
+            )
+        yield External(_ref(m), m.order_id)
+    customer = rows.find(Customer, m.customer_id) if m.customer_id else None
+    ship_to = m.ship_to
+    if customer is not None and ship_to == Address() and customer.addresses:
+        ship_to = customer.addresses[0]
+    lines = frozen(m.order_id, m.lines, rows, 1, m.currency)
+    if ctx.policy.postage_vat == "goods":
+        lines = with_vat_of_goods(m.lines, lines, m.currency)
+    lines = discounted(lines, m.discount, m.currency)
+    whole = totals(priced(lines), inclusive=m.prices_include_vat, unit=unit_of(m.currency))
+    counter = rows.find(Counter, "order") or Counter("order", 0)
+    counter = replace(counter, last=counter.last + 1)
+    placed_at = m.placed_at or ctx.now
+    header = Header(
+        order_id=m.order_id,
+        number=f"C-{counter.last}",
+        channel=m.channel,
+        external_id=m.external_id,
+        customer_id=m.customer_id,
+        currency=m.currency,
+        prices_include_vat=m.prices_include_vat,
+        method=m.payment_method,
+        token=m.payment_token,
+        ship_to=ship_to,
+        bill_to=m.bill_to or ship_to,
+        placed_at=placed_at if placed_at.tzinfo else placed_at.replace(tzinfo=UTC),
+        ship_complete=m.ship_complete,
+        service_level=m.service_level,
+        priority=m.priority,
+        net=whole.net,
+        vat=whole.vat,
+        gross=whole.gross,
+        fingerprint=fingerprint,
+    )
+    new = Order(header, tuple(lines), Progress(m.order_id), Stock(m.order_id), Money(m.order_id))
+    after, effects = settle(None, *react(new, m), m, ctx)
+    yield from effects
+    yield counter
+    yield Reply(placed(after), 201)
+
+
+def placed(order: Order) -> dict[str, Any]:
+    header = order.header
+    return {
+        "id": str(order.id),
+        "number": header.number,
+        "status": order.progress.status,
+        "currency": header.currency,
+        "net": f"{header.net:f}",
+        "vat": f"{header.vat:f}",
+        "gross": f"{header.gross:f}",
+    }
+
+
+def _fingerprint(m: PlaceOrder) -> str:
+    return blake2b(m.model_dump_json(exclude={"actor"}).encode(), digest_size=16).hexdigest()
+
+
+def frozen(order_id: UUID, lines: Sequence[NewLine], rows: Rows, first_no: int, currency: str) -> list[Line]:
+    """Copies what the channel left open from the catalogue; later changes there alter no order (R-09)."""
+    unit = unit_of(currency)
+    made = []
+    for i, line in enumerate(lines):
+        product = rows.find(Product, line.sku) if _leaves_open(line) else None
+        if product is None and line.unit_price is None:
+            raise Refused(f"{line.sku} is not in the catalogue and has no price.", field=f"lines[{i}].sku")
+        known = product or UNKNOWN
+        row = Line(
+            order_id=order_id,
+            line_no=first_no + i,
+            sku=line.sku,
+            text=known.name if line.text is None else line.text,
+            kind=known.kind if line.kind is None else line.kind,
+            quantity=line.quantity,
+            unit_price=known.price if line.unit_price is None else line.unit_price,
+            discount=line.discount,
+            vat_category=known.vat_category if line.vat_category is None else line.vat_category,
+            vat_rate=known.vat_rate if line.vat_rate is None else line.vat_rate,
+        )
+        if line_amount(priced([row])[0], unit) < 0:
+            raise Refused(f"The discount of {line.sku} is more than its price.", field=f"lines[{i}].discount")
+        made.append(row)
+    return made
+
+
+UNKNOWN = Product("", "", "", "", "goods", Decimal(0), "S", Decimal(0))
+"""What is taken for a line whose SKU is not in the catalogue."""
+
+
+def with_vat_of_goods(asked: Sequence[NewLine], lines: list[Line], currency: str) -> list[Line]:
+    """Splits postage over the VAT rates of the goods by their amounts: where law takes it for part of the sale (R-07).
+
+    Only postage whose rate the channel left open. Its parts are lines of their own, the first in its place and the
+    others at the end; they sum to it exactly, and are refunded like any line.
+    """
+    unit = unit_of(currency)
+    amounts = [line_amount(price, unit) for price in priced(lines)]
+    worth: dict[tuple[str, Decimal], Decimal] = {}
+    for line, amount in zip(lines, amounts, strict=True):
+        if line.kind == "goods":
+            key = (line.vat_category, line.vat_rate)
+            worth[key] = worth.get(key, Decimal(0)) + amount
+    if not any(worth.values()):
+        return lines
+    kept: list[Line] = []
+    further: list[Line] = []
+    for new, line, amount in zip(asked, lines, amounts, strict=True):
+        if line.kind != "shipping" or new.vat_rate is not None:
+            kept.append(line)
+            continue
+        if line.discount or line.unit_price % unit:  # only whole units can be spread so that parts sum to the whole
+            line = replace(line, quantity=1, unit_price=amount, discount=Decimal(0))
+        shares = zip(worth, allocate(line.unit_price, list(worth.values()), unit), strict=True)
+        parts = [
+            replace(line, unit_price=share, vat_category=category, vat_rate=rate)
+            for (category, rate), share in shares
+            if share or len(worth) == 1
+        ]
+        kept.append(parts[0] if parts else line)
+        further += parts[1:]
+    return kept + [replace(line, line_no=len(kept) + i) for i, line in enumerate(further, 1)]
+
+
+def discounted(lines: list[Line], discount: Decimal, currency: str) -> list[Line]:
+    """Spreads an order-level discount over the lines by their amounts, once and for good (R-07)."""
+    unit = unit_of(currency)
+    if not discount:
+        return lines
+    weights = [line_amount(price, unit) for price in priced(lines)]
+    if discount < 0 or rounded(discount, unit) > sum(weights):
+        raise Refused("The discount is more than the order is worth, or negative.", field="discount")
+    shares = allocate(rounded(discount, unit), weights, unit)
+    return [replace(line, discount=line.discount + share) for line, share in zip(lines, shares, strict=True)]

@@ -1,0 +1,207 @@
+"""What people ask of an order: checked first, so that whoever asks hears at once what cannot be."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from services.order.domain import Ctx, load_order, settle, to_order
+from services.order.facts import Edited, Trigger, not_returnable
+from services.order.placing import frozen, products_of
+from services.order.preview import check_quote, in_one_line
+from services.order.quantities import Order, priced
+from services.order.rows import Line
+from services.order.saga import react
+from services.order.withdrawal import over, with_charges
+from shared.contracts.money import totals, unit_of
+from shared.contracts.order import (
+    FINAL,
+    AcceptDate,
+    CancelOrder,
+    EditOrder,
+    HoldOrder,
+    ReleaseHold,
+    ReturnGoods,
+    WithdrawalReceived,
+)
+from shared.contracts.values import LineQuantity
+from shared.messaging.decision import Effect, Needs, Refused, Reply, Rows
+
+
+def state_of(order: Order) -> dict[str, Any]:
+    """The answer to a wish: where the order is now."""
+    progress = order.progress
+    return {
+        "id": str(order.id),
+        "number": order.header.number,
+        "status": progress.status,
+        "version": progress.version,
+        "etag": str(progress.version),
+        "holds": list(progress.holds),
+    }
+
+
+def grant(order: Order, wish: Trigger, ctx: Ctx) -> Iterator[Effect]:
+    after, effects = settle(order, *react(order, wish), wish, ctx)
+    yield from effects
+    yield Reply(state_of(after))
+
+
+def cancel_order(m: CancelOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """Cancels what is not out. What is out already is refused, with the way back: a return (R-37)."""
+    order = load_order(rows, m.order_id)
+    check_quote(order, m.quote)
+    _check_lines(order, m.lines, "lines")
+    ordered = {line.line_no: line.quantity for line in order.lines}
+    wanted = dict(order.progress.cancel_wanted)
+    for i, of in enumerate(m.lines):
+        wanted[of.line_no] = wanted.get(of.line_no, 0) + of.quantity
+        if wanted[of.line_no] > ordered[of.line_no]:
+            left = ordered[of.line_no] - wanted[of.line_no] + of.quantity
+            raise Refused(f"Of line {of.line_no}, {left} can still be cancelled.", field=f"lines[{i}].quantity")
+    if order.progress.status == "cancelled":
+        yield Reply(state_of(order))
+        return
+    after, effects = settle(order, *react(order, m), m, ctx)
+    yield from effects
+    asked = _pieces(m.lines) or sum(count.ordered for count in order.counts.values())
+    granted = sum(quantity for _, quantity in after.progress.cancel_wanted) - sum(
+        quantity for _, quantity in order.progress.cancel_wanted
+    )
+    shipped = any(count.shipped for count in after.counts.values())
+    if granted == 0 and asked and shipped:
+        title = "Everything asked for was handed over to the carrier already; it can be returned."
+        yield Reply({"title": title, **state_of(after), "state": after.progress.status, "status": 409}, 409)
+    else:
+        yield Reply({**state_of(after), "cancelling": granted})
+
+
+def _pieces(lines: Iterable[LineQuantity]) -> int:
+    return sum(of.quantity for of in lines)
+
+
+def _check_lines(order: Order, lines: Sequence[LineQuantity], name: str) -> None:
+    known = {line.line_no for line in order.lines}
+    for i, of in enumerate(lines):
+        if of.line_no not in known:
+            raise Refused(f"The order has no line {of.line_no}.", field=f"{name}[{i}].line_no")
+
+
+def _check_not_final(order: Order) -> None:
+    if order.progress.status in FINAL:
+        raise Refused(f"Order {order.header.number} is {order.progress.status}; that is final.", status=409)
+
+
+def hold_order(m: HoldOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    order = load_order(rows, m.order_id)
+    check_quote(order, m.quote)
+    _check_not_final(order)
+    if m.reason in order.progress.holds:
+        yield Reply(state_of(order))
+        return
+    yield from grant(order, m, ctx)
+
+
+def release_hold(m: ReleaseHold, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    order = load_order(rows, m.order_id)
+    check_quote(order, m.quote)
+    if m.reason not in order.progress.holds:
+        holds = ", ".join(order.progress.holds) or "none"
+        raise Refused(f"There is no hold '{m.reason}'; the holds are: {holds}.", field="reason", status=409)
+    yield from grant(order, m, ctx)
+
+
+def to_edit(m: EditOrder) -> Needs:
+    yield from to_order(m)
+    yield from products_of(m.add)
+
+
+def edit_order(m: EditOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """More of a line becomes a line of its own at the same price, so that frozen shares of discounts stay frozen."""
+    order = load_order(rows, m.order_id)
+    progress, header = order.progress, order.header
+    if m.version is not None and m.version != progress.version:
+        reason = f"The order changed meanwhile: it is {progress.status} at version {progress.version}, not {m.version}."
+        raise Refused(reason, field="version", status=412)
+    check_quote(order, m.quote)
+    _check_not_final(order)
+    if order.all_cancelled:
+        raise Refused(f"Order {header.number} is being cancelled.", status=409)
+    _check_lines(order, m.more, "more")
+    open_shipments = [shipment.seq for shipment in order.shipments if shipment.open]
+    if m.ship_to is not None and open_shipments:
+        raise Refused(
+            f"Shipment {open_shipments[0]} is with the warehouse already: hold the order, change the address when the "
+            "shipment is cancelled, then release the hold.",
+            field="ship_to",
+            status=409,
+        )
+    if m.ship_to is not None and not order.open and not m.more and not m.add:
+        raise Refused(
+            "Everything was handed over already: the address can change no more.", field="ship_to", status=409
+        )
+    next_no = 1 + max(line.line_no for line in order.lines)
+    more = [
+        replace(order.line(of.line_no), line_no=next_no + i, quantity=of.quantity, discount=Decimal(0))
+        for i, of in enumerate(m.more)
+        if of.quantity
+    ]
+    lines = more + frozen(order.id, m.add, rows, next_no + len(more), header.currency)
+    edited = Edited(
+        order_id=order.id,
+        lines=tuple(lines),
+        ship_to=m.ship_to,
+        priority=m.priority,
+        actor=m.actor,
+        note=edit_in_words(order, m, lines),
+    )
+    after, asks = react(order, edited)
+    if lines:
+        whole = totals(priced(after.lines), inclusive=header.prices_include_vat, unit=unit_of(header.currency))
+        after = after.but(header=replace(after.header, net=whole.net, vat=whole.vat, gross=whole.gross))
+    after, effects = settle(order, after, asks, edited, ctx)
+    yield from effects
+    yield Reply(state_of(after))
+
+
+def edit_in_words(order: Order, m: EditOrder, lines: Sequence[Line]) -> str:
+    """What an edit changes, for the history: the order itself keeps only how it is now."""
+    header = order.header
+    said = [f"line {line.line_no}: {line.quantity} x {line.sku} more" for line in lines]
+    if m.ship_to is not None and m.ship_to != header.ship_to:
+        said.append(f"ship to {in_one_line(m.ship_to)} instead of {in_one_line(header.ship_to)}")
+    if m.priority is not None and m.priority != header.priority:
+        said.append(f"priority {m.priority} instead of {header.priority}")
+    changes = "; ".join(said) or "nothing changed"
+    return f"{m.reason}: {changes}" if m.reason else changes
+
+
+def return_goods(m: ReturnGoods, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """A return of the customer; never more than was shipped and is not in another return (I5).
+
+    The customer's own word holds only within the period of withdrawal (R-40); that of the staff always.
+    """
+    order = load_order(rows, m.order_id)
+    _check_lines(order, m.lines, "lines")
+    if not any(known.return_id == m.return_id for known in order.returns):
+        check_quote(order, m.quote)
+        said = m
+        if m.withdrawal:
+            if last := over(order, ctx.policy.withdrawal, ctx.now):
+                raise Refused(f"The time to withdraw ended on {last}.", field="withdrawal", status=409)
+            m = with_charges(order, m)
+        if reason := not_returnable(order, m.shipment_id, m.lines):
+            raise Refused(reason, field="lines", status=409)
+        order, effects = settle(order, *react(order, m), m, ctx)
+        yield from effects
+        if said.withdrawal:
+            yield WithdrawalReceived(
+                order_id=said.order_id, return_id=said.return_id, lines=said.lines, reason=said.reason
+            )
+    yield Reply({**state_of(order), "return_id": str(m.return_id)}, 201)
+
+
+def accept_date(m: AcceptDate, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    order = load_order(rows, m.order_id)
+    _check_not_final(order)
+    yield from grant(order, m, ctx)
