@@ -44,7 +44,7 @@ lint: setup ## style, types and the rules of the house
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.architecture.house_rules
-	$(BIN)/hadolint infra/Dockerfile infra/door/Dockerfile
+	$(BIN)/hadolint infra/Dockerfile infra/door/Dockerfile tests/containers/*/Dockerfile
 	$(BIN)/yamllint --strict .
 	$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec docker-compose.yml infra/mail.yml infra/sign-on.yml
 

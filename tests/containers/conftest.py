@@ -20,18 +20,19 @@ def engine_here() -> None:
 
 @pytest.fixture(scope="session")
 def project(engine_here: None) -> Iterator[Project]:
-    made = Project(f"{engine.PREFIX}{uuid4().hex[:8]}", free_port())
+    made = Project(f"{engine.PREFIX}{uuid4().hex[:8]}", free_port(), free_port())
+    made.more += ["-f", "tests/containers/stand-ins.yml", "--profile", "observability"]
     watch = undertaker(made.name)
     assert watch.stdin
     try:
         began = time.monotonic()
+        made.settings |= {
+            "COMPTOIR_TEST_PROMETHEUS": engine.prometheus(),
+            "COMPTOIR_PROMETHEUS_PORT": str(made.figures_port),
+        }
         made.compose("build", within_s=600)
         built = time.monotonic()
-        try:
-            made.compose("up", "--wait", "--wait-timeout", "240")
-        except AssertionError as error:
-            error.add_note(made.said())
-            raise
+        made.up()
         print(f"\nbuilt in {built - began:.0f} s, up in {time.monotonic() - built:.0f} s")
         yield made
     finally:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -25,8 +26,8 @@ def there() -> bool:
     return done.returncode == 0
 
 
-def docker(*arguments: str, within_s: float = 120, fails: bool = True, **environment: str) -> str:
-    """What it printed. What went wrong is in the error."""
+def docker(*arguments: str, within_s: float = 120, fails: bool = True, said: str = "", **environment: str) -> str:
+    """What it printed, to what is said on its standard input. What went wrong is in the error."""
     done = subprocess.run(
         ["docker", *arguments],
         cwd=ROOT,
@@ -34,11 +35,27 @@ def docker(*arguments: str, within_s: float = 120, fails: bool = True, **environ
         capture_output=True,
         text=True,
         timeout=within_s,
-        stdin=subprocess.DEVNULL,
+        input=said,
     )
     if done.returncode and fails:
         raise AssertionError(f"docker {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr[-4000:]}")
     return done.stdout
+
+
+def prometheus() -> str:
+    """The image that the compose file names, where it is there; else one made from Debian's package."""
+    named = re.search(r"image: (prom/prometheus:\S+)", (ROOT / "docker-compose.yml").read_text())
+    assert named
+    if docker("image", "ls", "-q", named[1]).strip():
+        return named[1]
+    docker("build", "-q", "-t", "comptoir/prometheus:test", "tests/containers/prometheus", within_s=600)
+    return "comptoir/prometheus:test"
+
+
+def outside() -> str:
+    """An image of our own for what is outside."""
+    docker("build", "-q", "-t", "comptoir/outside:test", "-f", "tests/containers/outside/Dockerfile", ".", within_s=600)
+    return "comptoir/outside:test"
 
 
 def remove(project: str) -> None:
@@ -63,10 +80,15 @@ def projects() -> set[str]:
 
 
 class Project:
-    """A compose project of its own, with images and a port of its own."""
+    """A compose project of its own, with images and ports of its own.
 
-    def __init__(self, name: str, port: int) -> None:
-        self.name, self.port = name, port
+    `more`: arguments of each `docker compose`, as further files and profiles; `settings`: what they ask for.
+    """
+
+    def __init__(self, name: str, port: int, figures_port: int = 0) -> None:
+        self.name, self.port, self.figures_port = name, port, figures_port
+        self.more: list[str] = []
+        self.settings: dict[str, str] = {}
         self.versions = {
             f"{image.upper()}_VERSION": "test"
             for image in ("comptoir", "order", "inventory", "fulfilment", "billing", "backoffice")
@@ -76,13 +98,21 @@ class Project:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def compose(self, *arguments: str, within_s: float = 300, fails: bool = True, **environment: str) -> str:
+    def compose(self, *arguments: str, within_s: float = 300, fails: bool = True, said: str = "") -> str:
         """`docker compose` for this project, with nothing of a user's settings."""
         chosen = {"COMPOSE_PROJECT_NAME": self.name, "COMPTOIR_DOOR_PORT": str(self.port), "COMPOSE_ENV_FILES": ""}
         return docker(
-            "compose", "-f", "docker-compose.yml", "--env-file", os.devnull, *arguments,
-            within_s=within_s, fails=fails, **(chosen | self.versions | environment),
+            "compose", "-f", "docker-compose.yml", "--env-file", os.devnull, *self.more, *arguments,
+            within_s=within_s, fails=fails, said=said, **(chosen | self.versions | self.settings),
         )  # fmt: skip
+
+    def up(self) -> None:
+        """All of it, and waits until it is there; what the containers said is with the error."""
+        try:
+            self.compose("up", "--wait", "--wait-timeout", "420", within_s=480)
+        except AssertionError as error:
+            error.add_note(self.said())
+            raise
 
     def tools(self, *command: str, within_s: float = 300) -> str:
         """A command of the operator, in the container that is there for it."""

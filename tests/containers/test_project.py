@@ -20,6 +20,8 @@ from tests.eventually import eventually
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
 PASSWORD = "a long enough password"
 SERVERS = {"postgres", "rabbitmq"}
+OTHERS = {"door", "prometheus"}
+"""Not ours, and as read-only as ours."""
 OURS = (*SERVICES, *OPTIONAL)
 CODE = {
     **{name: [name] for name in OURS},
@@ -45,7 +47,7 @@ async def verified(project: Project) -> None:
 
 def test_each_container_is_without_rights_on_a_root_that_it_cannot_write(project: Project) -> None:
     running = [each for each in project.containers() if each["State"]["Running"]]
-    assert {service_of(each) for each in running} == {*CODE, *SERVERS, "door"}
+    assert {service_of(each) for each in running} == {*CODE, *SERVERS, *OTHERS}
     for each in running:
         name, id = service_of(each), each["Id"]
         status = dict(line.split(":\t", 1) for line in docker("exec", id, "cat", "/proc/1/status").splitlines())
@@ -76,14 +78,17 @@ def test_jobs_ended_well_and_once(project: Project) -> None:
     assert jobs == dict.fromkeys({"secrets", "access-databases", "access-broker", "topology", *migrations}, 0)
 
 
-def test_only_the_door_is_published_and_to_this_machine(project: Project) -> None:
+def test_only_the_door_and_the_figures_are_published_and_to_this_machine(project: Project) -> None:
     published = {
         (service_of(each), port, host["HostIp"], host["HostPort"])
         for each in project.containers()
         for port, hosts in (each["NetworkSettings"]["Ports"] or {}).items()
         for host in hosts or ()
     }
-    assert published == {("door", "8080/tcp", "127.0.0.1", str(project.port))}
+    assert published == {
+        ("door", "8080/tcp", "127.0.0.1", str(project.port)),
+        ("prometheus", "9090/tcp", "127.0.0.1", str(project.figures_port)),
+    }
 
 
 async def test_staff_log_in_by_the_door_and_nobody_else_gets_in(project: Project) -> None:

@@ -1,19 +1,17 @@
 """Alarms and dashboards look at figures that there are, and every alarm of the runbook fires from a rule."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import promql_parser
 import pytest
 import yaml
 
 from tests.api.conftest import Api, apis  # noqa: F401 - a fixture
+from tests.infra.promql import OBSERVABILITY, all_asked, rules, selectors
 
 ROOT = Path(__file__).resolve().parents[2]
-OBSERVABILITY = ROOT / "infra/observability"
 RUNBOOK = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
 WITHOUT_RULE = {"Orders wait for staff": "a command says it: `comptoir order waiting`"}
 """Rows of the runbook that no figure tells, and what does."""
@@ -22,42 +20,11 @@ OF_THE_BROKER = {"rabbitmq_detailed_queue_messages_ready", "rabbitmq_detailed_qu
 """From its own plugin, which `family` in prometheus.yml asks for."""
 
 
-def rules() -> list[dict[str, Any]]:
-    groups = yaml.safe_load((OBSERVABILITY / "alerts.yml").read_text(encoding="utf-8"))["groups"]
-    return [rule for group in groups for rule in group["rules"]]
-
-
-def expressions() -> Iterator[tuple[str, str]]:
-    """(where, PromQL) of every alarm and every panel."""
-    for rule in rules():
-        yield f"alarm {rule['alert']}", rule["expr"]
-    for path in sorted(OBSERVABILITY.glob("grafana/dashboards/*.json")):
-        for panel in json.loads(path.read_text(encoding="utf-8"))["panels"]:
-            for target in panel.get("targets", ()):
-                yield f"{path.name}: {panel['title']}", target["expr"]
-
-
-def selected(expression: Any) -> Iterator[str]:
-    """The names of the figures that an expression looks at."""
-    if isinstance(expression, promql_parser.VectorSelector):
-        yield expression.name
-    elif isinstance(expression, promql_parser.MatrixSelector):
-        yield expression.vector_selector.name
-    elif isinstance(expression, promql_parser.BinaryExpr):
-        yield from selected(expression.lhs)
-        yield from selected(expression.rhs)
-    elif isinstance(expression, promql_parser.Call):
-        for argument in expression.args:
-            yield from selected(argument)
-    elif isinstance(expression, promql_parser.AggregateExpr | promql_parser.ParenExpr | promql_parser.UnaryExpr):
-        yield from selected(expression.expr)
-
-
 def test_every_alarm_of_the_runbook_has_its_rule_and_every_rule_its_page() -> None:
     table = RUNBOOK[RUNBOOK.index("| Alarm |") :].split("\n\n")[0].splitlines()[2:]
     rows = {cells[1].strip(): re.search(r"\(#([a-z-]+)\)", line) for line in table if (cells := line.split("|"))}
     assert len(rows) >= 14
-    found = {rule["alert"]: rule for rule in rules()}
+    found = {rule["alert"]: rule for rule in rules() if "alert" in rule}
     assert set(found) == set(rows) - set(WITHOUT_RULE)
     headings = {
         re.sub(r"[^a-z -]", "", line[4:].lower()).replace(" ", "-")
@@ -84,10 +51,10 @@ async def test_alarms_and_dashboards_look_at_figures_that_there_are(apis: Mappin
     documented = (ROOT / "docs/development.md").read_text(encoding="utf-8")
     names |= set(re.findall(r"`(comptoir_(?:audit|invariant|mails)[a-z_]*)`", documented))
     looked_at = 0
-    for where, text in expressions():
-        for name in selected(promql_parser.parse(text)):
+    for asked in all_asked():
+        for selector in selectors(promql_parser.parse(asked.expr)):
             looked_at += 1
-            assert name in names, f"{where}: there is no {name}"
+            assert selector.name in names, f"{asked.where}: there is no {selector.name}"
     assert looked_at > 30
 
 
