@@ -157,6 +157,33 @@ async def test_what_is_not_there_is_asked_about_before_it_is_booked_short(
 
 
 @pytest.mark.postgres
+async def test_a_wrong_number_costs_none_of_what_else_was_typed(shop: Shop, picker: httpx.AsyncClient) -> None:
+    _, id = await parcel(shop, mug=3, pot=2, tea=1)
+    form = {"key": field((await picker.get(f"/pick/{id}")).text, "key"), "found-1": "2", "found-2": "7", "found-3": "1"}
+
+    def shown(page: str) -> list[tuple[str, bool]]:
+        fields = [re.findall(rf'name="found-{n}"[^>]* value="([^"]*)"([^>]*)', page)[0] for n in (1, 2, 3)]
+        return [(value, "aria-invalid" in more) for value, more in fields]
+
+    wrong = await post(picker, f"/pick/{id}", 422, **form)
+    assert shown(wrong) == [("2", False), ("7", True), ("1", False)]
+    assert "not counted" not in wrong, "how many are missing is not known"
+    assert field(wrong, "key") == form["key"]
+    scanned = await post(picker, f"/pick/{id}/scan", 422, **form, code="mug")
+    assert shown(scanned) == shown(wrong)
+    reasons = {"why-1": "other", "note-1": "cracked"}
+    again = await post(picker, f"/pick/{id}", 422, **form, **reasons)
+    assert shown(again) == shown(wrong)
+    assert 'value="cracked"' in again, "and why is still said"
+    assert "1 piece is not counted." in again
+    for typed in ("-1", "x", "", "1.5"):
+        page = await post(picker, f"/pick/{id}", 422, **{**form, "found-2": typed})
+        assert shown(page)[0] == ("2", False)
+    await post(picker, f"/pick/{id}", 303, **{**form, **reasons, "found-2": "2", "short": "yes"})
+    assert (await shop.ask("GET", f"/fulfilment/shipments/{id}"))["state"] == "picked"
+
+
+@pytest.mark.postgres
 async def test_why_it_is_short_is_seen_at_the_order_at_the_stock_and_where_it_is_to_be_counted(
     shop: Shop, picker: httpx.AsyncClient
 ) -> None:

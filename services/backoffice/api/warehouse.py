@@ -1,6 +1,5 @@
 """Pick, pack, hand over."""
 
-from contextlib import suppress
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -49,16 +48,13 @@ async def picking(visit: Annotated[Visit, allowed("pick")], id: UUID) -> Respons
 async def _picking(
     visit: Visit, id: UUID, status: int = 200, error: str = "", form: Item | None = None, said: Item | None = None
 ) -> Response:
-    """`form`: what was counted so far; `said`: of the last scan, whether it was right and what it did."""
-    found = await warehouse_view.one(visit.office.owners, id)
-    if form:
-        with suppress(ValueError):  # the error says so
-            found["lines"] = warehouse_view.counted(found["lines"], form)
-    missing = sum(line["quantity"] - line["counted"] for line in found["lines"])
-    key = str((form or {}).get("key") or visit.office.running.new_id())
-    for line in found["lines"]:
-        line["why"], line["note"] = ((form or {}).get(f"{name}-{line['line_no']}", "") for name in ("why", "note"))
-    page = {**found, "error": error, "key": key, "said": said, "missing": missing if form and not said else 0}
+    """`form`: what was typed so far; `said`: of the last scan, whether it was right and what it did."""
+    found, form = await warehouse_view.one(visit.office.owners, id), form or {}
+    lines = warehouse_view.as_typed(found["lines"], form)
+    asked = form and not said and (any(line["why"] for line in lines) or not any(line["wrong"] for line in lines))
+    missing = sum(line["quantity"] - line["counted"] for line in lines) if asked else 0
+    key = str(form.get("key") or visit.office.running.new_id())
+    page = {**found, "lines": lines, "error": error, "key": key, "said": said, "missing": missing}
     page["whys"] = warehouse_view.WHYS
     return visit.page("pick_one.html", "pick", page, status=status)
 
@@ -79,7 +75,7 @@ async def scanned(
     try:
         lines = warehouse_view.counted(shipment["lines"], form)
     except ValueError:
-        return await _picking(visit, id, 422, w.say(HOW_MANY), {"key": form.get("key", "")})
+        return await _picking(visit, id, 422, w.say(HOW_MANY), form)
     line = scanning.line_of(lines, code)
     if line is None:
         text = w.say("%(code)s is not in this parcel. Nothing was counted.", code=code.strip())
@@ -109,7 +105,7 @@ async def picked(
     except warehouse_view.NoteMissing:
         return await _picking(visit, id, 422, w.say("Say in the note what is wrong with it."), form)
     except (KeyError, ValueError):
-        return await _picking(visit, id, 422, w.say(HOW_MANY), {"key": key})
+        return await _picking(visit, id, 422, w.say(HOW_MANY), form)
     if short and form.get("short") != "yes":
         return await _picking(visit, id, 200, "", form)
     try:

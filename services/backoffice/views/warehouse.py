@@ -92,6 +92,23 @@ def why(line: Item, form: Item) -> Item:
     return {"reason": reason, "note": note}
 
 
+def as_typed(lines: list[Item], form: Item) -> list[Item]:
+    """The lines with what was typed, also what is wrong, so that nobody types the rest again.
+
+    Of a wrong number nobody knows how much is missing, so nothing is.
+    """
+    found = []
+    for line in lines:
+        typed = str(form.get(f"found-{line['line_no']}", "")).strip()
+        try:
+            (line,) = counted([line], form)
+        except ValueError:
+            line = {**line, "counted": line["quantity"], "wrong": True}
+        why, note = (str(form.get(f"{name}-{line['line_no']}", "")) for name in ("why", "note"))
+        found.append({"wrong": False, **line, "typed": typed or line["counted"], "why": why, "note": note})
+    return found
+
+
 def counted(lines: list[Item], form: Item) -> list[Item]:
     """The lines with what was counted so far. Raises ValueError for what is no number of pieces of the line."""
     found = [{**line, "counted": int(str(form.get(f"found-{line['line_no']}", "0") or "0"))} for line in lines]
