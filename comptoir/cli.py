@@ -62,9 +62,14 @@ def serve(
     Waits for both at start. SIGTERM finishes what is in hand and publishes it, then ends with exit code 0. The auditor
     checks the invariants of all services while they run; one copy is enough.
     """
-    from comptoir.commands import serve_auditor, serve_one
+    if service == "auditor":
+        from comptoir.commands import serve_auditor
 
-    run(serve_auditor() if service == "auditor" else serve_one(known(service)))
+        run(serve_auditor())
+    else:
+        from comptoir.serving import serve_one
+
+        run(serve_one(known(service)))
 
 
 @app.command()

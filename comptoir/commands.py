@@ -13,12 +13,11 @@ from rich.console import Console
 
 from comptoir.auditing import auditor_application
 from comptoir.auditor import Auditor, AuditorSettings
-from comptoir.disturbance import Disturbed
 from comptoir.places import databases
 from comptoir.postgres import EmbeddedPostgres, PostgresFailed
 from comptoir.rebuilding import is_new, rebuild
 from comptoir.rest import plain
-from comptoir.suite import BUILD, MEMBERS, know_topology, make, migrate, started
+from comptoir.suite import BUILD, MEMBERS, know_topology, migrate, started
 from comptoir.web import one_door
 from services.billing.development_provider import create_app as payment_provider
 from services.fulfilment.development_carrier import development_carrier
@@ -31,7 +30,6 @@ from shared.serve import (
     listening,
     migrated,
     quiet_collector,
-    serve,
     serving,
     told_to_stop,
     unless,
@@ -134,20 +132,6 @@ async def developments(data: Path, here: str) -> AsyncIterator[dict[str, Any]]:
             "carrier_url": address_of(at_carrier),
             "carrier_webhook_secrets": parcels,
         }
-
-
-async def serve_one(name: str) -> None:
-    """One service as a process of its own, which declares the queues of the whole suite if it is to."""
-    know_topology(name)
-    service = make(name)
-    settings = service.settings
-    await serve(
-        service,
-        prepare=partial(declare, settings.rabbitmq_url, settings.rabbitmq_prefix)
-        if settings.declare_topology
-        else None,
-        around=Disturbed if settings.disturbed else lambda bus: bus,
-    )
 
 
 @asynccontextmanager

@@ -1,9 +1,10 @@
 """Compositions of the whole suite: all services in one process, on either bus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Literal
 
 from sqlalchemy.engine import make_url
@@ -20,10 +21,29 @@ from shared.settings import ServiceSettings, database_of
 
 BusName = Literal["local", "rabbit"]
 
-BUILD: Mapping[str, tuple[type[ServiceSettings], Callable[[Any], Service]]] = {
-    name: load(name) for name in topology.SERVICES
-}
-MEMBERS = {**BUILD, **{name: load(name) for name in topology.OPTIONAL}}
+Member = tuple[type[ServiceSettings], Callable[[Any], Service]]
+
+
+class Members(Mapping[str, Member]):
+    """Services by name: settings, and what builds each. One is imported when it is asked for: all take seconds."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+
+    def __getitem__(self, name: str) -> Member:
+        if name not in self.names:
+            raise KeyError(name)
+        return load(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+BUILD = Members(topology.SERVICES)
+MEMBERS = Members((*topology.SERVICES, *topology.OPTIONAL))
 """All that may run: the suite itself, and services that only listen to it."""
 
 
@@ -35,8 +55,8 @@ def make(name: str, **settings: Any) -> Service:
 
 def know_topology(*more: str) -> None:
     """Tells the topology what each service of the suite handles, and each of those that are named besides."""
-    members = {name: MEMBERS[name] for name in dict.fromkeys((*BUILD, *more))}
-    topology.register({name: build(kind()).handlers for name, (kind, build) in members.items()})
+    names = dict.fromkeys((*BUILD, *more))
+    topology.register({name: import_module(f"services.{name}.handlers").HANDLERS for name in names})
 
 
 async def migrate(database_url: str, names: tuple[str, ...] = tuple(BUILD)) -> None:

@@ -243,3 +243,15 @@ async def test_up_walks_an_order_to_its_end_survives_a_kill_and_ends_when_told(t
         began = time.monotonic()
         assert process.wait(20) == 0
         assert time.monotonic() - began < 10
+
+
+def test_a_service_starts_without_importing_the_others() -> None:
+    """Imports are most of a start: a hundred processes are started by the tests alone."""
+    code = (
+        "import sys\n"
+        "from comptoir.serving import know_topology, make\n"
+        "know_topology('order'), make('order')\n"
+        "print(*sorted(name for name in sys.modules if name.startswith('services.') and name.endswith('.app')))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "services.order.app"
