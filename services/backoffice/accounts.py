@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.backoffice.rows import Account, DocumentView, Session
+from services.backoffice.rows import Account, DocumentView, OfficeAct, Session
 from shared.contracts.backoffice import (
     ChooseLanguage,
     KeepSession,
@@ -40,7 +40,7 @@ def set_account(m: SetAccount, rows: Rows, ctx: Context[Any]) -> Iterator[Effect
     known = rows.find(Account, m.name)
     if known is None and not m.password:
         raise Refused(f"The new account {m.name} needs a password.", field="password")
-    yield Account(
+    account = Account(
         name=m.name,
         shown=m.shown or (known.shown if known else m.name),
         roles=tuple(sorted(set(m.roles))),
@@ -52,6 +52,28 @@ def set_account(m: SetAccount, rows: Rows, ctx: Context[Any]) -> Iterator[Effect
         language=known.language if known else "",
         identity=known.identity if known else "",
     )
+    yield account
+    yield _act(
+        m, m.actor or ctx.actor or m.name, known, account, ctx, password=bool(m.password), ended=known is not None
+    )
+
+
+def _act(
+    m: SetAccount | SignedOn, actor: str, was: Account | None, now: Account, ctx: Context[Any], **more: bool
+) -> OfficeAct:
+    """What is kept of a change for the audit: the account as it was and is, never its password."""
+    facts = {
+        "name": now.name,
+        "shown": now.shown,
+        "was_shown": was.shown if was else "",
+        "roles": list(now.roles),
+        "were": list(was.roles) if was else [],
+        "active": now.active,
+        "was_active": was.active if was else False,
+        "new": was is None,
+        **more,
+    }
+    return OfficeAct(ctx.new_id(), ctx.now, m.key, actor, facts)
 
 
 def choose_language(m: ChooseLanguage, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
@@ -72,7 +94,10 @@ def signed_on(m: SignedOn, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
     if known is not None and not known.active:
         raise Refused(f"The account {m.name} is gone.", field="name", status=403)
     account = known or Account(m.name, m.shown, (), "", True, 1, 0, None, identity=m.identity)
-    yield replace(account, shown=m.shown, roles=tuple(sorted(set(m.roles))))
+    account = replace(account, shown=m.shown, roles=tuple(sorted(set(m.roles))))
+    yield account
+    if known is None or (known.shown, known.roles) != (account.shown, account.roles):
+        yield _act(m, m.name, known, account, ctx, provider=True)
     yield Session(m.session, m.name, account.epoch, m.csrf, ctx.now, ctx.now, None)
 
 

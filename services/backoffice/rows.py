@@ -230,7 +230,7 @@ class DocumentView(Row):
 
 @dataclass(frozen=True, slots=True)
 class OfficeAct(Row):
-    """What a person did to something that is the back office's own, such as a saved view. Never changed."""
+    """What a person did to something that is the back office's own: a saved view, an account. Never changed."""
 
     KEY: ClassVar[tuple[str, ...]] = ("act_id",)
 

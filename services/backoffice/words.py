@@ -229,6 +229,39 @@ def _view(text: str) -> Callable[[Facts, Facts, Words], Line]:
     return said
 
 
+def _account(f: Facts, b: Facts, w: Words) -> Line:
+    """What became of the account of a person, by the staff or by what the login service said."""
+
+    def named(roles: Iterable[str]) -> str:
+        return ", ".join(map(w.heard, roles)) or w.say("none")
+
+    moved = f["roles"] != f["were"]
+    if f["new"]:
+        text = N_("Made the account %(name)s.")
+    elif f["active"] != f["was_active"]:
+        text = N_("Enabled the account %(name)s again.") if f["active"] else N_("Disabled the account %(name)s.")
+    elif moved:
+        text = N_("Changed the roles of %(name)s.")
+    elif f.get("password"):
+        text = N_("Reset the password of %(name)s.")
+    else:
+        text = N_("Changed the account %(name)s.")
+    why = []
+    if f["new"]:
+        why.append(w.say("Roles: %(roles)s.", roles=named(f["roles"])))
+    elif moved:
+        why.append(w.say("Roles: %(roles)s instead of %(were)s.", roles=named(f["roles"]), were=named(f["were"])))
+    if not f["new"] and f["shown"] != f["was_shown"]:
+        why.append(w.say("It is called %(now)s instead of %(was)s.", now=f["shown"], was=f["was_shown"]))
+    if f.get("password") and not f["new"]:
+        why.append(w.say("The password is a new one."))
+    if f.get("ended"):
+        why.append(w.say("Open sessions ended."))
+    if f.get("provider"):
+        why.append(w.say("The login service said so."))
+    return Line(w.say(text, name=f["name"]), "person", "people", " ".join(why))
+
+
 SAYINGS: dict[str, Callable[[Facts, Facts, Words], Line]] = {
     "order_placed": _placed,
     "order_held": _held,
@@ -276,6 +309,8 @@ SAYINGS: dict[str, Callable[[Facts, Facts, Words], Line]] = {
     "save_view": _view(N_("Saved the view %(name)s.")),
     "change_view": _view(N_("Changed the saved view %(name)s; it is called %(now)s.")),
     "remove_view": _view(N_("Removed the saved view %(name)s.")),
+    "set_account": _account,
+    "signed_on": _account,
 }
 
 WISHES: dict[str, str] = {

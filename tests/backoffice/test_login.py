@@ -1,7 +1,9 @@
 """Who gets in, what each role sees and does, and that nobody acts in another's name."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Collection
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from http.cookies import Morsel, SimpleCookie
 from typing import Any
@@ -173,6 +175,35 @@ async def test_a_changed_account_has_to_log_in_again(shop: Shop) -> None:
     await set_account(shop.database_url, "leaver", "", ("support",), "", False, "test")
     assert (await http.get("/orders")).status_code == 303
     await http.aclose()
+
+
+async def test_what_becomes_of_an_account_stands_in_the_audit_and_its_password_nowhere(shop: Shop) -> None:
+    async def change(roles: tuple[str, ...], shown: str = "", password: str = "", active: bool = True) -> None:
+        await set_account(shop.database_url, "mira", shown, roles, password, active, "boss")
+
+    await change(("support",), "Mira", HASH)
+    await change(("support", "finance"))
+    await change(("support", "finance"), password=HASH)
+    await change(("support", "finance"), active=False)
+    await change(("support", "finance"))
+    await change(("support", "finance"), "Mira Bos")
+    async with aclosing(await logged_in(shop, "admin")) as http:
+        page = re.sub(r"<[^>]+>| +", " ", (await http.get("/acts?who=boss")).text.partition("<tbody")[2])
+        german = (await http.get("/acts?who=boss", headers={"Accept-Language": "de"})).text
+    said = [re.sub(r"\s+", " ", each) for each in (
+        "Changed the account mira. It is called Mira Bos instead of Mira. Open sessions ended.",
+        "Enabled the account mira again. Open sessions ended.",
+        "Disabled the account mira. Open sessions ended.",
+        "Reset the password of mira. The password is a new one. Open sessions ended.",
+        "Changed the roles of mira. Roles: finance, support instead of support. Open sessions ended.",
+        "Made the account mira. Roles: support.",
+    )]  # fmt: skip
+    page = re.sub(r"\s+", " ", page)
+    found = [page.find(each) for each in said]
+    assert -1 not in found, page
+    assert found == sorted(found), "the newest first"
+    assert "Das Konto mira wurde angelegt." in german
+    assert HASH not in str(await shop.rows("select facts from office_acts"))
 
 
 def routes() -> list[tuple[str, str, str]]:

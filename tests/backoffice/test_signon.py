@@ -130,6 +130,16 @@ async def test_roles_are_those_of_the_last_login_and_other_sessions_go_on(shop: 
         await outside.put(f"{issuer}/users/sub-cas", json=PEOPLE["sub-cas"])
 
 
+async def test_what_the_provider_made_of_an_account_stands_in_the_audit_once(shop: Shop) -> None:
+    async with browser(shop) as http:
+        for _ in range(2):
+            await http.get(await at_the_provider(http, "sub-anna"))
+        page = (await http.get("/acts?who=anna")).text
+    assert page.count("Made the account anna.") == 1
+    assert "Roles: admin. The login service said so." in page
+    assert "Changed" not in page.partition("<tbody")[2]
+
+
 async def test_without_a_group_that_counts_there_is_no_account(shop: Shop) -> None:
     async with browser(shop) as http:
         refused = await http.get(await at_the_provider(http, "sub-ben"))
