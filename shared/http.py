@@ -295,7 +295,7 @@ def add_problems(app: FastAPI) -> None:
     async def away(request: Request, error: Exception) -> JSONResponse:
         return problem(503, "the database does not answer now")
 
-    for kind in (DBAPIError, PoolTimeout, ConnectionError):
+    for kind in (DBAPIError, PoolTimeout, ConnectionError, TimeoutError):
         app.add_exception_handler(kind, away)
 
     @app.exception_handler(Exception)

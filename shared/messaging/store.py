@@ -13,12 +13,15 @@ from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
+import structlog
 
-from shared.database import GENERIC_PLANS, LIMITS
+from shared.database import ANSWER_WITHIN_S, GENERIC_PLANS, LIMITS
 from shared.messaging.books import Book, Books, Column
 from shared.messaging.decision import Reply, Row, Rows
 from shared.messaging.kept import Parts, Shelf
 from shared.messaging.unit import Arrival, Claimed, Outcome, Transaction
+
+log = structlog.get_logger("comptoir.store")
 
 GUILTY_STATES = ("21", "22", "23", "27", "44", "54", "P0")
 """Classes of SQLSTATE that the data is to blame for: a value, a key, a check, a size, a trigger's refusal.
@@ -37,18 +40,7 @@ class PostgresStore:
         self.pool: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def open(self) -> None:
-        """Connects. The plan settings keep a plan right that was made while a table was still empty."""
-        self.pool = await asyncpg.create_pool(
-            self.dsn,
-            min_size=0,  # a floor is kept up in the background, with a traceback in the log for every try
-            max_size=self.connections,
-            timeout=5,
-            command_timeout=12,  # the server ends a statement sooner; this is for a network that swallows its word
-            statement_cache_size=500,
-            max_inactive_connection_lifetime=0,
-            reset=_no_reset,
-            server_settings={"application_name": "comptoir", **LIMITS, **GENERIC_PLANS},
-        )
+        self.pool = await self._pooled()
         try:
             async with self.pool.acquire():
                 """The first connection; a wrong URL shows here."""
@@ -56,21 +48,52 @@ class PostgresStore:
             await self.close()
             raise
 
+    async def _pooled(self) -> "asyncpg.Pool[asyncpg.Record]":
+        """Connects when it is used. The plan settings keep a plan right that was made while a table was still empty."""
+        return await asyncpg.create_pool(
+            self.dsn,
+            min_size=0,  # a floor is kept up in the background, with a traceback in the log for every try
+            max_size=self.connections,
+            timeout=5,
+            command_timeout=ANSWER_WITHIN_S,
+            statement_cache_size=500,
+            max_inactive_connection_lifetime=0,
+            reset=_no_reset,
+            server_settings={"application_name": "comptoir", **LIMITS, **GENERIC_PLANS},
+        )
+
     async def close(self) -> None:
         if self.pool is not None:
             await asyncio.wait_for(self.pool.close(), 10)
             self.pool = None
 
     @asynccontextmanager
+    async def connection(self) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
+        """One of the pool. When it is silent all that are as old end with it, lest each is waited for by itself."""
+        pool = self.pool
+        assert pool is not None, "the store is not open"
+        async with pool.acquire() as connection:
+            try:
+                yield cast("asyncpg.Connection[asyncpg.Record]", connection)
+            except TimeoutError:
+                fresh = await self._pooled()
+                if self.pool is pool:
+                    log.warning("the database is silent, all connections are given up for new ones")
+                    self.pool = fresh
+                    pool.terminate()
+                raise
+
+    @asynccontextmanager
     async def begin(self, *, dry: bool = False) -> AsyncIterator[Transaction]:
         """Commits at the end, or rolls back when something was raised or the run is dry."""
-        assert self.pool is not None, "the store is not open"
-        async with self.pool.acquire() as connection:
+        async with self.connection() as connection:
             transaction = connection.transaction()
             await transaction.start()
-            work = PostgresTransaction(cast("asyncpg.Connection[asyncpg.Record]", connection), self.books, self.shelf)
+            work = PostgresTransaction(connection, self.books, self.shelf)
             try:
                 yield work
+            except TimeoutError:
+                raise  # there is nobody whom a rollback could be told
             except BaseException:
                 if not connection.is_closed():
                     await transaction.rollback()
@@ -150,12 +173,12 @@ class PostgresStore:
         return int((await self._fetch("select count(*) as n from parked where state = 'parked'"))[0]["n"])
 
     async def _fetch(self, sql: str, *values: Any) -> list[asyncpg.Record]:
-        assert self.pool is not None, "the store is not open"
-        return await self.pool.fetch(sql, *values)
+        async with self.connection() as connection:
+            return await connection.fetch(sql, *values)
 
     async def _execute(self, sql: str, *values: Any) -> None:
-        assert self.pool is not None, "the store is not open"
-        await self.pool.execute(sql, *values)
+        async with self.connection() as connection:
+            await connection.execute(sql, *values)
 
 
 async def _no_reset(connection: Any) -> None:

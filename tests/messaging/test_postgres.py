@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import ARRAY, Column, MetaData, Table, Text
+from sqlalchemy.engine import make_url
 
 from shared.messaging.books import mapping
 from shared.messaging.decision import Rows
@@ -25,6 +26,7 @@ from tests.eventually import eventually
 from tests.messaging import depot
 from tests.messaging.depot import BOOKS, NOW, Box, Part, Put, Sheet, arrival, event, request, unit_on
 from tests.messaging.harness import OnPostgres
+from tests.proxy import Proxy
 
 pytestmark = pytest.mark.postgres
 
@@ -262,6 +264,29 @@ def test_who_is_guilty_is_told_by_the_class_of_the_state(state: str, guilty: boo
 )
 def test_errors_of_the_network_are_nobodys_fault(error: Exception, guilty: bool) -> None:
     assert PostgresStore("postgresql://", BOOKS).is_guilty(error) is guilty
+
+
+async def test_one_connection_that_is_silent_takes_all_as_old_with_it(
+    on_postgres: OnPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are in use, too: what waits there is tried again on a new one."""
+    url = make_url(on_postgres.url)
+    async with Proxy(url.host or "127.0.0.1", url.port or 5432) as network:
+        monkeypatch.setattr("shared.messaging.store.ANSWER_WITHIN_S", 0.5)
+        store = PostgresStore(url.set(port=network.address).render_as_string(hide_password=False), BOOKS)
+        await store.open()
+        monkeypatch.undo()
+        async with store.connection(), store.connection(), store.connection():
+            assert network.accepted == 3
+        async with store.connection() as used:
+            network.black_hole()
+            network.healthy()  # for those who come from now on
+            with pytest.raises(TimeoutError):
+                await store.parked_count()
+            with pytest.raises(asyncpg.InterfaceError):
+                await used.fetch("select 1")
+        assert await asyncio.gather(*(store.parked_count() for _ in range(3))) == [0, 0, 0]
+        await store.close()
 
 
 async def test_a_table_that_is_not_there_yet_makes_messages_wait_and_parks_none(on_postgres: OnPostgres) -> None:

@@ -1,5 +1,6 @@
 """URLs as people write them, and the engine of screens: reads only, and finds its way back."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -7,7 +8,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared import database
 from shared.database import NAMING, normalised, reading_engine, with_database
+from tests.proxy import Proxy
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg"])
@@ -62,3 +65,23 @@ async def test_a_connection_that_was_cut_while_idle_is_replaced(reads: AsyncEngi
     await other.dispose()
     async with reads.connect() as conn:
         assert await conn.scalar(text("select pg_backend_pid()")) != first
+
+
+@pytest.mark.postgres
+async def test_one_connection_that_is_silent_takes_all_as_old_with_it(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = normalised(postgres_url)
+    async with Proxy(url.host or "127.0.0.1", url.port or 5432) as network:
+        reads = reading_engine(url.set(host="127.0.0.1", port=network.address), size=2)
+        async with reads.connect(), reads.connect():
+            assert network.accepted == 2
+        network.black_hole()
+        network.healthy()  # for those who come from now on
+        monkeypatch.setattr(database, "PING_WITHIN_S", 0.3)
+        async with reads.connect() as first:
+            monkeypatch.setattr(database, "PING_WITHIN_S", 60.0)
+            async with asyncio.timeout(30), reads.connect() as second:
+                for connection in (first, second):
+                    assert await connection.scalar(text("select 1")) == 1
+        await reads.dispose()
