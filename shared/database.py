@@ -20,8 +20,14 @@ LIMITS: Final[dict[str, str]] = {
     "statement_timeout": "10s",
     "lock_timeout": "3s",
     "idle_in_transaction_session_timeout": "30s",
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
 }
-"""What ends a statement or transaction that hangs, so that no order waits behind it for ever (fault F26)."""
+"""What ends a statement or transaction that hangs, so that no order waits behind it for ever (fault F26).
+
+The last three are for a caller whose host is gone: its session may be in the midst of a statement, which no limit ends.
+"""
 
 GENERIC_PLANS: Final[dict[str, str]] = {
     "plan_cache_mode": "force_generic_plan",

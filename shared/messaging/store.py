@@ -6,6 +6,7 @@ root's revision is not the one that this process committed.
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -38,6 +39,8 @@ class PostgresStore:
         self.dsn, self.books, self.connections = dsn, books, connections
         self.shelf = Shelf(kept_rows)
         self.pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self.sessions: deque[int] = deque(maxlen=4 * connections)  # of the server, for the connections of the pool
+        self.left: list[int] = []  # sessions whose connections were given up
 
     async def open(self) -> None:
         self.pool = await self._pooled()
@@ -58,9 +61,30 @@ class PostgresStore:
             command_timeout=ANSWER_WITHIN_S,
             statement_cache_size=500,
             max_inactive_connection_lifetime=0,
+            init=self._met,
             reset=_no_reset,
             server_settings={"application_name": "comptoir", **LIMITS, **GENERIC_PLANS},
         )
+
+    async def _met(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        """Of each new connection. Sessions of given up ones are ended: in the midst of a statement no limit ends them.
+
+        They would keep their locks until the server's host finds out that nobody is there, which takes hours.
+        """
+        if left := self.left:
+            self.left = []
+            try:
+                await connection.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where pid = any($1::int[]) "
+                    "and datname = current_database() and usename = current_user and application_name = 'comptoir'",
+                    left,
+                )
+            except asyncpg.PostgresError as error:  # they end when they are found out
+                log.warning("what connections that were given up left at the server was not ended", error=repr(error))
+            except BaseException:
+                self.left += left
+                raise
+        self.sessions.append(connection.get_server_pid())
 
     async def close(self) -> None:
         if self.pool is not None:
@@ -80,6 +104,8 @@ class PostgresStore:
                 if self.pool is pool:
                     log.warning("the database is silent, all connections are given up for new ones")
                     self.pool = fresh
+                    self.left += self.sessions
+                    self.sessions.clear()
                     pool.terminate()
                 raise
 

@@ -7,6 +7,7 @@ tests/messaging/test_rabbit.py.
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -53,11 +54,12 @@ async def test_f11_connections_to_the_database_are_reset_and_refused(own: Own) -
             await own.reconnect()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(300)
 async def test_f11_a_black_hole_before_the_database_is_found_out(own: Own) -> None:
     """Nothing is said and nothing is refused: only a deadline tells. Silent connections are given up for new ones.
 
-    Each is given up by itself, after 12 s in which it was used, and an order passes four services with three each.
+    The first that a service finds out takes the others with it, and ends at the server what they hold locked: an order
+    that waits for twelve of them in turn, or for a lock that nobody lets go, is late.
     """
     works = own.works
     async with under_load(works) as load:
@@ -65,7 +67,9 @@ async def test_f11_a_black_hole_before_the_database_is_found_out(own: Own) -> No
         try:
             await asyncio.gather(*(gone(works, name) for name in works.processes.running))
             await own.network(own.proxy.healthy)  # for new connections; those that are there stay silent
-            await until_an_order_walks_through(works, 2_000_000, within_s=300)
+            began = time.monotonic()
+            await until_an_order_walks_through(works, 2_000_000, within_s=60)
+            print(f"\nf11: an order walked through {time.monotonic() - began:.0f} s after connections could be made")
             load.placed.append("the one that walked through")
         finally:
             await own.network(own.proxy.reset)

@@ -266,6 +266,10 @@ def test_errors_of_the_network_are_nobodys_fault(error: Exception, guilty: bool)
     assert PostgresStore("postgresql://", BOOKS).is_guilty(error) is guilty
 
 
+HALF_SAID = """select 1 from pg_stat_activity where datname = current_database() and state = 'active'
+    and wait_event = 'ClientRead' and query = 'select name from boxes'"""
+
+
 async def test_one_connection_that_is_silent_takes_all_as_old_with_it(
     on_postgres: OnPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,14 +282,22 @@ async def test_one_connection_that_is_silent_takes_all_as_old_with_it(
         monkeypatch.undo()
         async with store.connection(), store.connection(), store.connection():
             assert network.accepted == 3
-        async with store.connection() as used:
+        async with store.connection() as used, store.connection() as idle:
+            await used.execute("begin")
+            await used.execute("lock table boxes")
+            network.black_hole(ways=("back",))
+            preparing = asyncio.create_task(used.fetch("select name from boxes"))  # the server waits for its parameters
+            await eventually(lambda: on_postgres.fetch(HALF_SAID))
             network.black_hole()
             network.healthy()  # for those who come from now on
             with pytest.raises(TimeoutError):
                 await store.parked_count()
+            with pytest.raises((TimeoutError, asyncpg.PostgresConnectionError)):
+                await preparing
             with pytest.raises(asyncpg.InterfaceError):
-                await used.fetch("select 1")
+                await idle.fetch("select 1")
         assert await asyncio.gather(*(store.parked_count() for _ in range(3))) == [0, 0, 0]
+        await eventually(lambda: on_postgres.fetch(f"select 1 where not exists ({HALF_SAID})"))  # it had locks
         await store.close()
 
 

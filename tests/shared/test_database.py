@@ -49,6 +49,7 @@ async def test_screens_cannot_write_and_cannot_hang(reads: AsyncEngine) -> None:
         assert await conn.scalar(text("show statement_timeout")) == "10s"
         assert await conn.scalar(text("show lock_timeout")) == "3s"
         assert await conn.scalar(text("show idle_in_transaction_session_timeout")) == "30s"
+        assert await conn.scalar(text("show tcp_keepalives_idle")) == "15"
         assert await conn.scalar(text("show timezone")) == "UTC"
         assert await conn.scalar(text("show enable_seqscan")) == "on"
         with pytest.raises(DBAPIError, match="read-only transaction"):
