@@ -20,7 +20,7 @@ from comptoir.runs import NAMES
 from shared.messaging.rabbit import PREFETCH, declare
 from shared.messaging.topology import Names
 from tests.eventually import eventually
-from tests.faults.load import all_is_well, all_live, goes_on, gone, measure, stopped, under_load, waiting
+from tests.faults.load import SOME, all_is_well, all_live, goes_on, gone, measure, stopped, under_load, waiting
 from tests.faults.own import Own
 
 pytestmark = [pytest.mark.rabbit, pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -38,6 +38,7 @@ async def test_f07_an_alarm_blocks_publishing_while_orders_are_taken_and_queues_
     own: Own, raised: tuple[str, ...], cleared: tuple[str, ...]
 ) -> None:
     works = own.works
+    books = works.run.connections["order"]
 
     async def nothing_goes_out() -> bool:
         return await measure(works, "order", "comptoir_unconfirmed_total") > before
@@ -51,9 +52,14 @@ async def test_f07_an_alarm_blocks_publishing_while_orders_are_taken_and_queues_
         await asyncio.to_thread(own.rabbit.ctl, *raised)
         try:
             await eventually(nothing_goes_out, 30)
+            blocked = await books.fetchval("select clock_timestamp()")
             await goes_on(load)
             await eventually(all_is_read, 30, 1.0)
-            assert await measure(works, "order", "comptoir_outbox_unsent") > 0
+            since = "from outbox where created_at > $1"
+            assert await books.fetchval(f"select count(*) {since}", blocked) >= SOME
+            assert not await books.fetchval(f"select count(*) {since} and sent_at is not null", blocked), (
+                "not confirmed"
+            )
             await all_live(works)
         finally:
             await asyncio.to_thread(own.rabbit.ctl, *cleared)
