@@ -31,8 +31,14 @@ async def test_f04_the_broker_is_restarted_and_orders_are_taken_meanwhile(own: O
 
 
 async def test_f05_the_broker_is_killed(own: Own) -> None:
-    async with under_load(own.works):
-        await own.kill_rabbit()
+    """What was written to it and never reached it is lost with its connections: nothing but a confirm counts."""
+    async with under_load(own.works) as load:
+        await own.network(lambda: own.wire.black_hole(new=False, ways=("there",)))
+        try:
+            await goes_on(load, 3)
+            await own.kill_rabbit()
+        finally:
+            await own.network(own.wire.heal)
 
 
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGKILL], ids=["immediate", "kill -9"])
