@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -49,6 +49,8 @@ async def test_f31_no_bad_webhook_has_an_effect(neighbours: Neighbours) -> None:
         ("billing", provider, b"[" * 100_000, provider_headers(b"[" * 100_000), {400}),
         ("billing", provider, LARGE, provider_headers(LARGE), {413}),
         ("fulfilment", carrier, GOOD, carrier_headers("guess", "evt", now, GOOD), {401}),
+        ("fulfilment", carrier, GOOD, carrier_headers(SECRET, "evt", now - timedelta(hours=1), GOOD), {401}),
+        ("fulfilment", carrier, GOOD, {}, {401}),
         ("fulfilment", carrier, GOOD + b" ", carrier_headers(SECRET, "evt", now, GOOD), {401}),
         ("fulfilment", carrier, b"\xff\xfe{", carrier_headers(SECRET, "evt", now, b"\xff\xfe{"), {400, 422}),
         ("fulfilment", carrier, b"[" * 100_000, carrier_headers(SECRET, "evt", now, b"[" * 100_000), {400, 422}),
