@@ -49,7 +49,7 @@ lint: setup ## style, types and the rules of the house
 	$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec docker-compose.yml infra/mail.yml infra/sign-on.yml
 
 tests: setup ## the tests alone: make tests ARGS="tests/order -x"
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS) || $(call again)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=25 $(ARGS) || $(call again)
 
 container-tests: setup ## the compose file at work, needs Docker: .ci/containers make container-tests
 	$(BIN)/python -m pytest -m "containers and not chaos" tests/containers --durations=8 -s $(ARGS) || \
