@@ -419,12 +419,17 @@ async def get_expected(
 
 @router.get("/stock", tags=["stock"])
 async def get_stock(
-    conn: Reader, paging: Paging, sku: KeyFilter = None, warehouse: KeyFilter = None, to_count: bool | None = None
+    conn: Reader,
+    paging: Paging,
+    sku: Annotated[tuple[Key, ...], Query(max_length=200)] = (),
+    warehouse: KeyFilter = None,
+    to_count: bool | None = None,
 ) -> Found:
-    """Levels by SKU and warehouse. `to_count`: shelves that did not hold what the books said."""
+    """Levels by SKU and warehouse: of these SKUs, if any are named. `to_count`: shelves that did not hold what the
+    books said."""
     after = cursor(paging, str, str)
     rows = await queries.list_stock(
-        conn, sku=sku, warehouse=warehouse, to_count=to_count, after=after, limit=paging.limit + 1
+        conn, skus=sku, warehouse=warehouse, to_count=to_count, after=after, limit=paging.limit + 1
     )
     return page_of(rows, paging, key=lambda row: (row["sku"], row["warehouse"]))
 

@@ -75,7 +75,7 @@ async def list_items(connection: AsyncConnection, *, after: Sequence[Any] | None
 async def list_stock(
     connection: AsyncConnection,
     *,
-    sku: str | None,
+    skus: Sequence[str],
     warehouse: str | None,
     to_count: bool | None,
     after: Sequence[Any] | None,
@@ -96,8 +96,8 @@ async def list_stock(
         c.to_count,
         func.coalesce(case((c.to_count, why), else_=""), "").label("why"),
     ).outerjoin(items, items.c.sku == c.sku)
-    if sku is not None:
-        statement = statement.where(c.sku == sku)
+    if skus:
+        statement = statement.where(c.sku.in_(skus))
     if warehouse is not None:
         statement = statement.where(c.warehouse == warehouse)
     if to_count is not None:
@@ -121,7 +121,7 @@ async def one_stock(connection: AsyncConnection, sku: str) -> Found | None:
     )
     waiting = (await connection.execute(select(queues.c.waiting).where(queues.c.sku == sku))).scalar() or 0
     return found[0] | {
-        "levels": await list_stock(connection, sku=sku, warehouse=None, to_count=None, after=None, limit=200),
+        "levels": await list_stock(connection, skus=[sku], warehouse=None, to_count=None, after=None, limit=200),
         "incoming": incoming,
         "backordered": waiting,
         "queue": await _all(

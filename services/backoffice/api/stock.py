@@ -1,10 +1,11 @@
 """Stock: levels, and one product."""
 
-from typing import Annotated, Any
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Path, Query
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 
 from services.backoffice import queries
 from services.backoffice.api.frame import Office, Visit, allowed, pages
@@ -12,6 +13,7 @@ from services.backoffice.views import stock as stock_view
 
 router = pages()
 Item = dict[str, Any]
+Named = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 
 
 @router.get("/stock")
@@ -20,14 +22,40 @@ async def stock(
     sku: Annotated[str, Query(max_length=64)] = "",
     warehouse: Annotated[str, Query(max_length=64)] = "",
     view: Annotated[str, Query(max_length=20)] = "",
+    brand: Named = "",
+    category: Named = "",
     after: Annotated[str, Query(max_length=500)] = "",
 ) -> Response:
     """Levels, backorders, what is to be counted."""
     office = visit.office
-    page = await stock_view.levels(office.owners, office.pages, sku.strip(), warehouse, view, after)
+    wanted = stock_view.Wanted(sku.strip(), warehouse, view, brand.strip(), category.strip())
+    page = await stock_view.levels(office.owners, office.pages, wanted, after)
     if view == "backorders":
         await _name_orders(office, page["rows"])
     return visit.page("stock.html", "stock", page)
+
+
+@router.get("/stock.csv")
+async def stock_csv(
+    visit: Annotated[Visit, allowed("stock")],
+    sku: Annotated[str, Query(max_length=64)] = "",
+    warehouse: Annotated[str, Query(max_length=64)] = "",
+    view: Literal["", "count"] = "",
+    brand: Named = "",
+    category: Named = "",
+) -> Response:
+    """All levels of the filter."""
+    wanted = stock_view.Wanted(sku.strip(), warehouse, view, brand.strip(), category.strip())
+    lines = stock_view.as_csv(visit.office.owners, wanted)
+    begun = await anext(lines)  # an owner that is away is told before the file begins
+
+    async def all_lines() -> AsyncIterator[str]:
+        yield begun
+        async for more in lines:
+            yield more
+
+    headers = {"Content-Disposition": 'attachment; filename="stock.csv"'}
+    return StreamingResponse(all_lines(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 async def _name_orders(office: Office, rows: list[Item]) -> None:

@@ -1,54 +1,115 @@
 """Stock as inventory has it: levels per product and warehouse; one product with its queue and movements."""
 
 import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import Pages
+from services.backoffice.views.orders import cell
 from services.backoffice.words import N_
 
 Item = dict[str, Any]
 
 
-async def levels(owners: Owners, pages: Pages, sku: str, warehouse: str, view: str, after: str) -> Item:
+PRODUCTS = 50
+"""Products of the catalogue that stock is asked of at once."""
+ROUNDS = 20
+"""So many times in a row, where the products of a brand have no stock; then the reader goes on."""
+COLUMNS = ("sku", "name", "warehouse", "on_hand", "reserved", "available", "quarantined", "to_count", "why")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of the stock is shown, as the address has it. Brand and category are the catalogue's."""
+
+    sku: str = ""
+    warehouse: str = ""
+    view: str = ""
+    brand: str = ""
+    category: str = ""
+
+    def address(self, path: str = "/stock", **more: str) -> str:
+        query = urlencode({name: value for name, value in (asdict(self) | more).items() if value})
+        return f"{path}?{query}" if query else path
+
+
+async def levels(owners: Owners, pages: Pages, wanted: Wanted, after: str) -> Item:
     """A page of levels, one row per SKU and warehouse. Raises Away or Said."""
-    if view == "backorders":
-        return await backorders(owners, pages, sku, after)
-    counting = {"to_count": "true"} if view == "count" else {}
+    if wanted.view == "backorders":
+        return await backorders(owners, pages, wanted.sku, after)
     said, places = await asyncio.gather(
-        owners.get("inventory", "/stock", sku=sku, warehouse=warehouse, limit=100, after=after, **counting),
-        owners.get("inventory", "/warehouses", limit=100),
+        _levels(owners, wanted, after), owners.get("inventory", "/warehouses", limit=100)
     )
-    return _page(pages, sku, warehouse, view, said, [place["code"] for place in places["items"]])
+    return _page(pages, wanted, said, [place["code"] for place in places["items"]])
+
+
+async def _levels(owners: Owners, wanted: Wanted, after: str, limit: int = 100) -> Item:
+    """Some levels, and where they go on. Of a brand or category it is those of its next products that have any."""
+    counting = {"to_count": "true"} if wanted.view == "count" else {}
+    asked = {"warehouse": wanted.warehouse, **counting}
+    if not wanted.brand and not wanted.category:
+        said = await owners.get("inventory", "/stock", sku=wanted.sku, limit=limit, after=after, **asked)
+        return {"items": said["items"], "next": said.get("next") or ""}
+    items: list[Item] = []
+    for _ in range(ROUNDS):
+        listed = await owners.get(
+            "order", "/products", sku=wanted.sku, brand=wanted.brand, category=wanted.category,
+            limit=PRODUCTS, after=after,
+        )  # fmt: skip
+        skus, after, on = [of["sku"] for of in listed["items"]], listed.get("next") or "", ""
+        while skus:
+            said = await owners.get("inventory", "/stock", sku=skus, limit=200, after=on, **asked)
+            items += said["items"]
+            if not (on := said.get("next") or ""):
+                break
+        if items or not after:
+            break
+    return {"items": items, "next": after}
+
+
+async def as_csv(owners: Owners, wanted: Wanted) -> AsyncIterator[str]:
+    """All levels of the filter, some at a time. Raises Away or Said."""
+    head, after = [COLUMNS], ""
+    while True:
+        said = await _levels(owners, wanted, after, limit=200)
+        text = io.StringIO()
+        rows = [[cell(row[name]) for name in COLUMNS] for row in said["items"]]
+        csv.writer(text, lineterminator="\r\n").writerows([*head, *rows])
+        yield text.getvalue()
+        head, after = [], said["next"]
+        if not after:
+            return
 
 
 async def backorders(owners: Owners, pages: Pages, sku: str, after: str) -> Item:
     """Who waits for what, first in line first."""
     said = await owners.get("inventory", "/backorders", sku=sku, limit=100, after=after)
-    return _page(pages, sku, "", "backorders", said, [])
+    return _page(pages, Wanted(sku, view="backorders"), said, [])
 
 
-def _page(pages: Pages, sku: str, warehouse: str, view: str, said: Item, places: list[str]) -> Item:
+def _page(pages: Pages, wanted: Wanted, said: Item, places: list[str]) -> Item:
     w = pages.words
-    wanted = {"sku": sku, "warehouse": warehouse, "view": view}
     tabs = (("", N_("Levels")), ("backorders", N_("Backorders")), ("count", N_("To count")))
     return {
         "rows": said["items"],
-        "sku": sku,
-        "warehouse": warehouse,
-        "view": view,
+        "wanted": wanted,
         "warehouses": places,
         "tabs": [
-            {"text": w.say(text), "href": _address(view=name, sku=sku), "here": name == view} for name, text in tabs
+            {
+                "text": w.say(text),
+                "href": replace(Wanted(wanted.sku) if name == "backorders" else wanted, view=name).address(),
+                "here": name == wanted.view,
+            }
+            for name, text in tabs
         ],
-        "older": _address(**wanted, after=said["next"]) if said.get("next") else "",
+        "csv": "" if wanted.view == "backorders" else wanted.address("/stock.csv"),
+        "older": wanted.address(after=said["next"]) if said.get("next") else "",
     }
-
-
-def _address(**parts: str) -> str:
-    query = urlencode({name: value for name, value in parts.items() if value})
-    return f"/stock?{query}" if query else "/stock"
 
 
 async def product(owners: Owners, pages: Pages, sku: str, after: str) -> Item:
@@ -71,8 +132,11 @@ async def product(owners: Owners, pages: Pages, sku: str, after: str) -> Item:
     return {
         "sku": sku,
         "name": found["name"],
-        "brand": listed.get("brand"),
-        "category": listed.get("category"),
+        "listed": [
+            {"title": w.say(title), "text": listed[name], "href": Wanted(**{name: listed[name]}).address()}
+            for name, title in (("brand", N_("Brand")), ("category", N_("Category")))
+            if listed.get(name)
+        ],
         "said": said,
         "levels": levels,
         "incoming": found["incoming"],
