@@ -14,8 +14,9 @@ import pytest
 
 from comptoir.chaos.monkey import Kill, rampage, until_an_order_walks_through
 from comptoir.chaos.works import told
+from comptoir.runs import NAMES
 from tests.eventually import eventually
-from tests.faults.load import all_is_well, all_live, goes_on, gone, under_load
+from tests.faults.load import all_is_well, all_live, goes_on, gone, measure, under_load
 from tests.faults.own import COMMITTED, Own
 
 pytestmark = [pytest.mark.rabbit, pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -31,20 +32,36 @@ async def test_f04_the_broker_is_restarted_and_orders_are_taken_meanwhile(own: O
 
 
 async def test_f05_the_broker_is_killed(own: Own) -> None:
-    """What was written to it and never reached it is lost with its connections: nothing but a confirm counts."""
-    async with under_load(own.works) as load:
-        await own.network(lambda: own.wire.black_hole(new=False, ways=("there",)))
+    """Some packets it has and its confirms never reached us, some never reached it: both are sent again."""
+    works = own.works
+    known = {name: await measure(works, name, "comptoir_known_total") for name in NAMES}
+    async with under_load(works) as load:
         try:
-            await goes_on(load, 3)
+            for way in ("back", "there"):
+                await own.network(lambda way=way: own.wire.black_hole(new=False, ways=(way,)))  # type: ignore[misc]
+                await goes_on(load, 3)
             await own.kill_rabbit()
         finally:
             await own.network(own.wire.heal)
+    assert any([await measure(works, name, "comptoir_known_total") > was for name, was in known.items()])
 
 
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGKILL], ids=["immediate", "kill -9"])
 async def test_f20_the_database_is_ended_without_a_word(own: Own, number: signal.Signals) -> None:
-    async with under_load(own.works):
-        await own.end_postgres(number)
+    """Orders wait for it, whoever looks at them is told."""
+    works = own.works
+    told: set[int] = set()
+    async with under_load(works):
+        ending = asyncio.create_task(own.end_postgres(number))
+
+        async def is_over() -> bool:
+            told.add((await works.http.get(f"{works.processes.running['order'].url}/orders")).status_code)
+            return ending.done()
+
+        await eventually(is_over, 60)
+        await ending
+    assert 503 in told
+    assert told <= {200, 503}
 
 
 async def test_f11_connections_to_the_database_are_reset_and_refused(own: Own) -> None:
