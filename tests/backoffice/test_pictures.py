@@ -17,11 +17,12 @@ from tests.backoffice.mailserver import MailServer
 from tests.backoffice.shop import ANNA, Item, Shop, shop_at
 from tests.backoffice.test_browser import Visitor, browser, shot
 from tests.backoffice.test_every_page import NO_PAGES
+from tests.backoffice.test_mails import server, settings_of
 from tests.conftest import Databases
 from tests.eventually import eventually
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
-__all__ = ["browser"]
+__all__ = ["browser", "server"]
 DOCS = Path(__file__).parents[2] / "docs"
 PRODUCTS = {
     "mug": ("Mug, white", "Delft", "Table"),
@@ -52,20 +53,9 @@ SEEN = {
 
 
 @pytest.fixture(scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MailServer]:
-    running = await MailServer(Path(tmp_path_factory.mktemp("mail")) / "book.sqlite").start()
-    yield running
-    await running.stop()
-
-
-@pytest.fixture(scope="module")
 async def shop(databases: Databases, server: MailServer) -> AsyncIterator[Shop]:
-    mail = {
-        "mail": "smtp", "smtp_host": "127.0.0.1", "smtp_port": server.port, "smtp_security": "none",
-        "mail_from": "Huis & Haard <orders@shop.example>", "mail_since": now() - timedelta(hours=1),
-        "public_url": "https://shop.example",
-    }  # fmt: skip
-    async with shop_at(databases, "pictures", shop_name="Huis & Haard", time_zone="Europe/Brussels", **mail) as founded:
+    named = {"shop_name": "Huis & Haard", "time_zone": "Europe/Brussels"}
+    async with shop_at(databases, "pictures", **named, **settings_of(server)) as founded:
         await founded.open(mug=120, bowl=4, plate=60, lamp=9, candle=200)
         items = [{"sku": sku, "name": name} for sku, (name, *_) in PRODUCTS.items()]
         await founded.ask("PUT", "/inventory/items", {"items": items})

@@ -145,11 +145,9 @@ async def test_many_products_are_asked_about_some_at_a_time(shop: Shop) -> None:
 
 
 @pytest.mark.slow
-async def test_a_scanner_fills_a_delivery_on_the_phone(shop: Shop, browser: Browser) -> None:
+async def test_a_scanner_fills_a_delivery_on_the_phone(shop: Shop, browser: Browser, packer: httpx.AsyncClient) -> None:
     context = await browser.new_context(viewport={"width": 320, "height": 800}, has_touch=True, is_mobile=True)
-    await shop.staff("packer")
-    async with aclosing(await logged_in(shop, "packer")) as http:
-        cookies = [{"name": of.name, "value": of.value or "", "url": shop.here} for of in http.cookies.jar]
+    cookies = [{"name": of.name, "value": of.value or "", "url": shop.here} for of in packer.cookies.jar]
     await context.add_cookies(cookies)  # type: ignore[arg-type]
     page = await Visitor(await context.new_page(), shop.here).open("/receive?warehouse=north&reference=PO-1")
     said, at = page.locator("[data-said]"), "document.activeElement.id"
