@@ -114,11 +114,11 @@ async def own_at(folder: Path, nodes: int = 1) -> AsyncIterator[Own]:
         for between in (proxy, wire):
             await elsewhere.do(between.listen)
             stack.push_async_callback(elsewhere.do, lambda between=between: between.__aexit__(None, None, None))
-        patched = stack.enter_context(pytest.MonkeyPatch.context())
-        patched.setenv("COMPTOIR_RABBITMQ_URL", wire.url(rabbit.url))
         url = postgres.url.set(drivername="postgresql", port=proxy.address, database="own_SERVICE")
         pattern = url.render_as_string(hide_password=False).replace("SERVICE", "{service}")
-        works = await stack.enter_async_context(works_at(pattern, folder / "works"))
+        with pytest.MonkeyPatch.context() as patched:  # for its start alone: other tests look for a broker of theirs
+            patched.setenv("COMPTOIR_RABBITMQ_URL", wire.url(rabbit.url))
+            works = await stack.enter_async_context(works_at(pattern, folder / "works"))
         for node in cluster:
             await asyncio.to_thread(node.ctl, "eval", WRITE_DOWN)
         await works.opens(1_000_000)
