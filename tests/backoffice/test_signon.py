@@ -40,7 +40,7 @@ def issuer() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-async def shop(databases: Databases, issuer: str) -> AsyncIterator[Shop]:
+async def shop(databases: Databases, issuer: str, request: pytest.FixtureRequest) -> AsyncIterator[Shop]:
     settings = {
         "oidc_issuer": issuer,
         "oidc_client_id": "comptoir",
@@ -48,7 +48,8 @@ async def shop(databases: Databases, issuer: str) -> AsyncIterator[Shop]:
         "oidc_roles": ROLES,
         "oidc_called": "Shop login",
     }
-    async with shop_at(databases, "signon", **settings) as founded:
+    name = request.module.__name__.rpartition("test_")[2]  # the browser's tests have one of their own
+    async with shop_at(databases, name, **settings) as founded:
         yield founded
 
 
