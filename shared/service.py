@@ -75,7 +75,8 @@ class Running:
         self.store = PostgresStore(self.dsn, service.books, kept_rows=service.settings.kept_rows)
         self.reads: AsyncEngine = reading_engine(url)
         self.unit = Unit(service.name, self.store, service.handlers, service.policy, now, new_id)
-        self.desk = Desk(self.unit, self.committed, max_batch=service.settings.max_batch)
+        settings = service.settings
+        self.desk = Desk(self.unit, self.committed, max_batch=settings.max_batch, linger_s=settings.linger_ms / 1000)
         self.reader = Reader(service.name, self.desk.put, now, new_id)
         self.timekeeper = Timekeeper(self.store, self.desk, now)
         self.caller: Caller | None = None

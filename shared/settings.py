@@ -104,6 +104,9 @@ class ServiceSettings(FromFiles):
     log_json: bool = True
     start_within_s: float = Field(60, ge=0, le=3600, description="seconds to wait for PostgreSQL and RabbitMQ at start")
     max_batch: int = Field(512, ge=1, le=4096, description="events of one unit of work")
+    linger_ms: int = Field(
+        20, ge=0, le=1000, description="the longest pause for more between two small units of work, under load; 0: none"
+    )
     kept_rows: int = Field(
         100_000, ge=0, description="rows of orders under way that a process keeps in memory, about 1 KB each; 0: none"
     )

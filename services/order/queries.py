@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import RowMapping, Table, exists, select, tuple_
+from sqlalchemy import FromClause, RowMapping, Select, Table, exists, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.order import tables
@@ -37,26 +37,27 @@ COUNTED = ("ordered", "cancelled", "waiting", "backordered", "reserved", "releas
 MOST_SUMMARIES = 200
 
 
-async def _rows(conn: AsyncConnection, kind: type[R], table: Table, order_id: UUID) -> tuple[R, ...]:
-    query = select(table).where(table.c.order_id == order_id).order_by(*table.primary_key.columns)
-    adapter = _ADAPTERS[kind]
-    return tuple(adapter.validate_python(dict(record)) for record in (await conn.execute(query)).mappings())
+_HEADS = (Progress, Header, Stock, Money)
+"""Of each order one row: they are read together."""
+_PARTS = (Line, Shipment, Return)
+
+
+def _heads() -> Select[Any]:
+    """The rows that every order has once, each column under its place among them and its name."""
+    columns = [c.label(f"{i}_{c.name}") for i, kind in enumerate(_HEADS) for c in _TABLES[kind].columns]
+    joined: FromClause = tables.progress
+    for kind in _HEADS[1:]:
+        joined = joined.join(_TABLES[kind], _TABLES[kind].c.order_id == tables.progress.c.order_id)
+    return select(*columns).select_from(joined)
+
+
+HEADS = _heads()
 
 
 async def load(conn: AsyncConnection, order_id: UUID) -> Order | None:
     """The order as the saga sees it."""
-    progress = await _rows(conn, Progress, tables.progress, order_id)
-    if not progress:
-        return None
-    return Order(
-        header=(await _rows(conn, Header, tables.orders, order_id))[0],
-        lines=await _rows(conn, Line, tables.lines, order_id),
-        progress=progress[0],
-        stock=(await _rows(conn, Stock, tables.stock, order_id))[0],
-        money=(await _rows(conn, Money, tables.money, order_id))[0],
-        shipments=await _rows(conn, Shipment, tables.shipments, order_id),
-        returns=await _rows(conn, Return, tables.returns, order_id),
-    )
+    found = await _load(conn, (order_id,))
+    return found[0][0] if found else None
 
 
 async def order(conn: AsyncConnection, order_id: UUID) -> Item | None:
@@ -136,36 +137,46 @@ async def summaries(conn: AsyncConnection, ids: Sequence[UUID]) -> list[Item]:
 
 
 async def load_many(conn: AsyncConnection, ids: Sequence[UUID]) -> list[tuple[Order, int]]:
-    """Orders as the saga sees them, each with the revision of its root; one read per table, all of one moment."""
+    """Orders as the saga sees them, each with the revision of its root; all of one moment."""
     await conn.execution_options(isolation_level="REPEATABLE READ")
-    found: dict[type[Row], dict[UUID, list[Any]]] = {}
-    revisions: dict[UUID, int] = {}
-    for kind, table in _TABLES.items():
-        adapter, of_kind = _ADAPTERS[kind], found.setdefault(kind, {})
-        query = select(table).where(table.c.order_id.in_(ids)).order_by(*table.primary_key.columns)
-        for record in (await conn.execute(query)).mappings():
-            order_id = record["order_id"]
-            if kind is Progress:
-                revisions[order_id] = record["revision"]
-            of_kind.setdefault(order_id, []).append(adapter.validate_python(dict(record)))
+    return await _load(conn, ids)
 
-    def rows(kind: type[R], order_id: UUID) -> tuple[R, ...]:
-        return tuple(found[kind].get(order_id, ()))
+
+async def _load(conn: AsyncConnection, ids: Sequence[UUID]) -> list[tuple[Order, int]]:
+    heads = await conn.execute(HEADS.where(tables.progress.c.order_id.in_(ids)))
+    once: list[tuple[dict[type[Row], Any], int]] = []
+    for record in heads.mappings():
+        rows: dict[type[Row], Any] = {
+            kind: _ADAPTERS[kind].validate_python({c.name: record[f"{i}_{c.name}"] for c in _TABLES[kind].columns})
+            for i, kind in enumerate(_HEADS)
+        }
+        once.append((rows, record["0_revision"]))
+    if not once:
+        return []
+    parts: dict[type[Row], dict[UUID, list[Any]]] = {kind: {} for kind in _PARTS}
+    for kind in _PARTS:
+        table, adapter = _TABLES[kind], _ADAPTERS[kind]
+        query = select(table).where(table.c.order_id.in_(ids)).order_by(*table.primary_key.columns)
+        for part in (await conn.execute(query)).mappings():
+            parts[kind].setdefault(part["order_id"], []).append(adapter.validate_python(dict(part)))
+
+    def of(kind: type[R], order_id: UUID) -> tuple[R, ...]:
+        return tuple(parts[kind].get(order_id, ()))
 
     return [
         (
             Order(
-                header=rows(Header, order_id)[0],
-                lines=rows(Line, order_id),
-                progress=rows(Progress, order_id)[0],
-                stock=rows(Stock, order_id)[0],
-                money=rows(Money, order_id)[0],
-                shipments=rows(Shipment, order_id),
-                returns=rows(Return, order_id),
+                header=rows[Header],
+                progress=rows[Progress],
+                stock=rows[Stock],
+                money=rows[Money],
+                lines=of(Line, rows[Header].order_id),
+                shipments=of(Shipment, rows[Header].order_id),
+                returns=of(Return, rows[Header].order_id),
             ),
             revision,
         )
-        for order_id, revision in revisions.items()
+        for rows, revision in once
     ]
 
 
