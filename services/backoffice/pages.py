@@ -80,8 +80,19 @@ ACTS: Mapping[str, str] = {
     "provider": N_("The payment provider must act."),
 }
 """Whose turn it is."""
-CODES = {code: text for code, (text, _) in {**SHIPMENTS, **STATUSES}.items()} | dict(RETURNS)
-"""What the statuses that stand in a sentence of an owner are called."""
+TOLD: Mapping[str, str] = {
+    "order.order_placed.v1": N_("The order is there"),
+    "order.order_held.v1": N_("The order is on hold"),
+    "order.order_released.v1": N_("A hold is gone"),
+    "order.order_confirmed.v1": N_("The order is confirmed"),
+    "order.cancellation_refused.v1": N_("The order cannot be cancelled any more"),
+    "order.order_expired.v1": N_("The customer did not pay in time"),
+    "order.order_cancelled.v1": N_("The order is cancelled"),
+    "order.order_completed.v1": N_("The order is done"),
+}
+"""What a message of the order service tells everybody."""
+CODES = {code: text for code, (text, _) in {**SHIPMENTS, **STATUSES}.items()} | dict(RETURNS) | dict(TOLD)
+"""What the statuses and messages that stand in a sentence of an owner are called."""
 SEGMENTS = (
     ("reserved", "reserved", NN_("%(n)d reserved", "%(n)d reserved")),
     ("released", "released", NN_("%(n)d in the warehouse", "%(n)d in the warehouse")),
@@ -156,8 +167,9 @@ class English(Words):
         return format_date(day, self.days["yMMMEd"], locale=self.locale)
 
     def known(self, text: str) -> str | None:
-        """What an owner said, in this language; None for what nobody here knows."""
-        return text if self.language == SOURCE or not text else retold(self, text, CODES)
+        """What an owner said, in this language and the shop's words; None for what nobody here knows."""
+        said = retold(self, text, CODES) if text else text
+        return text if said is None and self.language == SOURCE else said
 
     def heard(self, text: str) -> str:
         """The same; as it was said where nobody here knows it."""

@@ -44,7 +44,7 @@ SENTENCES = (
     N_("It is completed; nothing more happens."),
     # what a wish would do
     N_("Nothing would change."),
-    N_("The order would be %(now)s instead of %(was)s."),
+    N_("The status would change from %(was)s to %(now)s."),
     N_("The hold '%(hold)s' would be taken away."),
     N_("It would go to %(now)s instead of %(was)s."),
     N_("The order would be worth %(now)s instead of %(was)s."),

@@ -125,7 +125,7 @@ def _returns(before: Order, after: Order) -> Iterator[Item]:
 def _sentences(before: Order, after: Order, messages: list[Message]) -> Iterator[str]:
     was, now = before.progress, after.progress
     if was.status != now.status:
-        yield f"The order would be {now.status} instead of {was.status}."
+        yield f"The status would change from {was.status} to {now.status}."
     for hold in was.holds:
         if hold not in now.holds:
             yield f"The hold '{hold}' would be taken away."

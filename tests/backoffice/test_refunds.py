@@ -79,9 +79,9 @@ async def test_typed_shown_done_once_and_told(office: Office) -> None:
     where = f"/orders/{placed['number']}"
     assert f'href="{where}/refund"' in await office.page("sam", where)
     shown = await office.typed("sam", placed, amount_1="5,00")
-    assert "Billing would issue a credit note over 6.05 EUR to INV-" in shown
-    assert "Billing would take back 1.05 EUR VAT at 21% on 5.00 EUR." in shown
-    assert "Billing would give back 6.05 EUR the way it was paid." in shown
+    assert "Billing would issue a credit note over €6.05 to INV-" in shown
+    assert "Billing would take back €1.05 VAT at 21% on €5.00." in shown
+    assert "Billing would give back €6.05 the way it was paid." in shown
     assert "billing.refund_granted.v1" in shown
     assert Decimal((await office.account(placed))["refunded"]) == 0, "looking does nothing"
     form = {**hidden(shown), "reason": "a scratch"}
@@ -115,8 +115,8 @@ async def test_what_makes_no_sense_is_asked_again_with_what_was_typed(office: Of
         ({"amount-1": "-1"}, "type an amount, or how many pieces"),
         ({"amount-1": "NaN"}, "type an amount, or how many pieces"),
         ({"amount-1": "1", "pieces-1": "1"}, "type an amount, or how many pieces"),
-        ({"amount-1": "1.234"}, "amounts are multiples of 0.01 EUR"),
-        ({"amount-1": "25.01"}, "25.00 EUR of 25.00 EUR is not credited yet"),
+        ({"amount-1": "1.234"}, "amounts are multiples of €0.01"),
+        ({"amount-1": "25.01"}, "€25.00 of €25.00 is not credited yet"),
         ({"pieces-1": "3"}, "2 of 2 pieces are not credited yet"),
     ]
     for typed, says in wrong:
@@ -140,7 +140,7 @@ async def test_a_preview_that_went_stale_does_nothing_and_shows_the_new_effect(o
     await office.shop.rest()
     late = (await office.post("sam", where, {**hidden(shown), "reason": "a scratch"}, status=409)).text
     assert "The order changed since you looked. Nothing was done." in late
-    assert "credit note over 13.61 EUR" in late, "a piece is worth 11.25 now"
+    assert "credit note over €13.61" in late, "a piece is worth 11.25 now"
     assert Decimal((await office.account(placed))["credited"][0]["gross"]) == Decimal("3.03")
     await office.post("sam", where, {**hidden(late), "reason": "a scratch"})
     await office.shop.rest()
@@ -151,7 +151,7 @@ async def test_above_the_limit_another_person_approves_and_nobody_their_own(offi
     placed = await office.sent(10)
     where = f"/orders/{placed['number']}"
     shown = await office.typed("sam", placed, amount_1="60")
-    assert "sam may give back 50 EUR of an order alone" in shown
+    assert "sam may give back €50.00 of an order alone" in shown
     assert "Ask for approval" in shown
     done = await office.post("sam", f"{where}/refund", {**hidden(shown), "reason": "broken"})
     assert done.headers["location"] == f"{where}?done=refund-asked"
@@ -172,7 +172,7 @@ async def test_above_the_limit_another_person_approves_and_nobody_their_own(offi
         assert "Approve the refund" not in page
         await office.post(who, f"{one}/approve", {"key": f"by-hand-{who}"}, status=403)
     page = await office.page("flo", one)
-    assert "Billing would issue a credit note over 72.60 EUR" in page
+    assert "Billing would issue a credit note over €72.60" in page
     form = {"key": field(page, "key"), "quote": field(page, "quote"), "reason": "fair"}
     for _ in range(2):
         await office.post("flo", f"{one}/approve", form)

@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.backoffice.languages import PSEUDO, translations
-from services.backoffice.pages import NBSP, English
+from services.backoffice.pages import NBSP, TOLD, English
 from services.backoffice.retold import SENTENCES, found
 from services.order.waits import _ASKED, _IN_SHIPMENT
+from shared.contracts.message import Message
+from shared.contracts.order import OrderStatement
 from shared.messaging.difference import FAULT, GUARD, KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,23 +82,36 @@ def words(language: str) -> English:
 
 
 @pytest.mark.parametrize(
-    ("text", "german"),
+    ("text", "english", "german"),
     [
-        ("3 pieces on backorder, promised for 2026-03-02.", "3 Stück im Rückstand, zugesagt für Mo., 2. März 2026."),
-        ("1 piece on backorder, promised for no certain day.", "1 Stück im Rückstand, zugesagt für kein sicherer Tag."),
+        ("3 pieces on backorder, promised for 2026-03-02.", "3 pieces on backorder, promised for Mon 2 Mar 2026.",
+         "3 Stück im Rückstand, zugesagt für Mo., 2. März 2026."),
+        ("1 piece on backorder, promised for no certain day.", "1 piece on backorder, promised for no certain day.",
+         "1 Stück im Rückstand, zugesagt für kein sicherer Tag."),
         ("The customer's transfer of 1234.50 EUR has not arrived.",
+         "The customer's transfer of €1,234.50 has not arrived.",
          "Die Überweisung des Kunden über 1.234,50 € ist noch nicht eingegangen."),
-        ("The order would be cancelled instead of in_fulfilment.",
+        ("The status would change from in_fulfilment to cancelled.",
+         "The status would change from in the warehouse to cancelled.",
          "Der Status der Bestellung wäre Storniert statt Im Lager."),
+        ("Everybody would be told: order.order_held.v1.", "Everybody would be told: the order is on hold.",
+         "Alle würden erfahren: Die Bestellung ist gesperrt."),
         ("Billing needs a person: overdue: 12.00 EUR after 3 reminders.",
+         "Billing needs a person: overdue: €12.00 after 3 reminders.",
          "Die Abrechnung braucht jemanden: überfällig: 12,00 € nach 3 Mahnungen."),
         ("It is held (check the address); somebody must release the hold.",
+         "It is held (check the address); somebody must release the hold.",
          "Gesperrt (check the address); jemand muss die Sperre aufheben."),
     ],
 )  # fmt: skip
-def test_a_sentence_is_said_again_with_all_that_stands_in_it(text: str, german: str) -> None:
+def test_a_sentence_is_said_again_with_all_that_stands_in_it(text: str, english: str, german: str) -> None:
     assert words("de").heard(text).replace(NBSP, " ") == german
-    assert words("en").heard(text) == text
+    assert words("en").heard(text) == english
+
+
+def test_what_everybody_is_told_of_an_order_has_words() -> None:
+    statements = {key for key, kind in Message.registry.items() if issubclass(kind, OrderStatement)}
+    assert statements == set(TOLD)
 
 
 def test_what_is_not_known_stays_as_it_was_and_is_marked_as_english() -> None:

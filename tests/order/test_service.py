@@ -200,7 +200,7 @@ async def test_a_preview_of_a_cancel_tells_stock_money_shipments_and_changes_not
     would = answer.json()
     assert await left_behind(shop, order_id) == before
     assert would["status"] == ["in_fulfilment", "cancelling"]
-    assert would["sentences"][0] == "The order would be cancelling instead of in_fulfilment."
+    assert would["sentences"][0] == "The status would change from in_fulfilment to cancelling."
     assert (
         "Fulfilment would be asked to pull back shipment 1 from north (2 pieces), if it is not out."
         in (would["sentences"])
