@@ -18,6 +18,7 @@ from services.backoffice.views.money import TABS
 from services.backoffice.views.reports import TITLES
 from services.backoffice.views.scanning import parcel_code
 from tests.backoffice.shop import ANNA, Shop
+from tests.eventually import eventually
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -103,7 +104,8 @@ async def test_a_page_is_live_however_late_its_other_scripts_come(shop: Shop, vi
 
     async def late(route: Route) -> None:
         if "htmx" not in route.request.url:
-            await page.wait_for_function("window.htmx")
+            # not wait_for_function, which asks again by eval, as the page's policy forbids
+            await eventually(lambda: page.evaluate("'htmx' in window"))
             await page.evaluate("new Promise((done) => setTimeout(done, 200))")  # it has begun by then
         await route.continue_()
 
