@@ -71,6 +71,7 @@ async def running(
     more = OPTIONAL if office else ()
     know_topology(*more)
     async with AsyncExitStack() as stack:
+        stack.callback(know_topology)  # last of all: what is removed from the broker is what was declared
         await migrate(database_url, (*NAMES, *more))
         if bus == "local":
             suite = await stack.enter_async_context(started(database_url=database_url, disturbed=disturbed, **chosen))
@@ -95,7 +96,6 @@ async def running(
         if office:
             environment |= {f"COMPTOIR_{name.upper()}_URL": group.urls(name)[0] for name in NAMES}
             group.running |= stack.enter_context(processes(OPTIONAL, environment, logs)).running
-            stack.callback(know_topology)
         connections = await stack.enter_async_context(Databases(database_url, NAMES))
         port: Bus = RabbitBus(url, [], prefix=prefix)
         if disturbed:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
+import aio_pika
 import pytest
+from aio_pika.exceptions import ChannelNotFoundEntity
 
 from comptoir.bench.http import Failed, Pool
 from comptoir.bench.intake import bench_intake
@@ -16,12 +18,13 @@ from comptoir.bench.measuring import percentile, spread_ms
 from comptoir.bench.others import bench_growth, bench_memory, bench_replay
 from comptoir.bench.pages import bench_pages
 from comptoir.bench.queries import bench_queries
-from comptoir.bench.saga import bench_rate, bench_saga, known
+from comptoir.bench.saga import PREFIX, bench_rate, bench_saga, known
 from comptoir.bench.stored import Sample, Template, store
 from comptoir.rest import Databases as Suite
 from comptoir.runs import NAMES
 from comptoir.suite import MEMBERS, know_topology
 from comptoir.verify import verify
+from shared.messaging.topology import Names
 from tests.conftest import Databases
 from tests.replay.test_replay import small  # noqa: F401 - a fixture
 
@@ -71,13 +74,18 @@ async def test_orders_at_a_rate_are_heard_of_when_completed(url: str, tmp_path: 
 @pytest.mark.rabbit
 @pytest.mark.chaos
 @pytest.mark.usefixtures("on_rabbit")
-async def test_the_back_office_knows_of_every_order_before_its_lag_is_told(url: str, tmp_path: Path) -> None:
+async def test_the_back_office_knows_of_every_order_before_its_lag_is_told(
+    url: str, rabbit_url: str, tmp_path: Path
+) -> None:
     result = await bench_saga(url, "rabbit", tmp_path, 30, office=True)
     good(result, *MEASURED, "known_then", "lag_s")
     assert "backoffice" in result["cpu_ms_by_part"]
     assert 0 <= result["known_then"] <= 30
     async with Suite(url, ("backoffice",)) as own:
         assert await known(own["backoffice"]) == 30
+    async with await aio_pika.connect(rabbit_url) as connection:
+        with pytest.raises(ChannelNotFoundEntity):  # nothing is left on the broker
+            await (await connection.channel()).get_queue(Names(PREFIX).queue("backoffice"))
 
 
 @pytest.mark.postgres
