@@ -220,8 +220,8 @@ def openapi(service: str) -> dict[str, Any]:
     from shared.http import answers_beside
     from shared.service import Running, application
 
-    api = import_module(f"services.{service}.api")
-    settings, answers = SimpleNamespace(root_path=""), answers_beside(str(api.__file__))
+    home, api = (import_module(f"services.{service}{room}") for room in ("", ".api"))
+    settings, answers = SimpleNamespace(root_path=""), answers_beside(str(home.__file__))
     described = SimpleNamespace(
         name=service, description="", router=api.router, settings=settings, answers=answers, extend=None
     )

@@ -254,16 +254,15 @@ async def exactly(conn: AsyncConnection, q: str) -> Item | None:
 
 async def one(conn: AsyncConnection, order_id: UUID) -> Item | None:
     """All that the read tables hold of one order: its row, money, shipments, returns and entries, oldest first."""
-    of_money = [c.label(f"money_{c.name}") for c in money.columns]
-    joined = select(orders, *of_money).outerjoin(money, money.c.order_id == o.order_id)
-    head = await _all(conn, joined.where(o.order_id == order_id))
-    if not head:
+    joined = select(orders, money).outerjoin(money, money.c.order_id == o.order_id)
+    head = (await conn.execute(joined.where(o.order_id == order_id))).mappings().first()
+    if head is None:
         return None
-    paid = {c.name: head[0].pop(f"money_{c.name}") for c in money.columns}
+    paid = {c.name: head[c] for c in money.columns}
     e, s, r = entries.c, shipments.c, returns.c
     told = select(entries).where(e.order_id == order_id).order_by(e.at, e.event_id)
     return {
-        **head[0],
+        **{c.name: head[c] for c in orders.columns},
         "money": paid if paid["order_id"] else None,
         "shipments": await _all(conn, select(shipments).where(s.order_id == order_id).order_by(s.shipment_id)),
         "returns": await _all(conn, select(returns).where(r.order_id == order_id).order_by(r.return_id)),

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import FromClause, RowMapping, Select, Table, exists, select, tuple_
+from sqlalchemy import RowMapping, Table, exists, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.order import tables
@@ -37,21 +37,12 @@ COUNTED = ("ordered", "cancelled", "waiting", "backordered", "reserved", "releas
 MOST_SUMMARIES = 200
 
 
-_HEADS = (Progress, Header, Stock, Money)
-"""Of each order one row: they are read together."""
+_ONCE = (Progress, Header, Stock, Money)
+"""Rows that every order has once: they are read together."""
 _PARTS = (Line, Shipment, Return)
-
-
-def _heads() -> Select[Any]:
-    """The rows that every order has once, each column under its place among them and its name."""
-    columns = [c.label(f"{i}_{c.name}") for i, kind in enumerate(_HEADS) for c in _TABLES[kind].columns]
-    joined: FromClause = tables.progress
-    for kind in _HEADS[1:]:
-        joined = joined.join(_TABLES[kind], _TABLES[kind].c.order_id == tables.progress.c.order_id)
-    return select(*columns).select_from(joined)
-
-
-HEADS = _heads()
+_HEADS = select(*(_TABLES[kind] for kind in _ONCE)).where(
+    *(_TABLES[kind].c.order_id == tables.progress.c.order_id for kind in _ONCE[1:])
+)
 
 
 async def load(conn: AsyncConnection, order_id: UUID) -> Order | None:
@@ -143,14 +134,13 @@ async def load_many(conn: AsyncConnection, ids: Sequence[UUID]) -> list[tuple[Or
 
 
 async def _load(conn: AsyncConnection, ids: Sequence[UUID]) -> list[tuple[Order, int]]:
-    heads = await conn.execute(HEADS.where(tables.progress.c.order_id.in_(ids)))
+    heads = await conn.execute(_HEADS.where(tables.progress.c.order_id.in_(ids)))
     once: list[tuple[dict[type[Row], Any], int]] = []
     for record in heads.mappings():
         rows: dict[type[Row], Any] = {
-            kind: _ADAPTERS[kind].validate_python({c.name: record[f"{i}_{c.name}"] for c in _TABLES[kind].columns})
-            for i, kind in enumerate(_HEADS)
+            kind: _ADAPTERS[kind].validate_python({c.name: record[c] for c in _TABLES[kind].columns}) for kind in _ONCE
         }
-        once.append((rows, record["0_revision"]))
+        once.append((rows, record[tables.progress.c.revision]))
     if not once:
         return []
     parts: dict[type[Row], dict[UUID, list[Any]]] = {kind: {} for kind in _PARTS}

@@ -11,7 +11,7 @@ from tests.architecture.house_rules import RULES, File
 PLANTED = [
     ("one-unit-of-work", "services/order/queries.py", "async def save(c): await c.commit()"),
     ("one-unit-of-work", "comptoir/commands.py", "def save(engine): engine.begin().commit()"),
-    ("published-by-the-relay", "services/order/api.py", "async def f(broker): await broker.publish('x')"),
+    ("published-by-the-relay", "services/order/api/orders.py", "async def f(broker): await broker.publish('x')"),
     ("published-by-the-relay", "shared/http.py", "async def f(self): await self.bus.publish(packet)"),
     ("pure-decisions", "services/billing/domain/rule.py", "import datetime\nNOW = datetime.datetime.now()"),
     ("pure-decisions", "services/billing/domain.py", "from datetime import date as day\nTODAY = day.today()"),
@@ -32,7 +32,7 @@ PLANTED = [
     ("exact-money", "services/billing/domain/rule.py", "RATE = 0.21"),
     ("exact-money", "services/billing/domain/rule.py", "def f(x): return float(x)"),
     ("one-clock", "shared/messaging/unit.py", "from datetime import UTC, datetime\nt = datetime.now(UTC)"),
-    ("one-clock", "services/order/api.py", "import uuid\nID = uuid.uuid4()"),
+    ("one-clock", "services/order/api/orders.py", "import uuid\nID = uuid.uuid4()"),
     ("frozen-rows", "services/order/rows.py", "from shared.messaging.decision import Row\nclass Order(Row): ..."),
     (
         "frozen-rows",
@@ -63,7 +63,7 @@ PLANTED = [
     ("no-mocks", "tests/order/test_saga.py", "from unittest import mock"),
     ("plain-middleware", "shared/http.py", "from starlette.middleware.base import BaseHTTPMiddleware"),
     ("plain-middleware", "shared/http.py", "@app.middleware('http')\nasync def f(request, call_next): ..."),
-    ("answers-on-the-loop", "services/order/api.py", "@router.get('/orders')\ndef get_orders(): ..."),
+    ("answers-on-the-loop", "services/order/api/orders.py", "@router.get('/orders')\ndef get_orders(): ..."),
     (
         "answers-on-the-loop",
         "shared/http.py",

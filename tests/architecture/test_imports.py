@@ -19,7 +19,7 @@ PLANTED = [
     ("Inside a service, imports go down only", "services/billing/tables.py", "import services.billing.store"),
     ("Inside a service, imports go down only", "services/order/handlers.py", "import services.order.app"),
     ("Inside a service, imports go down only", "services/order/saga.py", "import services.order.queries"),
-    ("Inside a service, imports go down only", "services/order/api.py", "import services.order.handlers"),
+    ("Inside a service, imports go down only", "services/order/api/orders.py", "import services.order.handlers"),
     ("Decisions know no framework", "services/billing/domain/more.py", "import sqlalchemy"),
     ("Decisions know no framework", "services/order/saga.py", "import shared.database"),  # by way of a neighbour
     (

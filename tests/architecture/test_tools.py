@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
         ("shared/messaging/unit.py", "from datetime import datetime\n\nNOW = datetime.now()\n", "DTZ005"),
         ("shared/http.py", "import time\n\n\nasync def wait() -> None:\n    time.sleep(1)\n", "ASYNC251"),
         ("shared/http.py", "def f(into: list[int] = []) -> None: ...\n", "B006"),
-        ("services/order/api.py", "import os\n", "F401"),
+        ("services/order/api/orders.py", "import os\n", "F401"),
     ],
 )
 def test_ruff_finds_it(path: str, source: str, code: str) -> None:

@@ -8,42 +8,41 @@ import pytest
 from shared.messaging.desk import ENOUGH, LATELY_S, LINGER_S, Desk
 from shared.messaging.unit import Outcome
 from tests.eventually import eventually
-from tests.messaging.depot import Put, arrival, unit_on
-from tests.messaging.harness import OnPostgres
+from tests.messaging.depot import Put, arrival
+from tests.messaging.harness import InMemory, OnPostgres
 
 
-def desk_on(shop: OnPostgres, *, busy: float = 1.0, waiting: int = 1, linger_s: float = LINGER_S) -> Desk:
-    """A desk that was busy lately for such a share of the time, and so many events that wait."""
-    desk = Desk(unit_on(shop.store, shop.clock), lambda outcome: None, linger_s=linger_s)
+def at_work(*packets: int, busy: float = 1.0, linger_s: float = LINGER_S) -> Desk:
+    """A desk that was busy lately for such a share of the time; packets of so many events wait. It does not run."""
+    shop = InMemory()
+    desk = Desk(shop.unit, lambda outcome: None, linger_s=linger_s)
     desk.busy = busy
-    for _ in range(waiting):
-        desk.put(arrival(shop.clock, Put(box="a")))
+    for events in packets:
+        desk.put(arrival(shop.clock, *(Put(box="a") for _ in range(events))))
     return desk
 
 
-def test_a_busy_desk_pauses_twice_as_long_as_its_unit_took_and_at_most_so_long(on_postgres: OnPostgres) -> None:
-    desk = desk_on(on_postgres)
-    assert desk.pause_s(0.003) == 0.006
-    assert desk.pause_s(3.0) == LINGER_S
+def test_a_busy_desk_pauses_twice_as_long_as_its_unit_took_and_at_most_so_long() -> None:
+    assert at_work(1).pause_s(0.003) == 0.006
+    assert at_work(1).pause_s(3.0) == LINGER_S
 
 
 @pytest.mark.parametrize(
-    ("busy", "waiting", "linger_s"),
-    [(0.29, 1, LINGER_S), (1.0, 0, LINGER_S), (1.0, ENOUGH, LINGER_S), (1.0, 1, 0.0)],
-    ids=["little to do", "nothing waits", "enough waits", "not wanted"],
+    "desk",
+    [
+        pytest.param(at_work(1, busy=0.29), id="little to do"),
+        pytest.param(at_work(), id="nothing waits"),
+        pytest.param(at_work(*[1] * ENOUGH), id="enough waits"),
+        pytest.param(at_work(ENOUGH), id="enough waits in one packet"),
+        pytest.param(at_work(1, linger_s=0.0), id="not wanted"),
+    ],
 )
-def test_otherwise_it_goes_on_at_once(on_postgres: OnPostgres, busy: float, waiting: int, linger_s: float) -> None:
-    assert desk_on(on_postgres, busy=busy, waiting=waiting, linger_s=linger_s).pause_s(0.003) == 0.0
-
-
-def test_events_count_and_not_packets(on_postgres: OnPostgres) -> None:
-    desk = desk_on(on_postgres, waiting=0)
-    desk.put(arrival(on_postgres.clock, *(Put(box="a") for _ in range(ENOUGH))))
+def test_otherwise_it_goes_on_at_once(desk: Desk) -> None:
     assert desk.pause_s(0.003) == 0.0
 
 
-def test_the_share_of_busy_time_forgets(on_postgres: OnPostgres) -> None:
-    desk = desk_on(on_postgres, busy=0.0)
+def test_the_share_of_busy_time_forgets() -> None:
+    desk = at_work(busy=0.0)
     assert desk.lately(10.0, 10.0 + LATELY_S, busy=True) == 10.0 + LATELY_S
     assert desk.busy == pytest.approx(1 - 1 / e)
     desk.lately(20.0, 20.0 + 10 * LATELY_S, busy=False)

@@ -1,0 +1,9 @@
+"""HTTP in: orders, wishes, catalogue, customers, channels. Parse, make one command, shape the answer."""
+
+from fastapi import APIRouter
+
+from services.order.api import catalogue, orders, wishes
+
+router = APIRouter()
+for area in (orders, wishes, catalogue):
+    router.include_router(area.router)

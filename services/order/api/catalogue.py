@@ -1,0 +1,166 @@
+"""Products, customers and channels: what orders take over when they are placed."""
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse, Response
+from pydantic import Field
+
+from services.order import queries
+from services.order.api.fields import AddressIn, Amount, Key, Long, Name, Rate, Short, Word
+from shared.contracts.order import Channel, Customer, Product, RegisterChannel, RegisterCustomers, RegisterProducts
+from shared.contracts.values import MAX_LINES, LineKind
+from shared.etag import etag_of
+from shared.http import Body, IfMatch, NotFound, Paging, Reader, Tell, example, no_cursor, page_of
+from shared.messaging.decision import Row
+
+router = APIRouter()
+
+
+class ProductFields(Body):
+    model_config = example(name="Mug", category="Kitchen", price="12.50", vat_rate="21")
+
+    name: Long = ""
+    category: Short = ""
+    brand: Short = ""
+    kind: LineKind = "goods"
+    price: Amount = Decimal(0)
+    vat_category: Annotated[str, Field(pattern="^[A-Z]{1,2}$")] = "S"
+    vat_rate: Rate = Decimal(0)
+
+
+class ProductIn(ProductFields):
+    sku: Name
+
+
+class ProductsIn(Body):
+    model_config = example(products=[{"sku": "mug", "name": "Mug", "price": "12.50", "vat_rate": "21"}])
+
+    products: Annotated[tuple[ProductIn, ...], Field(min_length=1, max_length=MAX_LINES)]
+
+
+class CustomerFields(Body):
+    model_config = example(name="Anna", email="anna@example.org", addresses=[{"city": "Utrecht", "country": "NL"}])
+
+    name: Long = ""
+    email: Short = ""
+    addresses: Annotated[tuple[AddressIn, ...], Field(max_length=50)] = ()
+
+    def value(self, customer_id: str) -> Customer:
+        addresses = tuple(address.value() for address in self.addresses)
+        return Customer(customer_id=customer_id, name=self.name, email=self.email, addresses=addresses)
+
+
+class CustomerIn(CustomerFields):
+    customer_id: Name
+
+
+class CustomersIn(Body):
+    model_config = example(
+        customers=[{"customer_id": "anna", "name": "Anna", "addresses": [{"city": "Utrecht", "country": "NL"}]}]
+    )
+
+    customers: Annotated[tuple[CustomerIn, ...], Field(min_length=1, max_length=MAX_LINES)]
+
+
+class ChannelIn(Body):
+    model_config = example(name="Web shop")
+
+    name: Short = ""
+
+
+@router.put("/products", tags=["catalogue"])
+async def put_products(body: ProductsIn, tell: Tell) -> Response:
+    """An import: creates or changes products; the last one wins. Orders keep what they were placed with."""
+    return await tell(RegisterProducts(products=tuple(Product(**dict(product)) for product in body.products)))
+
+
+@router.get("/products", tags=["catalogue"])
+async def list_products(
+    conn: Reader,
+    paging: Paging,
+    sku: Annotated[tuple[Name, ...], Query(max_length=200)] = (),
+    search: Word = None,
+    brand: Word = None,
+    category: Word = None,
+) -> dict[str, Any]:
+    """Products by SKU: these SKUs, if any are named; `search` finds the beginning of a SKU or a part of a name."""
+    found = await queries.products(
+        conn, skus=sku, search=search, brand=brand, category=category, after=_word(paging.after),
+        limit=paging.limit + 1,
+    )  # fmt: skip
+    return page_of(found, paging, key=lambda row: (row["sku"],))
+
+
+@router.get("/products/{sku:path}", tags=["catalogue"])
+async def get_product(sku: Key, conn: Reader) -> Response:
+    """One product."""
+    return _tagged("product", sku, await queries.product(conn, sku))
+
+
+def _tagged(what: str, key: str, found: tuple[Row, queries.Item] | None) -> Response:
+    """The thing with the entity tag that an edit names in If-Match."""
+    if found is None:
+        raise NotFound(what, key)
+    row, item = found
+    return JSONResponse(item, headers={"ETag": f'"{etag_of([row])}"'})
+
+
+def _word(cursor: list[Any] | None) -> str | None:
+    if cursor is None:
+        return None
+    if len(cursor) != 1 or not isinstance(cursor[0], str) or "\x00" in cursor[0]:
+        raise no_cursor()
+    return cursor[0]
+
+
+@router.put("/products/{sku:path}", tags=["catalogue"])
+async def put_product(sku: Key, body: ProductFields, tell: Tell, if_match: IfMatch) -> Response:
+    """Creates or changes one product; orders keep what they were placed with."""
+    return await tell(RegisterProducts(products=(Product(sku=sku, **dict(body)),), if_match=if_match))
+
+
+@router.put("/customers", tags=["customers"])
+async def put_customers(body: CustomersIn, tell: Tell) -> Response:
+    """An import: creates or changes customers; the last one wins."""
+    customers = tuple(customer.value(customer.customer_id) for customer in body.customers)
+    return await tell(RegisterCustomers(customers=customers))
+
+
+@router.get("/customers", tags=["customers"])
+async def list_customers(conn: Reader, paging: Paging, search: Word = None) -> dict[str, Any]:
+    """Customers by id; `search` finds the beginning of an id, a part of a name, or an email address."""
+    found = await queries.customers(conn, search=search, after=_word(paging.after), limit=paging.limit + 1)
+    return page_of(found, paging, key=lambda row: (row["customer_id"],))
+
+
+@router.get("/customers/{customer_id}", tags=["customers"])
+async def get_customer(customer_id: Key, conn: Reader) -> Response:
+    """One customer with all addresses."""
+    return _tagged("customer", customer_id, await queries.customer(conn, customer_id))
+
+
+@router.put("/customers/{customer_id}", tags=["customers"])
+async def put_customer(customer_id: Key, body: CustomerFields, tell: Tell, if_match: IfMatch) -> Response:
+    """Creates or changes one customer. Orders keep the addresses that they were placed with."""
+    return await tell(RegisterCustomers(customers=(body.value(customer_id),), if_match=if_match))
+
+
+@router.get("/channels", tags=["channels"])
+async def list_channels(conn: Reader, paging: Paging) -> dict[str, Any]:
+    """Sales channels by code."""
+    found = await queries.channels(conn, after=_word(paging.after), limit=paging.limit + 1)
+    return page_of(found, paging, key=lambda row: (row["code"],))
+
+
+@router.get("/channels/{code}", tags=["channels"])
+async def get_channel(code: Key, conn: Reader) -> Response:
+    """One sales channel."""
+    return _tagged("channel", code, await queries.channel(conn, code))
+
+
+@router.put("/channels/{code}", tags=["channels"])
+async def put_channel(code: Key, body: ChannelIn, tell: Tell, if_match: IfMatch) -> Response:
+    """Creates or changes a sales channel."""
+    return await tell(RegisterChannel(channel=Channel(code=code, name=body.name), if_match=if_match))

@@ -1,0 +1,54 @@
+"""What bodies and addresses of several requests hold: names, amounts, an address, a line."""
+
+from decimal import Decimal
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Path, Query
+from pydantic import Field, StringConstraints
+
+from shared.contracts.order import NewLine
+from shared.contracts.values import Address, LineKind
+from shared.http import Body
+
+NO_NUL = r"^[^\x00]*$"
+Short = Annotated[str, StringConstraints(max_length=200, pattern=NO_NUL)]
+Long = Annotated[str, StringConstraints(max_length=2000, pattern=NO_NUL)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NO_NUL)]
+Pieces = Annotated[int, Field(gt=0, le=1_000_000)]
+Amount = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=6)]
+Rate = Annotated[Decimal, Field(ge=0, le=100, decimal_places=6)]
+OrderId = Annotated[UUID, Path()]
+Key = Annotated[str, Path(min_length=1, max_length=64, pattern=NO_NUL)]
+Word = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
+
+
+class AddressIn(Body):
+    name: Short = ""
+    company: Short = ""
+    street: Annotated[tuple[Short, ...], Field(max_length=5)] = ()
+    postcode: Annotated[str, StringConstraints(max_length=20, pattern=NO_NUL)] = ""
+    city: Short = ""
+    region: Short = ""
+    country: Annotated[str, Field(pattern="^([A-Z]{2})?$")] = ""
+    email: Short = ""
+    phone: Short = ""
+
+    def value(self) -> Address:
+        return Address(**dict(self))
+
+
+class LineIn(Body):
+    """One line; what is left out is taken from the catalogue and frozen."""
+
+    sku: Name
+    quantity: Pieces
+    unit_price: Amount | None = None
+    discount: Amount = Decimal(0)
+    text: Long | None = None
+    kind: LineKind | None = None
+    vat_category: Annotated[str, Field(pattern="^[A-Z]{1,2}$")] | None = None
+    vat_rate: Rate | None = None
+
+    def value(self) -> NewLine:
+        return NewLine(**dict(self))
