@@ -12,6 +12,7 @@ from services.order.withdrawal import Terms, delivered, described, last_day, ove
 from shared.contracts.fulfilment import ExpectReturn
 from shared.contracts.order import ReturnGoods, WithdrawalReceived
 from shared.messaging.decision import Refused, Reply
+from tests.order.book import book_of
 from tests.order.builders import (
     NOW,
     ORDER,
@@ -26,7 +27,6 @@ from tests.order.builders import (
     shipment,
     stock,
 )
-from tests.order.test_domain import book_of
 
 TERMS = Terms()
 MONDAY = datetime(2026, 3, 2, 17, 30, tzinfo=UTC)
