@@ -11,7 +11,6 @@ from shared.contracts.fulfilment import (
     ShipmentDispatched,
     ShipmentPacked,
     ShipmentPicked,
-    ShipmentPlanned,
     ShipmentRefused,
     ShipmentRejected,
 )
@@ -37,8 +36,7 @@ TAKE_BACK = Handler(domain.to_take_back, domain.take_back)
 
 HANDLERS: Handlers = {
     ReserveStock: Handler(domain.to_reserve, domain.reserve_stock, domain.to_reserve_besides),
-    ShipmentPlanned: ISSUE,
-    ShipmentPicked: ISSUE,
+    ShipmentPicked: ISSUE,  # ShipmentPlanned is not read: nothing has happened to the stock yet
     ShipmentPacked: ISSUE,
     ShipmentDispatched: ISSUE,
     ShipmentDelivered: ISSUE,

@@ -38,6 +38,8 @@ CONNECT_TIMEOUT_S = 5.0  # without it a half-open peer stops a service silently 
 async def declare(url: str, prefix: str = "comptoir") -> None:
     """Declares exchange, queues, dead-letter queues and bindings. Runs before any publisher; safe to run again.
 
+    Bindings of earlier versions are taken away; what they had brought is handled by doing nothing (unit.py).
+
     Valid on RabbitMQ 3.10 and 4.x: delivery limit and dead-letter exchange are always explicit.
     """
     connection = await aio_pika.connect(url, timeout=CONNECT_TIMEOUT_S)
@@ -52,6 +54,8 @@ async def declare(url: str, prefix: str = "comptoir") -> None:
             work = await channel.declare_queue(queue.name, durable=True, arguments=arguments(queue))
             for key in queue.keys:
                 await work.bind(exchange, key)
+            for key in queue.former:
+                await work.unbind(exchange, key)
 
 
 async def undeclare(url: str, prefix: str) -> None:

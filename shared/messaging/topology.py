@@ -9,6 +9,9 @@ SERVICES = ("order", "inventory", "fulfilment", "billing")
 OPTIONAL = ("backoffice",)
 """Services that only listen: the suite is complete without them, and a broker has a queue for them once they ran."""
 
+FORMER: Mapping[str, tuple[str, ...]] = {"inventory": ("fulfilment.shipment_planned.v1",)}
+"""What a service read in an earlier version: `declare` takes these bindings off its queue."""
+
 _reads: dict[str, tuple[str, ...]] = {}
 
 
@@ -49,6 +52,11 @@ class Queue:
     @property
     def dead(self) -> str:
         return self.names.dead_queue(self.service)
+
+    @property
+    def former(self) -> tuple[str, ...]:
+        """Keys that it may still be bound to and does not read any more."""
+        return tuple(key for key in FORMER.get(self.service, ()) if key not in self.keys)
 
 
 def handled_keys(handlers: Iterable[type[Message]]) -> tuple[str, ...]:

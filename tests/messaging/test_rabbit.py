@@ -20,7 +20,7 @@ from shared.messaging.topology import SERVICES, Names, queues
 from shared.messaging.unit import Arrival
 from tests.eventually import eventually
 from tests.messaging import depot
-from tests.messaging.depot import Moved, Put, Remember, packet_of
+from tests.messaging.depot import Moved, Put, Remember, Untold, packet_of
 from tests.messaging.town import RabbitTown
 
 pytestmark = [pytest.mark.rabbit, pytest.mark.postgres]
@@ -102,6 +102,28 @@ async def test_finding_1_a_missing_exchange_is_an_error_and_the_next_publish_wor
         return True
 
     await eventually(published)
+
+
+async def test_a_binding_of_an_earlier_version_does_no_harm_and_is_taken_away(
+    rabbit_town: RabbitTown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await aio_pika.connect(rabbit_town.url) as connection:
+        queue = await (await connection.channel()).declare_queue(rabbit_town.names.queue("mirror"), passive=True)
+        await queue.bind(rabbit_town.names.exchange, Untold.key)
+    replica = await rabbit_town.join()
+
+    async def say(box: str) -> None:
+        await rabbit_town.bus.publish(packet_of(rabbit_town.clock, Untold(box=box)))
+        await rabbit_town.bus.publish(packet_of(rabbit_town.clock, Moved(box=box, amount=1)))
+        await eventually(lambda: rabbit_town.heard(box) == (1, 1))
+
+    await say("a")
+    assert [arrival.envelopes[0].type for arrival in replica.taken] == [Untold.key, Moved.key]
+    assert rabbit_town.reasons == []
+    monkeypatch.setattr(topology, "FORMER", {"mirror": (Untold.key,)})
+    await declare(rabbit_town.url, rabbit_town.names.prefix)
+    await say("b")
+    assert len(replica.taken) == 3
 
 
 async def test_a_queue_that_refuses_is_no_confirm(rabbit_town: RabbitTown) -> None:
