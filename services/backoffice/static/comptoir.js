@@ -27,11 +27,11 @@
   });
 
   // one polite live region for everything that is said
-  function toast(text, kind = "good") {
+  function toast(text) {
     const box = $("[data-toasts]");
     if (!box) return;
     const el = document.createElement("div");
-    el.className = `toast ${kind}`;
+    el.className = "toast good";
     const say = document.createElement("div");
     say.className = "grow";
     say.textContent = text;
@@ -39,18 +39,40 @@
     box.append(el);
     setTimeout(() => el.remove(), 8000);
   }
-  $$("[data-toast]").forEach((b) => toast(b.dataset.toast));
+  // what came with the page is said once: put in anew, as a region that is there from the start is not read out, and
+  // taken out of the address, or a reload would say it again
+  $$("[data-toasts] .toast").forEach((came) => {
+    came.remove();
+    setTimeout(() => toast(came.textContent), 100);
+    const url = new URL(location.href);
+    url.searchParams.delete("done");
+    history.replaceState(history.state, "", url);
+  });
+  // what is wrong is where reading goes on
+  $("[role=alert][tabindex]")?.focus();
 
-  // the live light: says so when the stream is cut, and loads the page anew when the tab was away for long
+  // the live light: only where there is a stream; of one that is cut it says since when
   const light = $("[data-live]");
-  const lit = (on) => {
-    if (!light) return;
-    light.classList.toggle("is-off", !on);
-    light.textContent = on ? light.dataset.on : light.dataset.off;
-  };
-  document.addEventListener("htmx:sse:after:connection", () => lit(true));
-  document.addEventListener("htmx:sse:error", () => lit(false));
-  document.addEventListener("htmx:sse:close", () => lit(false));
+  if (light && $("[hx-sse\\:connect]")) {
+    let lost = "";
+    const clock = () => new Date().toLocaleTimeString(root.lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: light.dataset.zone });
+    const lit = (state) => {
+      lost = state === "off" ? lost || clock() : "";
+      light.classList.toggle("is-begun", state === "begins");
+      light.classList.toggle("is-off", state === "off");
+      light.textContent = light.dataset[state].replace("{time}", lost);
+      light.hidden = false;
+    };
+    const cut = () => lit("off");
+    lit("begins");
+    document.addEventListener("htmx:sse:after:connection", () => lit("on"));
+    document.addEventListener("htmx:sse:error", cut);
+    document.addEventListener("htmx:sse:before:connection", (e) => { if (e.detail.connection.attempt) cut(); });
+    document.addEventListener("htmx:sse:close", (e) => { if (e.detail.reason !== "removed" && e.detail.reason !== "cleanup") cut(); });
+    for (const refused of ["htmx:error", "htmx:response:error"]) {
+      document.addEventListener(refused, (e) => { if (e.target.matches?.("[hx-sse\\:connect]")) cut(); });
+    }
+  }
 
   // keyboard: single letters only outside fields
   const goes = {};
@@ -144,7 +166,7 @@
         field.focus();
       }
     }, true);
-    if (!$("[autofocus]")) field.focus({ preventScroll: true });
+    if (!$("[autofocus], [role=alert][tabindex]")) field.focus({ preventScroll: true });
   }
 
   $$("[data-print]").forEach((b) => b.addEventListener("click", () => print()));

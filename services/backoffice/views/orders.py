@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import urlencode
+from zlib import crc32
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -131,7 +132,8 @@ async def page(
             if not plain
             else (w.say("No orders yet."), w.say("Orders appear here as they are placed, without a reload."))
         ),
-        "live": f"/live?{urlencode(live)}",
+        "live": (stream := f"/live?{urlencode(live)}"),
+        "live_id": f"live-{crc32(stream.encode()):08x}",
     }
 
 
