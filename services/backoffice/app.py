@@ -62,6 +62,7 @@ def build(settings: Settings, owners: Owners | None = None) -> Service:
             contact=settings.shop_contact,
             carriers=settings.carriers(),
             signon=sign_on(settings),
+            weigh=settings.weigh_parcels,
         )
         api.extend(app, office)
 

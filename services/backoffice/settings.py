@@ -64,6 +64,9 @@ class Settings(ServiceSettings):
         "", description="sign the links of customers, at least 32 characters each, divided by commas; the first signs"
     )
     link_days: int = Field(180, ge=1, le=3650, description="how long a link of a customer works")
+    weigh_parcels: bool = Field(
+        True, description="whoever packs says what the parcel weighs; false: one tap packs, and labels know no weight"
+    )
     tracking_urls: str = Field(
         "",
         description="where a carrier tells of a parcel: carrier=https://carrier.example/{tracking}, divided by spaces",

@@ -350,17 +350,21 @@ async def test_on_the_phone_a_parcel_is_picked_packed_and_handed_over(shop: Shop
     await page.tap("button:has-text('Picked')")
     await expect(page.locator("#h-m")).to_have_text("1 piece is not counted.")
     await page.tap("button:has-text('Pick without it')")
-    await page.wait_for_url("**/pick")
+    await page.wait_for_url("**/pick?picked=*")
     await shop.rest()
     page = await tab.open("/pack")
     wide = await page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 390
-    here = page.locator(f"form[action='/pack/{shipment['shipment_id']}/pack'] button")
+    here = page.locator(f"a.btn[href='/pack/{shipment['shipment_id']}']")
     box = await here.bounding_box()
     assert box is not None
     assert box["height"] >= 44, "large enough for a finger"
     async with page.expect_navigation():
         await here.tap()
+    await page.fill("#weight", "1,2")
+    async with page.expect_navigation():
+        await page.tap("[data-done]")
+    await expect(page.locator(".toast")).to_have_text(f"{placed['number']} is packed, 1.2\u00a0kg.")
     await shop.rest()
     page = await tab.open("/pack")
     async with page.expect_navigation():
@@ -505,7 +509,7 @@ async def test_on_the_phone_a_scanner_counts_and_a_wrong_code_is_unmistakable(sh
     await scan("mug")
     await expect(said).to_have_text("All of mug are counted already. Nothing was counted.")
     await scan(placed["number"])
-    await page.wait_for_url("**/pick")
+    await page.wait_for_url("**/pick?picked=*")
     await shop.rest()
     assert (await shop.ask("GET", f"/fulfilment/shipments/{shipment['shipment_id']}"))["state"] == "picked"
 
@@ -520,7 +524,7 @@ async def test_an_enter_in_a_field_of_pieces_is_no_scan(shop: Shop, visit: Any) 
     await expect(page.locator("[data-said]")).to_be_hidden()
     await page.locator("#f-1").fill("3")
     await page.keyboard.press("Enter")
-    await page.wait_for_url("**/pick")
+    await page.wait_for_url("**/pick?picked=*")
     await shop.rest()
     assert (await shop.ask("GET", f"/fulfilment/shipments/{shipment['shipment_id']}"))["state"] == "picked"
 
@@ -543,7 +547,7 @@ async def test_a_parcel_is_picked_short_packed_and_handed_over_by_scanner_and_ke
     await page.keyboard.press("Enter")
     await page.locator("button[name=short]").focus()
     await page.keyboard.press("Enter")
-    await page.wait_for_url("**/pick")
+    await page.wait_for_url("**/pick?picked=*")
     await shop.rest()
     await page.goto(f"{shop.here}/pack")
     await scan(parcel_code(id))
@@ -556,16 +560,18 @@ async def test_a_parcel_is_picked_short_packed_and_handed_over_by_scanner_and_ke
     assert await page.evaluate("document.documentElement.scrollWidth") <= 320
     await shot(page, "pack-parcel-320")
     await scan(parcel_code(id))
-    await page.wait_for_url("**/pack")
+    await expect(page.locator("#weight")).to_be_focused()
+    await scan("0.8")
+    await page.wait_for_url("**/pack?packed=*")
     await shop.rest()
     await page.goto(f"{shop.here}/pack")
     await scan(placed["number"].lower())
     await page.wait_for_url(f"**/pack/{id}")
     await scan(parcel_code(id))
-    await page.wait_for_url("**/pack")
+    await page.wait_for_url("**/pack?dispatched=*")
     await shop.rest()
     found = await shop.ask("GET", f"/fulfilment/shipments/{id}")
-    assert (found["state"], found["short"][0]["quantity"]) == ("dispatched", 1)
+    assert (found["state"], found["short"][0]["quantity"], found["weight_g"]) == ("dispatched", 1, 800)
 
 
 async def test_the_list_on_paper_is_printed_without_what_is_around_it(shop: Shop, visit: Any) -> None:

@@ -118,6 +118,7 @@ class Office:
     contact: str = ""
     carriers: Mapping[str, str] = field(default_factory=dict)  # where each tells of a parcel
     signon: "SignOn | None" = None  # the identity provider, where there is one
+    weigh: bool = True  # whether a parcel's weight is asked for when it is packed
 
     def __post_init__(self) -> None:
         self.memory = Memory(closed=self.signon is not None)

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from services.backoffice import queries
 from services.backoffice.api.frame import Visit, allowed, pages
-from services.backoffice.owners import Said
+from services.backoffice.owners import Away, Said
 from services.backoffice.views import scanning
 from services.backoffice.views import warehouse as warehouse_view
 from services.backoffice.words import N_
@@ -16,14 +16,30 @@ from services.backoffice.words import N_
 router = pages()
 Item = dict[str, Any]
 HOW_MANY = N_("Say for each product how many were found, at most what is wanted.")
+NO_WEIGHT = N_("Say what the parcel weighs, as 1.2 kg or 850 g.")
+ODD_WEIGHT = N_("%(weight)s is unusual for a parcel. Look at the number and its unit; if it is right, press again.")
+Done = Annotated[UUID | None, Query()]
+
+
+async def _toast(visit: Visit, act: str, id: UUID | None) -> str:
+    """What is said of the parcel that was picked, packed or handed over on the page before."""
+    if id is None:
+        return ""
+    try:
+        return await warehouse_view.done(visit.office.owners, visit.office.pages.words, act, id)
+    except (Away, Said):
+        return ""
 
 
 @router.get("/pick")
 async def pick_list(
-    visit: Annotated[Visit, allowed("pick")], warehouse: Annotated[str, Query(max_length=64)] = ""
+    visit: Annotated[Visit, allowed("pick")],
+    warehouse: Annotated[str, Query(max_length=64)] = "",
+    picked: Done = None,
 ) -> Response:
-    """What to fetch, most urgent first, and all of it together."""
-    return visit.page("pick.html", "pick", await warehouse_view.to_pick(visit.office.owners, warehouse))
+    """What to fetch, most urgent first, and all of it together. `picked`: what was done on the page before."""
+    page = await warehouse_view.to_pick(visit.office.owners, warehouse)
+    return visit.page("pick.html", "pick", page, toast=await _toast(visit, "pick", picked))
 
 
 @router.get("/pick/paper")
@@ -113,20 +129,20 @@ async def picked(
         await visit.office.owners.post("fulfilment", f"/shipments/{id}/pick", {"short": short}, actor=who, key=key)
     except Said as refused:
         return await _picking(visit, id, refused.status, refused.title, {**form, "key": ""})
-    return RedirectResponse("/pick", 303)
+    return RedirectResponse(f"/pick?picked={id}", 303)
 
 
 @router.get("/pack")
-async def packing(visit: Annotated[Visit, allowed("pack")]) -> Response:
-    """What waits for its parcel, and what waits for the carrier."""
-    return await _packing(visit)
+async def packing(visit: Annotated[Visit, allowed("pack")], packed: Done = None, dispatched: Done = None) -> Response:
+    """What waits for its parcel and for the carrier. `packed`, `dispatched`: what was done on the page before."""
+    toast = await _toast(visit, "pack" if packed else "dispatch", packed or dispatched)
+    return await _packing(visit, toast=toast)
 
 
-async def _packing(visit: Visit, status: int = 200, error: str = "") -> Response:
+async def _packing(visit: Visit, status: int = 200, error: str = "", toast: str = "") -> Response:
     found = await warehouse_view.to_pack(visit.office.owners)
-    return visit.page(
-        "pack.html", "pack", {**found, "error": error, "key": str(visit.office.running.new_id())}, status=status
-    )
+    page = {**found, "error": error, "key": str(visit.office.running.new_id()), "weigh": visit.office.weigh}
+    return visit.page("pack.html", "pack", page, status=status, toast=toast)
 
 
 @router.post("/pack/scan")
@@ -154,11 +170,25 @@ async def parcel_scanned(
 @router.get("/pack/{id}")
 async def parcel(visit: Annotated[Visit, allowed("pack")], id: UUID) -> Response:
     """One parcel: what must be in it, checked by scanning if wanted; the parcel's own code packs or hands it over."""
+    return await _parcel(visit, id)
+
+
+async def _parcel(visit: Visit, id: UUID, status: int = 200, error: str = "", typed: Item | None = None) -> Response:
+    """`error`: what is wrong with the weight; `typed`: the weight, its unit, and grams that were asked about."""
     found = await warehouse_view.one(visit.office.owners, id)
     short = {line["line_no"]: line["quantity"] for line in found["short"]}
     lines = [{**line, "quantity": line["quantity"] - short.get(line["line_no"], 0)} for line in found["lines"]]
-    page = {**found, "lines": [line for line in lines if line["quantity"]], "key": str(visit.office.running.new_id())}
-    return visit.page("pack_one.html", "pack", page)
+    page = {
+        **found,
+        "lines": [line for line in lines if line["quantity"]],
+        "key": str(visit.office.running.new_id()),
+        "act": "pack" if found["state"] == "picked" else "dispatch",
+        "weigh": visit.office.weigh and found["state"] == "picked",
+        "units": tuple(warehouse_view.UNITS),
+        "error": error,
+        "typed": {"weight": "", "unit": "kg", "sure": "", **(typed or {})},
+    }
+    return visit.page("pack_one.html", "pack", page, status=status)
 
 
 @router.post("/pack/{id}/{act}")
@@ -167,10 +197,27 @@ async def packed(
     id: UUID,
     act: Literal["pack", "dispatch"],
     key: Annotated[str, Form(min_length=8, max_length=64)],
+    weight: Annotated[str, Form(max_length=40)] = "",
+    unit: Annotated[Literal["kg", "g"], Form()] = "kg",
+    sure: Annotated[str, Form(max_length=10)] = "",
 ) -> Response:
-    """Packed, which asks for the label; or handed over, the point of no return."""
+    """Packed, which asks for the label of its weight; or handed over, the point of no return.
+
+    A weight that is unusual is packed with only when the same one is sent again.
+    """
+    w, body = visit.office.pages.words, {}
+    if act == "pack" and visit.office.weigh:
+        typed = {"weight": weight, "unit": unit}
+        try:
+            body = {"weight_g": warehouse_view.grams(weight, unit)}
+        except ValueError:
+            return await _parcel(visit, id, 422, w.say(NO_WEIGHT), typed)
+        grams = body["weight_g"]
+        if grams not in warehouse_view.USUAL_G and sure != str(grams):
+            odd = w.say(ODD_WEIGHT, weight=warehouse_view.weight(w, grams))
+            return await _parcel(visit, id, 422, odd, {**typed, "sure": str(grams)})
     try:
-        await visit.office.owners.post("fulfilment", f"/shipments/{id}/{act}", {}, actor=visit.person.name, key=key)
+        await visit.office.owners.post("fulfilment", f"/shipments/{id}/{act}", body, actor=visit.person.name, key=key)
     except Said as refused:
         return await _packing(visit, refused.status, refused.title)
-    return RedirectResponse("/pack", 303)
+    return RedirectResponse(f"/pack?{'packed' if act == 'pack' else 'dispatched'}={id}", 303)

@@ -157,7 +157,7 @@
       if (ask && !code) { e.preventDefault(); return; }
       if (ask && !fitting(code).length) return;
       if (!code && !lines.length) return;
-      if (lines.length || own[0]) { e.preventDefault(); field.value = ""; if (code) scanned(code); field.focus(); }
+      if (lines.length || own[0]) { e.preventDefault(); field.value = ""; if (code) scanned(code); }
     });
     // what a scanner types while nothing has the focus goes into the field
     document.addEventListener("keydown", (e) => {

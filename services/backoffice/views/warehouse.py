@@ -1,11 +1,14 @@
 """The work of the warehouse: what to pick, what to pack, what to hand over. No prices and no addresses."""
 
 import asyncio
+import re
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 from uuid import UUID
 
 from services.backoffice.code128 import drawn, printable
 from services.backoffice.owners import Owners
+from services.backoffice.pages import English
 from services.backoffice.views import scanning
 from services.backoffice.words import N_
 
@@ -52,6 +55,8 @@ def _short(of: Item) -> Item:
         "parked": of.get("parked", ""),
         "label": of.get("label", ""),
         "short": of.get("short", []),
+        "packed": bool(of.get("packed_at")),
+        "weight_g": of.get("weight_g", 0),
     }
 
 
@@ -67,6 +72,61 @@ async def one(owners: Owners, shipment_id: UUID) -> Item:
         "lines": [{**line, "codes": scanning.codes(line)} for line in lines],
         "own": list(map(scanning.same, own)),
     }
+
+
+UNITS = {"kg": 1000, "g": 1}
+"""Grams of each unit that a weight is typed in."""
+USUAL_G = range(10, 70_001)
+"""What parcels weigh: 70 kg is the most that parcel carriers take. Anything else is asked about once more."""
+MOST_G = 10_000_000
+_WEIGHT = re.compile(r"(\d{1,8}(?:[.,]\d{1,3})?)\s*(kg|g)?")
+
+
+def grams(typed: str, unit: str) -> int:
+    """A weight as it was typed, with comma or dot; a unit behind it counts more than the chosen one.
+
+    Rounded up to the gram, as a label must not be for less than the parcel weighs. Raises ValueError.
+    """
+    found = _WEIGHT.fullmatch(typed.strip().lower())
+    if found is None:
+        raise ValueError(typed)
+    whole = Decimal(found[1].replace(",", ".")) * UNITS[found[2] or unit]
+    weight = int(whole.to_integral_value(ROUND_CEILING))
+    if not 0 < weight <= MOST_G:
+        raise ValueError(typed)
+    return weight
+
+
+def weight(w: English, grams: int) -> str:
+    """A weight in words: grams up to a kilogram."""
+    return f"{w.number(grams)}\u00a0g" if grams < 1000 else f"{w.number(Decimal(grams) / 1000)}\u00a0kg"
+
+
+async def done(owners: Owners, w: English, act: str, shipment_id: UUID) -> str:
+    """What became of a parcel that somebody has just picked, packed or handed over, in a sentence that names it.
+
+    Empty when it did not come to that. Raises Away or Said.
+    """
+    of = _short(await owners.get("fulfilment", f"/shipments/{shipment_id}"))
+    number, missing = of["number"], sum(line["quantity"] for line in of["short"])
+    if act == "pick" and of["state"] == "rejected":
+        return w.say("Nothing of %(number)s was found; the order is told.", number=number)
+    if act == "pick" and missing:
+        return w.many(
+            "%(number)s is picked without %(n)d piece.",
+            "%(number)s is picked without %(n)d pieces.",
+            missing,
+            number=number,
+        )
+    if act == "pick" and of["state"] != "planned":
+        return w.say("%(number)s is picked.", number=number)
+    if act == "pack" and of["packed"] and of["weight_g"]:
+        return w.say("%(number)s is packed, %(weight)s.", number=number, weight=weight(w, of["weight_g"]))
+    if act == "pack" and of["packed"]:
+        return w.say("%(number)s is packed.", number=number)
+    if act == "dispatch" and of["state"] in ("dispatched", "delivered"):
+        return w.say("%(number)s is handed over.", number=number)
+    return ""
 
 
 WHYS = (
