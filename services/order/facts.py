@@ -209,7 +209,7 @@ def open_return(order: Order, m: ReturnGoods) -> Order:
     if not_returnable(order, m.shipment_id, m.lines) or any(of.return_id == m.return_id for of in order.returns):
         return order
     wanted = merged(tuple((of.line_no, of.quantity) for of in m.lines))
-    return order.with_return(Return(order.id, m.return_id, m.shipment_id, wanted, m.reason))
+    return order.with_return(Return(order.id, m.return_id, m.shipment_id, wanted, m.reason, withdrawal=m.withdrawal))
 
 
 def not_returnable(order: Order, shipment_id: UUID, lines: Iterable[LineQuantity]) -> str:

@@ -210,7 +210,7 @@ class Return(Row):
 
     KEY: ClassVar[tuple[str, ...]] = ("order_id", "return_id")
     GROUP: ClassVar[str] = "order_id"
-    FIXED: ClassVar[tuple[str, ...]] = ("shipment_id", "wanted", "reason")
+    FIXED: ClassVar[tuple[str, ...]] = ("shipment_id", "wanted", "reason", "withdrawal")
 
     order_id: UUID
     return_id: UUID
@@ -220,6 +220,7 @@ class Return(Row):
     asked: bool = False
     refunded: Pieces = ()  # the accepted pieces that billing was asked to refund, in all
     heard: ReturnStatement | None = None
+    withdrawal: bool = False  # the customer's own word: who keeps nothing gets the postage too
 
 
 @dataclass(frozen=True, slots=True)

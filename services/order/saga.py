@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from services.order.facts import Trigger, fact_of
-from services.order.quantities import Order, accepted_of, pieces, released_by, shipped_by
-from services.order.rows import Pieces, Shipment, Stock
+from services.order.quantities import Order, accepted_of, merged, pieces, released_by, shipped_by
+from services.order.rows import Pieces, Return, Shipment, Stock
 from shared.contracts.billing import AuthorisePayment, BillShipment, RefundReturn
 from shared.contracts.fulfilment import CancelShipment, ExpectLine, ExpectReturn, PlanLine, PlanShipment
 from shared.contracts.inventory import Kept, Limit, ReserveStock, Want
@@ -252,7 +252,36 @@ def _invoiced(order: Order, shipment: Shipment) -> bool:
 
 
 def returns_to_expect(order: Order) -> Iterator[ExpectReturn]:
-    return expect_returns(order, asked=False)
+    yield from expect_returns(order, asked=False)
+    yield from charges_to_return(order)
+
+
+def charges_to_return(order: Order) -> Iterator[ExpectReturn]:
+    """Who withdrew and kept nothing gets the postage of every parcel, whichever came back last (R-40).
+
+    Of one parcel it comes along with the goods (withdrawal.py). What is left in others is a return of its own, asked
+    for once the last piece is accepted: the shop may wait for the goods.
+    """
+    if not any(goods.withdrawal for goods in order.returns):
+        return
+    accepted = dict(merged(*(accepted_of(goods) for goods in order.returns)))
+    for line in order.lines:
+        count = order.counts[line.line_no]
+        if line.kind == "goods" and (count.open or count.shipped > accepted.get(line.line_no, 0)):
+            return
+    known = {goods.return_id for goods in order.returns}
+    for shipment in order.shipments:
+        return_id = uuid5(shipment.shipment_id, "charges")
+        if not shipment.out or return_id in known:
+            continue
+        if left := [(no, n) for no, n in sorted(order.returnable(shipment.shipment_id).items()) if n > 0]:
+            yield ExpectReturn(
+                order_id=order.id,
+                shipment_id=shipment.shipment_id,
+                return_id=return_id,
+                lines=tuple(ExpectLine(line_no=no, sku=order.line(no).sku, quantity=n) for no, n in left),
+                reason="nothing was kept",
+            )
 
 
 def returns_unanswered(order: Order) -> Iterator[ExpectReturn]:
@@ -422,7 +451,7 @@ STEPS: tuple[Step, ...] = (
         name="return",
         to="fulfilment",
         asks=("ExpectReturn",),
-        when="a return was asked for",
+        when="a return was asked for; or a customer who withdrew kept nothing, and postage of a parcel is left",
         due=returns_to_expect,
         open=returns_unanswered,
         done="the return is closed",
@@ -539,7 +568,10 @@ def having_asked(order: Order, ask: Ask) -> Order:
         case BillShipment():
             return order.with_shipment(replace(order.shipment(ask.shipment_id), billed=True))
         case ExpectReturn():
-            return order.with_return(replace(order.return_of(ask.return_id), asked=True))
+            wanted = tuple((of.line_no, of.quantity) for of in ask.lines)
+            known = next((goods for goods in order.returns if goods.return_id == ask.return_id), None)
+            goods = known or Return(order.id, ask.return_id, ask.shipment_id, wanted, ask.reason)
+            return order.with_return(replace(goods, asked=True))
         case RefundReturn():
             accepted = tuple((of.line_no, of.quantity) for of in ask.accepted)
             return order.with_return(replace(order.return_of(ask.return_id), refunded=accepted))

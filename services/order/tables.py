@@ -160,6 +160,7 @@ returns = Table(
     Column("asked", Boolean, nullable=False),
     Column("refunded", JSONB, nullable=False),
     Column("heard", JSONB),
+    Column("withdrawal", Boolean, nullable=False, server_default=text("false")),
     postgresql_with=MOVES,
 )
 

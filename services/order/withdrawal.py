@@ -58,7 +58,10 @@ def over(order: Order, terms: Terms, now: datetime) -> date | None:
 
 
 def with_charges(order: Order, m: ReturnGoods) -> ReturnGoods:
-    """Who keeps nothing gets all that was paid back: postage and fees of the parcel come along."""
+    """Who keeps nothing gets all that was paid back: postage and fees of the parcel come along.
+
+    Those of other parcels follow when the goods are accepted (`charges_to_return` of saga.py).
+    """
     goods = _goods(order)
     kept = sum(count.open for no, count in order.counts.items() if no in goods)
     for shipment in order.shipments:

@@ -210,8 +210,8 @@ class Town:
         await self.send(shipment)
         await self.deliver(shipment)
 
-    async def return_goods(self, order: str, shipment: str, lines: Pieces) -> str:
-        body = {"shipment_id": shipment, "lines": _lines(lines), "reason": "too blue"}
+    async def return_goods(self, order: str, shipment: str, lines: Pieces, **more: Any) -> str:
+        body = {"shipment_id": shipment, "lines": _lines(lines), "reason": "too blue", **more}
         await self.do("order", f"/orders/{order}/returns", body)
         return str((await self.order(order))["returns"][-1]["return_id"])
 

@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.order.quantities import Order
+from services.order.saga import react
 from services.order.withdrawal import Terms, delivered, described, last_day, over, with_charges
-from shared.contracts.fulfilment import ExpectReturn
-from shared.contracts.order import ReturnGoods, WithdrawalReceived
+from shared.contracts.fulfilment import ExpectReturn, ReturnLine
+from shared.contracts.order import AnswerDue, ReturnGoods, WithdrawalReceived
 from shared.messaging.decision import Refused, Reply
 from tests.order.book import book_of
 from tests.order.builders import (
@@ -143,6 +144,59 @@ def test_postage_comes_along_when_nothing_is_kept() -> None:
     order = after(order, wish(order, of(1, 1)))
     later = with_charges(order, wish(order, of(1, 1), return_id=UUID(int=5)))
     assert later.lines == (of(1, 1), of(2, 1)), "the rest comes back too"
+
+
+def with_postage_in_the_first() -> Order:
+    """One piece and the postage from the north, one piece from the south; both with the customer."""
+    order = new(2, 1, kinds={2: "shipping"})
+    order = after(order, stock(1, (1, "north", 1), (1, "south", 1), (2, "north", 1)), money(1, str(order.due)))
+    return brought(brought(order, 1), 2)
+
+
+def came_back(order: Order, seq: int, return_id: UUID, accepted: int = 1) -> tuple[Order, list[ExpectReturn]]:
+    """The piece of that parcel is withdrawn, comes back, and so many of it are accepted."""
+    order = react(order, with_charges(order, wish(order, of(1, 1), seq=seq, return_id=return_id)))[0]
+    goods = order.return_of(return_id)
+    lines = tuple(
+        ReturnLine(line_no=no, sku=f"sku-{no}", expected=n, received=n, accepted=n if accepted else 0)
+        for no, n in goods.wanted
+    )
+    said = goods_back(return_id, goods.shipment_id, "closed", version=2, expected=1)
+    order, asks = react(order, said.model_copy(update={"lines": lines}))
+    return order, [ask for ask in asks if isinstance(ask, ExpectReturn)]
+
+
+@pytest.mark.parametrize("seqs", [(1, 2), (2, 1)])
+def test_r40_sc19_postage_comes_back_in_either_order_of_two_parcels(seqs: tuple[int, int]) -> None:
+    order = with_postage_in_the_first()
+    order, asked = came_back(order, seqs[0], OTHER)
+    assert not asked, "a piece is kept"
+    order, asked = came_back(order, seqs[1], UUID(int=5))
+    if seqs == (1, 2):
+        (charges,) = asked
+        assert (charges.shipment_id, charges.lines[0].line_no) == (order.shipments[0].shipment_id, 2)
+        order, again = react(order, AnswerDue(order_id=ORDER))
+        assert charges in again, "asked again in the same words until it is answered"
+    assert sorted(wanted for goods in order.returns for wanted in goods.wanted) == [(1, 1), (1, 1), (2, 1)]
+    assert order.returnable(order.shipments[0].shipment_id)[2] == 0
+
+
+@pytest.mark.parametrize("accepted", [(0, 1), (1, 0)])
+def test_r40_postage_stays_when_a_piece_was_not_accepted_and_with_returns_of_the_staff(
+    accepted: tuple[int, int],
+) -> None:
+    order, _ = came_back(with_postage_in_the_first(), 1, OTHER, accepted[0])
+    order, asked = came_back(order, 2, UUID(int=5), accepted[1])
+    assert not asked
+    assert order.returnable(order.shipments[0].shipment_id)[2] == 1
+    order = with_postage_in_the_first()
+    for seq, return_id in (1, OTHER), (2, UUID(int=5)):
+        order = after(order, wish(order, of(1, 1), seq=seq, return_id=return_id, withdrawal=False))
+        back = goods_back(
+            return_id, order.shipments[seq - 1].shipment_id, "closed", version=2, expected=1, received=1, accepted=1
+        )
+        order = after(order, back)
+    assert len(order.returns) == 2
 
 
 def test_what_is_confirmed_is_what_the_customer_said() -> None:

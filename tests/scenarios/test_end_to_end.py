@@ -155,6 +155,27 @@ async def test_sc19_everything_is_returned_and_refunded_with_postage_and_its_vat
         await town.return_goods(order, shipment, {1: 1})
 
 
+@pytest.mark.parametrize("seqs", [(1, 2), (2, 1)])
+async def test_sc19_r40_two_parcels_withdrawn_one_after_the_other_are_refunded_with_postage(
+    town: Town, seqs: tuple[int, int]
+) -> None:
+    await town.opens(mugs=1, south=1)
+    order = await town.place({"mug": 2, "post": 1})
+    for seq in (1, 2):
+        await town.send_and_deliver(await town.shipment(order, seq))
+    paid = (await town.money(order))[0]
+    assert paid == Decimal("36.00")  # (2 x 12.50 + 5.00) and 20 %
+    for back, seq in enumerate(seqs):
+        assert (await town.money(order))[1] == back * Decimal("15.00")
+        shipment = await town.shipment(order, seq)
+        known = {each["return_id"] for each in (await town.order(order))["returns"]}
+        await town.return_goods(order, shipment, {1: 1}, withdrawal=True)
+        (parcel,) = {each["return_id"] for each in (await town.order(order))["returns"]} - known
+        await town.takes_back(parcel, {1: 1})
+    assert await town.money(order) == (paid, paid, paid, paid)
+    await town.all_is_well()
+
+
 async def test_sc20_a_returned_line_gives_back_its_share_of_the_discount_and_the_other_keeps_its_price(
     town: Town,
 ) -> None:
