@@ -198,13 +198,13 @@ async def perfect(conn: AsyncConnection, period: Period) -> Item:
     """Of the orders at their end, how many had no fault, and how many had each fault.
 
     Incomplete: pieces were given up. Short: a picker did not find pieces. Returned: pieces came back. Late: handed over
-    after the promised day. Refused: a parcel came back.
+    after the day that was promised to the customer. Refused: a parcel came back.
     """
     sql = (
         "select count(*) as ended, count(*) filter (where not (incomplete or short or returned or late or refused)) "
         f"as perfect, {', '.join(f'count(*) filter (where {name}) as {name}' for name in FAULTS)} from ("
         "select o.cancelled > 0 as incomplete, coalesce(s.short, false) as short, o.returned > 0 as returned, "
-        "coalesce(s.last::date > o.promised_on, false) as late, coalesce(s.refused, false) as refused "
+        "coalesce(s.last::date > o.accepted_on, false) as late, coalesce(s.refused, false) as refused "
         "from orders o left join lateral (select bool_or(p.short > 0) as short, bool_or(p.state = 'refused') as "
         "refused, max(p.dispatched_at at time zone :zone) as last from shipments p where p.order_id = o.order_id) s "
         "on true where o.final and o.seen > 0 and o.placed_at >= :start and o.placed_at < :end "
@@ -216,11 +216,11 @@ async def perfect(conn: AsyncConnection, period: Period) -> Item:
 ERRORS = ("item", "bin", "address", "refused", "late")
 _SAYS = "bool_or(lower(split_part(r.reason, ':', 1)) = '{}')"
 _ERRING = (
-    "from (select o.number, o.name, o.placed_at, o.promised_on, s.last, coalesce(r.item, false) as item, "
+    "from (select o.number, o.name, o.placed_at, o.accepted_on, s.last, coalesce(r.item, false) as item, "
     "coalesce(s.short and exists(select 1 from entries e, jsonb_array_elements_text(e.facts -> 'short_why') y "
     "where e.order_id = o.order_id and y like 'wrong product in the bin%'), false) as bin, "
     "coalesce(s.address, false) or coalesce(r.address, false) as address, coalesce(s.refused, false) as refused, "
-    "coalesce(s.last > o.promised_on, false) as late from orders o left join lateral ("
+    "coalesce(s.last > o.accepted_on, false) as late from orders o left join lateral ("
     "select bool_or(p.short > 0) as short, bool_or(p.state = 'rejected' and p.reason = 'address') as address, "
     "bool_or(p.state = 'refused') as refused, max(p.dispatched_at at time zone :zone)::date as last "
     "from shipments p where p.order_id = o.order_id) s on true left join lateral ("
@@ -236,7 +236,7 @@ async def errors(conn: AsyncConnection, period: Period) -> Item:
 
     Item: goods came back because another product was sent. Bin: a picker found another product in the bin. Address: the
     warehouse could not ship to it, or goods came back because of it. Refused: a parcel came back. Late: handed over
-    after the promised day.
+    after the day that was promised to the customer.
     """
     each = ", ".join(f"count(*) filter (where {name}) as {name}" for name in ERRORS)
     sql = f"select count(*) as orders, count(*) filter (where {_WRONG}) as wrong, {each} {_ERRING}"

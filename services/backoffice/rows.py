@@ -56,7 +56,8 @@ class Order(Row):
     released: int = 0
     shipped: int = 0
     returned: int = 0
-    promised_on: date | None = None
+    promised_on: date | None = None  # of what is backordered now
+    accepted_on: date | None = None  # the promise that the customer knows and accepts: what "late" is measured by
     heard: Versions = ()
     looking: bool = False
     tries: int = 0

@@ -48,6 +48,7 @@ orders = Table(
     Column("shipped", Integer, nullable=False),
     Column("returned", Integer, nullable=False),
     Column("promised_on", Date),
+    Column("accepted_on", Date),
     Column("heard", JSONB, nullable=False),
     Column("looking", Boolean, nullable=False),
     Column("tries", Integer, nullable=False),

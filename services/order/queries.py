@@ -88,6 +88,7 @@ def describe(found: Order) -> Item:
         "priority": header.priority,
         "holds": list(progress.holds),
         "reason": progress.reason,
+        "accepted_on": progress.accepted_on and progress.accepted_on.isoformat(),
         "lines": [{**prices[line.line_no], **line.model_dump(mode="json")} for line in line_progress(found)],
         "shipments": [
             {
@@ -208,6 +209,7 @@ def summary(found: Order, revision: int) -> Item:
         "tracking": [row.heard.tracking for row in found.shipments if row.heard is not None and row.heard.tracking],
         **{name: sum(getattr(line, name) for line in lines) for name in COUNTED},
         "promised_on": max((line.promised_on.isoformat() for line in lines if line.promised_on), default=None),
+        "accepted_on": progress.accepted_on and progress.accepted_on.isoformat(),
         "lines": sold_lines(found),
     }
 

@@ -81,7 +81,8 @@ class OrderSummary(Value):
     released: Count = 0
     shipped: Count = 0
     returned: Count = 0
-    promised_on: date | None = None
+    promised_on: date | None = None  # of what is backordered now
+    accepted_on: date | None = None  # the promise that the customer knows and accepts; it stays when it is kept
     lines: tuple[SoldLine, ...] = ()
 
 

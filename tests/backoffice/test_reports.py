@@ -12,6 +12,7 @@ import pytest
 from comptoir.rebuilding import rebuild
 from services.backoffice.owners import SKUS_AT_ONCE
 from services.backoffice.views.reports import TITLES, Asked
+from shared.clock import now
 from tests.backoffice.shop import ANNA, Shop, field
 
 pytestmark = pytest.mark.postgres
@@ -209,13 +210,21 @@ async def test_errors_name_the_orders_and_what_went_wrong_with_each(filled: Shop
     back, where = await placed(5)
     await shop.ship(where.rpartition("/")[2])
     await shop.ask("POST", f"{where}/tracking", {"status": "refused", "at": "2026-01-02T10:00:00Z"})
-    late, where = await placed(6)
-    await shop.ship(where.rpartition("/")[2])
-    gone, where = await placed(7)
-    await shop.ask("POST", f"/order/orders/{gone['id']}/cancel", {"reason": "no"})
-    await shop.rest()
+    await shop.ask("PUT", "/inventory/items", {"items": [{"sku": "vase", "name": "Vase"}]})
+    in_time, late, gone = [await shop.place("vase", placed_at=f"2025-11-0{day}T11:00:00Z") for day in (6, 7, 8)]
     for order in (late, gone):
-        await shop.change("backoffice", "update orders set promised_on = '2025-11-20' where order_id = $1", order["id"])
+        assert (await shop.ask("GET", f"/order/orders/{order['id']}"))["accepted_on"]
+        promise = "update progress set accepted_on = '2025-11-20', revision = revision + 1 where order_id = $1"
+        await shop.change("order", promise, order["id"])
+    await shop.ask("POST", f"/order/orders/{gone['id']}/cancel", {"reason": "no"})
+    await shop.receive(vase=6)
+    await shop.rest()
+    for order in (in_time, late):
+        (shipment,) = (await shop.ask("GET", f"/order/orders/{order['id']}"))["shipments"]
+        await shop.ship(shipment["shipment_id"])
+        where = f"/fulfilment/shipments/{shipment['shipment_id']}/tracking"
+        await shop.ask("POST", where, {"status": "delivered", "at": now().isoformat()})
+    await shop.rest()
     found = {row["Order"]: row["Error"] for row in await rows()}
     assert found == {
         late["number"]: "late", back["number"]: "refused", address["number"]: "wrong address",
@@ -224,12 +233,20 @@ async def test_errors_name_the_orders_and_what_went_wrong_with_each(filled: Shop
     assert list(found) == [order["number"] for order in (late, back, address, bin_, wrong)], "the newest first"
     assert (await rows())[0]["Promised"] == "2025-11-20"
     html = await shop.page(f"/reports/errors?{days}")
-    assert "5 of 6 orders had an error: 83.3%." in html
+    assert "5 of 7 orders had an error: 71.4%." in html
     assert "<svg" in html
     for text in ("Another product was sent", "Another product lay in the bin", "The address was wrong"):
-        assert re.search(rf"{text}</td><td[^>]*>1</td><td[^>]*>16.7%</td>", html), text
+        assert re.search(rf"{text}</td><td[^>]*>1</td><td[^>]*>14.3%</td>", html), text
     assert f'href="/orders/{late["number"]}"' in html
-    assert good["number"] not in found
+    assert not {good["number"], in_time["number"]} & set(found)
+    ended = csv.DictReader(io.StringIO((await shop.http.get(f"/reports/perfect-orders.csv?{days}")).text))
+    assert {row["What"]: row["Orders"] for row in ended}["Handed over after the promised day"] == "1"
+    html = await shop.page(f"/orders/{late['number']}")
+    assert "<span>promised <b>Thu 20 Nov 2025</b></span>" in html
+    assert "handed over on" in html
+    await rebuild(shop.database_url)
+    await shop.rest()
+    assert (await rows())[0]["Promised"] == "2025-11-20", "the order service keeps what was promised"
     assert "wrong item: a cup came" in await shop.page(f"/reports/returns?{days}")
     assert "falscher Artikel: a cup came" in await shop.page(f"/reports/returns?{days}", **{"Accept-Language": "de"})
 

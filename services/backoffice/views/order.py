@@ -100,7 +100,7 @@ def _head(kept: Item, said: Item | None) -> Item:
         "external_id": source["external_id"],
         "customer_id": source["customer_id"],
         "name": kept["name"],
-        "promised_on": kept["promised_on"],
+        "promised_on": kept["promised_on"] or kept["accepted_on"],
         "currency": source["currency"],
         "method": source["payment_method"],
         "holds": list(source["holds"]),
@@ -188,12 +188,12 @@ def _sums(w: English, kept: Item, said: Item | None) -> list[tuple[str, str, str
 def _shipments(kept: Item, said: Item | None) -> list[Item]:
     if said is None:
         return [dict(row) for row in kept["shipments"]]
-    parked = {str(row["shipment_id"]): row["parked"] for row in kept["shipments"]}
+    known = {str(row["shipment_id"]): row for row in kept["shipments"]}
     return [
         {
             **shipment,
             "pieces": sum(line["quantity"] for line in shipment["planned"]),
-            "parked": parked.get(shipment["shipment_id"], ""),
+            **{name: known.get(shipment["shipment_id"], {}).get(name) for name in ("parked", "dispatched_at")},
         }
         for shipment in said["shipments"]
     ]

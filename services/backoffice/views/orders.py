@@ -153,7 +153,7 @@ def chips(pages: Pages, wanted: Filter, since: str) -> list[Item]:
 COLUMNS = (
     "number", "external_id", "channel", "placed_at", "status", "customer_id", "name", "email", "city", "country",
     "currency", "gross", "due", "method", "ordered", "cancelled", "backordered", "reserved", "released", "shipped",
-    "returned", "promised_on", "why", "holds", "tracking", "skus",
+    "returned", "promised_on", "accepted_on", "why", "holds", "tracking", "skus",
 )  # fmt: skip
 
 

@@ -476,7 +476,7 @@ async def _errors(conn: AsyncConnection, w: English, period: Period, asked: Aske
             Cell(of["number"], f"/orders/{quote(of['number'])}", of["name"]),
             day(of["placed_at"].astimezone(w.zone).date()),
             Cell(", ".join(w.say(short) for name, (short, _) in ERRORS.items() if of[name])),
-            day(of["promised_on"]),
+            day(of["accepted_on"]),
             day(of["last"]),
         ]
         for of in rows
