@@ -22,6 +22,7 @@ from services.order.rows import (
     Stock,
 )
 from services.order.saga import react
+from services.order.vat import category_at, misfit
 from shared.contracts.money import allocate, line_amount, rounded, totals, unit_of
 from shared.contracts.order import (
     NewLine,
@@ -136,15 +137,27 @@ def _fingerprint(m: PlaceOrder) -> str:
     return blake2b(m.model_dump_json(exclude={"actor"}).encode(), digest_size=16).hexdigest()
 
 
-def frozen(order_id: UUID, lines: Sequence[NewLine], rows: Rows, first_no: int, currency: str) -> list[Line]:
-    """Copies what the channel left open from the catalogue; later changes there alter no order (R-09)."""
+def frozen(
+    order_id: UUID, lines: Sequence[NewLine], rows: Rows, first_no: int, currency: str, place: str = "lines"
+) -> list[Line]:
+    """Copies what the channel left open from the catalogue; later changes there alter no order (R-09).
+
+    A VAT category that is named must go with the rate. Left open it is that of the product, if that goes with the rate:
+    a channel that knows only its rates must not lose an order.
+    """
     unit = unit_of(currency)
     made = []
     for i, line in enumerate(lines):
         product = rows.find(Product, line.sku) if _leaves_open(line) else None
         if product is None and line.unit_price is None:
-            raise Refused(f"{line.sku} is not in the catalogue and has no price.", field=f"lines[{i}].sku")
+            raise Refused(f"{line.sku} is not in the catalogue and has no price.", field=f"{place}[{i}].sku")
         known = product or UNKNOWN
+        rate = known.vat_rate if line.vat_rate is None else line.vat_rate
+        category = line.vat_category
+        if category is None:
+            category = category_at(rate) if misfit(known.vat_category, rate) else known.vat_category
+        elif reason := misfit(category, rate):
+            raise Refused(reason, field=f"{place}[{i}].vat_rate")
         row = Line(
             order_id=order_id,
             line_no=first_no + i,
@@ -154,11 +167,11 @@ def frozen(order_id: UUID, lines: Sequence[NewLine], rows: Rows, first_no: int, 
             quantity=line.quantity,
             unit_price=known.price if line.unit_price is None else line.unit_price,
             discount=line.discount,
-            vat_category=known.vat_category if line.vat_category is None else line.vat_category,
-            vat_rate=known.vat_rate if line.vat_rate is None else line.vat_rate,
+            vat_category=category,
+            vat_rate=rate,
         )
         if line_amount(priced([row])[0], unit) < 0:
-            raise Refused(f"The discount of {line.sku} is more than its price.", field=f"lines[{i}].discount")
+            raise Refused(f"The discount of {line.sku} is more than its price.", field=f"{place}[{i}].discount")
         made.append(row)
     return made
 

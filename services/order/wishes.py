@@ -146,7 +146,7 @@ def edit_order(m: EditOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         for i, of in enumerate(m.more)
         if of.quantity
     ]
-    lines = more + frozen(order.id, m.add, rows, next_no + len(more), header.currency)
+    lines = more + frozen(order.id, m.add, rows, next_no + len(more), header.currency, "add")
     edited = Edited(
         order_id=order.id,
         lines=tuple(lines),

@@ -13,7 +13,7 @@ from services.order.rows import Counter, Customer, External, Header, History, Li
 from shared.contracts.billing import AuthorisePayment
 from shared.contracts.inventory import ReserveStock
 from shared.contracts.money import line_amount
-from shared.contracts.order import NewLine, OrderPlaced
+from shared.contracts.order import EditOrder, NewLine, OrderPlaced
 from shared.contracts.values import Address
 from shared.messaging.decision import Refused, Reply
 from tests.order.book import MUG, POST, Book, place, placed
@@ -82,6 +82,51 @@ def test_an_unknown_sku_without_a_price_is_refused_by_its_line() -> None:
         placed(NewLine(sku="mug", quantity=1), NewLine(sku="cup", quantity=1))
     assert refused.value.field == "lines[1].sku"
     assert placed(NewLine(sku="cup", quantity=1, unit_price=Decimal(3))).only(Header).gross == Decimal("3.00")
+
+
+def sold(category: str | None, rate: str | None, sku: str = "mug") -> NewLine:
+    return NewLine(
+        sku=sku,
+        quantity=1,
+        unit_price=Decimal(100),
+        vat_category=category,
+        vat_rate=None if rate is None else Decimal(rate),
+    )
+
+
+@pytest.mark.parametrize(
+    ("category", "rate", "why"),
+    [
+        ("S", "0", "above 0"), ("Z", "21", "of 0"), ("E", "21", "of 0"), ("AE", "0.5", "of 0"), ("K", "21", "of 0"),
+        ("G", "6", "of 0"), ("O", "21", "of 0"), ("E", None, "not 21"), ("X", "0", "X is no VAT category"),
+    ],
+)  # fmt: skip
+def test_a_vat_category_that_does_not_go_with_its_rate_is_refused_by_its_line(
+    category: str, rate: str | None, why: str
+) -> None:
+    with pytest.raises(Refused, match=why) as refused:
+        placed(NewLine(sku="mug", quantity=1), sold(category, rate))
+    assert (refused.value.field, refused.value.status) == ("lines[1].vat_rate", 422)
+    book = placed()
+    with pytest.raises(Refused) as refused:
+        book.do(EditOrder(order_id=ORDER, add=(sold(category, rate),)))
+    assert refused.value.field == "add[0].vat_rate"
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        (("S", "21"), ("S", 21)), (("E", "0"), ("E", 0)), (("L", "7"), ("L", 7)), (("M", "0"), ("M", 0)),
+        ((None, "9"), ("S", 9)), ((None, "0"), ("Z", 0)), ((None, None), ("S", 21)),
+    ],
+)  # fmt: skip
+def test_a_vat_category_that_is_left_open_goes_with_the_rate(
+    said: tuple[str | None, str | None], found: tuple[str, int]
+) -> None:
+    line = placed(sold(*said)).only(Line)
+    assert (line.vat_category, line.vat_rate) == found
+    (unknown,) = placed(sold(None, None, "ghost")).all(Line)
+    assert (unknown.vat_category, unknown.vat_rate) == ("Z", 0), "nothing is known of it"
 
 
 def test_an_order_discount_is_spread_once_to_the_cent_and_frozen_r07() -> None:

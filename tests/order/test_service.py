@@ -180,6 +180,35 @@ async def test_catalogue_and_customers(shop: Shop) -> None:
     assert (await shop.get(f"/orders/{order['id']}"))["ship_to"]["city"] == "Gent"
 
 
+async def test_vat_categories_are_those_of_en_16931_and_go_with_their_rates(shop: Shop) -> None:
+    wrong = {"name": "Stamp", "price": "1.00", "vat_category": "E", "vat_rate": "21"}
+    one = await shop.http.put("/products/stamp", json=wrong)
+    assert (one.status_code, one.json()["errors"][0]["field"]) == (422, "vat_rate")
+    assert "VAT category E needs a rate of 0, not 21." in one.json()["errors"][0]["message"]
+    bare = await shop.http.put("/products/stamp", json={"vat_category": "S"})
+    assert (bare.status_code, bare.json()["errors"][0]["field"]) == (422, "vat_rate"), "no rate is a rate of 0"
+    good = {"sku": "letter", "vat_category": "E"}
+    many = await shop.http.put("/products", json={"products": [good, {"sku": "stamp", **wrong}]})
+    assert (many.status_code, many.json()["errors"][0]["field"]) == (422, "products.1.vat_rate")
+    unknown = await shop.http.put("/products/stamp", json={"vat_category": "X"})
+    assert (unknown.status_code, unknown.json()["errors"][0]["field"]) == (422, "vat_category")
+    assert (await shop.get("/products", sku=["letter", "stamp"]))["items"] == []
+    for sku, fields, category in (
+        ("letter", good, "E"),
+        ("pen", {"sku": "pen"}, "Z"),
+        ("ink", {"sku": "ink", "vat_rate": 9}, "S"),
+    ):
+        assert (await shop.http.put("/products", json={"products": [fields]})).status_code == 200
+        assert (await shop.get(f"/products/{sku}"))["vat_category"] == category
+    line = {"sku": "mug", "quantity": 1, "unit_price": "100", "vat_category": "E", "vat_rate": "21"}
+    single = await shop.post("/orders", {"lines": [line]})
+    assert (single.status_code, single.json()["errors"][0]["field"]) == (422, "lines[0].vat_rate")
+    fine = {"order_id": str(uuid4()), "lines": [{**line, "vat_rate": "0"}]}
+    batch = (await shop.post("/orders/batch", {"orders": [fine, {"order_id": str(uuid4()), "lines": [line]}]})).json()
+    assert [outcome["status"] for outcome in batch["outcomes"]] == [201, 422]
+    assert "lines[0].vat_rate" in str(batch["outcomes"][1])
+
+
 # Previews
 
 

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from services.order import queries
 from services.order.api.fields import AddressIn, Amount, Key, Long, Name, Rate, Short, Word
+from services.order.vat import VatCategory, category_at, misfit
 from shared.contracts.order import Channel, Customer, Product, RegisterChannel, RegisterCustomers, RegisterProducts
 from shared.contracts.values import MAX_LINES, LineKind
 from shared.etag import etag_of
@@ -26,8 +27,20 @@ class ProductFields(Body):
     brand: Short = ""
     kind: LineKind = "goods"
     price: Amount = Decimal(0)
-    vat_category: Annotated[str, Field(pattern="^[A-Z]{1,2}$")] = "S"
-    vat_rate: Rate = Decimal(0)
+    vat_category: VatCategory | None = Field(None, description="of EN 16931; by the rate when left out: S, or Z at 0")
+    vat_rate: Rate = Field(Decimal(0), validate_default=True)
+
+    @field_validator("vat_rate")
+    @classmethod
+    def fits(cls, rate: Decimal, fields: ValidationInfo) -> Decimal:
+        category = fields.data.get("vat_category")
+        if category is not None and (reason := misfit(category, rate)):
+            raise ValueError(reason)
+        return rate
+
+    def value(self, sku: str) -> Product:
+        category = self.vat_category or category_at(self.vat_rate)
+        return Product(**dict(self) | {"sku": sku, "vat_category": category})
 
 
 class ProductIn(ProductFields):
@@ -73,7 +86,7 @@ class ChannelIn(Body):
 @router.put("/products", tags=["catalogue"])
 async def put_products(body: ProductsIn, tell: Tell) -> Response:
     """An import: creates or changes products; the last one wins. Orders keep what they were placed with."""
-    return await tell(RegisterProducts(products=tuple(Product(**dict(product)) for product in body.products)))
+    return await tell(RegisterProducts(products=tuple(product.value(product.sku) for product in body.products)))
 
 
 @router.get("/products", tags=["catalogue"])
@@ -118,7 +131,7 @@ def _word(cursor: list[Any] | None) -> str | None:
 @router.put("/products/{sku:path}", tags=["catalogue"])
 async def put_product(sku: Key, body: ProductFields, tell: Tell, if_match: IfMatch) -> Response:
     """Creates or changes one product; orders keep what they were placed with."""
-    return await tell(RegisterProducts(products=(Product(sku=sku, **dict(body)),), if_match=if_match))
+    return await tell(RegisterProducts(products=(body.value(sku),), if_match=if_match))
 
 
 @router.put("/customers", tags=["customers"])

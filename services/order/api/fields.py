@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import Path, Query
 from pydantic import Field, StringConstraints
 
+from services.order.vat import VatCategory
 from shared.contracts.order import NewLine
 from shared.contracts.values import Address, LineKind
 from shared.http import Body
@@ -47,7 +48,7 @@ class LineIn(Body):
     discount: Amount = Decimal(0)
     text: Long | None = None
     kind: LineKind | None = None
-    vat_category: Annotated[str, Field(pattern="^[A-Z]{1,2}$")] | None = None
+    vat_category: VatCategory | None = None
     vat_rate: Rate | None = None
 
     def value(self) -> NewLine:
