@@ -6,7 +6,7 @@ Every list goes by an index, also at a million orders.
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +31,8 @@ from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.backoffice.tables import (
+    NO_PROMISE,
+    PROMISE,
     accounts,
     document_views,
     entries,
@@ -59,6 +61,7 @@ IN_WAREHOUSE = ("planned", "picked", "packed")
 # Views: what each worklist and tab means
 
 VIEWS: dict[str, ColumnElement[bool]] = {
+    "open": ~o.final,
     "verify": and_(~o.final, o.status == "held"),
     "payment": and_(~o.final, o.status == "awaiting_payment"),
     "stock": and_(~o.final, o.status.in_(("awaiting_stock", "backordered"))),
@@ -66,14 +69,23 @@ VIEWS: dict[str, ColumnElement[bool]] = {
     "way": and_(~o.final, o.status.in_(("shipped", "delivered"))),
     "late": and_(~o.final, o.until < func.now()),
     "staff": and_(~o.final, o.who == "staff"),
+    "money": o.order_id.in_(select(money.c.order_id).where(money.c.parked != "")),
     "done": o.status == "completed",
     "cancelled": o.status.in_(("cancelled", "cancelling")),
 }
+FINAL = ("", "done", "cancelled")
+"""Views with orders that are done: nobody waits for their promise."""
+SORTS: dict[str, tuple[Any, bool]] = {
+    "": (o.placed_at, True),
+    "oldest": (o.placed_at, False),
+    "promise": (PROMISE, False),
+}
+"""By what a list is sorted, and whether the last one is shown first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What of the orders is shown; empty parts choose everything."""
+    """What of the orders is shown, and in which order; empty parts choose everything, the newest first."""
 
     q: str = ""
     view: str = ""
@@ -83,6 +95,7 @@ class Filter:
     warehouse: str = ""
     since: datetime | None = None
     before: datetime | None = None
+    sort: str = ""
 
 
 async def _all(conn: AsyncConnection, query: Any) -> list[Item]:
@@ -159,18 +172,32 @@ async def list_orders(
     before: tuple[datetime, UUID] | None = None,
     limit: int = 50,
 ) -> list[Item]:
-    """Orders that a filter chooses, the newest first: those older than `after`, or the next newer than `before`."""
-    key = tuple_(o.placed_at, o.order_id)
+    """Orders that a filter chooses, sorted as it says: those that come after a place, or the last ones before one."""
+    rows = await _all(conn, listing(wanted, after, before, limit))
+    return rows if before is None else list(reversed(rows))
+
+
+def listing(
+    wanted: Filter, after: tuple[datetime, UUID] | None, before: tuple[datetime, UUID] | None, limit: int
+) -> Select[Any]:
+    """The select of list_orders: before a place it goes backwards."""
+    by, last_first = SORTS[wanted.sort]
+    down = last_first != (before is not None)
     query = chosen(wanted).limit(limit)
-    if before is not None:
-        newer = query.where(key > _place(before)).order_by(o.placed_at, o.order_id)
-        return list(reversed(await _all(conn, newer)))
-    if after is not None:
-        query = query.where(key < _place(after))
-    return await _all(conn, query.order_by(o.placed_at.desc(), o.order_id.desc()))
+    if (place := before or after) is not None:
+        key, at = tuple_(by, o.order_id), _place((place[0].date(), place[1]) if wanted.sort == "promise" else place)
+        query = query.where(key < at if down else key > at)
+    return query.order_by(*(part.desc() if down else part for part in (by, o.order_id)))
 
 
-def _place(place: tuple[datetime, UUID]) -> Any:
+def place_of(row: Item, sort: str = "") -> tuple[datetime, UUID]:
+    """Where an order stands in a list that is sorted so."""
+    if sort == "promise":
+        return datetime.combine(row["promised_on"] or row["accepted_on"] or NO_PROMISE, time(), UTC), row["order_id"]
+    return row["placed_at"], row["order_id"]
+
+
+def _place(place: tuple[date, UUID]) -> Any:
     return tuple_(literal(place[0]), literal(place[1]))
 
 
@@ -356,6 +383,7 @@ async def worklists(conn: AsyncConnection) -> dict[str, Item]:
           count(*) filter (where until < now()) as late_n,
           count(*) filter (where status = 'in_fulfilment') as warehouse_n,
           count(*) filter (where status in ('shipped', 'delivered')) as way_n,
+          count(*) filter (where who = 'staff') as staff_n,
           count(*) as open_n
         from orders where not final and seen > 0"""
     )
@@ -366,7 +394,8 @@ async def worklists(conn: AsyncConnection) -> dict[str, Item]:
           from shipments where state in ('planned', 'picked', 'packed') group by state
         union all select 'returns', count(*), min(at) from returns where state = 'received'
         union all select 'refunds', count(*), min(asked_at) from refunds where state = 'waiting'
-        union all select 'money', count(*), null from money where parked != ''"""
+        union all select 'money', count(*), min(placed_at)
+          from money join orders using (order_id) where parked != '' and seen > 0"""
     )
     work = {row["state"]: {"n": row["n"], "at": row["at"]} for row in await _all(conn, rest)}
     nothing: Item = {"n": 0, "at": None}
@@ -390,6 +419,7 @@ async def worklists(conn: AsyncConnection) -> dict[str, Item]:
         "open": {"n": head["open_n"], "at": None},
         "warehouse": {"n": head["warehouse_n"], "at": None},
         "way": {"n": head["way_n"], "at": None},
+        "staff": {"n": head["staff_n"], "at": None},
     }
 
 

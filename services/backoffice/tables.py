@@ -1,6 +1,23 @@
 """The read tables of the back office. Column names are the field names of the rows in rows.py."""
 
-from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, MetaData, Numeric, Table, Text, Uuid, func, text
+from datetime import date
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    Uuid,
+    func,
+    literal_column,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.database import NAMING
@@ -63,6 +80,10 @@ orders = Table(
     postgresql_with=MOVING,
 )
 
+NO_PROMISE = date(9999, 1, 1)  # the last day of all means infinity to the driver
+PROMISE = func.coalesce(orders.c.promised_on, orders.c.accepted_on, literal_column(f"'{NO_PROMISE}'::date"))
+"""What open orders are sorted by: those without a promise come last."""
+Index("ix_orders_promise", PROMISE, orders.c.order_id, postgresql_where=text("not final"))
 for name in ("number", "external_id", "email"):
     beginning = func.lower(orders.c[name]).label(f"{name}_lower")
     Index(f"ix_orders_{name}", beginning, postgresql_ops={f"{name}_lower": "text_pattern_ops"})

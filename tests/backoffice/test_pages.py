@@ -7,17 +7,22 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import httpx
 import pytest
 from sqlalchemy import event
+from sqlalchemy.dialects import postgresql
 
 from services.backoffice.api.guard import POLICY
 from services.backoffice.live import Live
+from services.backoffice.queries import Filter, listing
 from services.backoffice.views.money import TABS
-from services.backoffice.views.orders import cell
+from services.backoffice.views.orders import cell, sortable
 from services.backoffice.views.reports import TITLES
 from tests.backoffice.shop import ANNA, Shop, field
 from tests.eventually import eventually
@@ -168,22 +173,77 @@ async def test_the_list_finds_an_order_by_all_that_people_know_of_it(shop: Shop)
     assert placed["number"] not in await shop.page("/orders?channel=web")
 
 
-async def test_pages_of_the_list_neither_repeat_nor_leave_out_an_order(shop: Shop) -> None:
+@pytest.mark.parametrize("sort", ["", "oldest", "promise"])
+async def test_pages_of_the_list_neither_repeat_nor_leave_out_an_order(shop: Shop, sort: str) -> None:
+    channel = f"bulk-{sort}"
     for n in range(53):
-        body = {"lines": [{"sku": "mug", "quantity": 1, "unit_price": "1"}], "channel": "bulk", "external_id": f"B-{n}"}
-        await shop.ask("POST", "/order/orders", body)
+        line = {"sku": "mug", "quantity": 1, "unit_price": "1"}
+        await shop.ask("POST", "/order/orders", {"lines": [line], "channel": channel, "external_id": f"B-{sort}-{n}"})
     await shop.rest()
-    path, seen = "/orders?channel=bulk", []
+    if sort == "promise":  # two each day, and the others have none
+        orders = await shop.rows("select order_id from orders where channel = $1 order by order_id desc", channel)
+        for n, order in enumerate(orders[:40]):
+            promised = date(2026, 3, 1) + timedelta(days=n // 2)
+            column = "promised_on" if n % 4 else "accepted_on"  # the list shows the one where there is no other
+            setting = f"update orders set {column} = $2 where order_id = $1"
+            await shop.change("backoffice", setting, order["order_id"], promised)
+    path, seen = f"/orders?view=open&channel={channel}&sort={sort}", []
     while path:
         html = await shop.page(path)
         seen += re.findall(r'<td role=cell><a href="/orders/(C-\d+)"', html)
         onward = re.search(r'href="([^"]+)" rel="next"', html)
         path = onward[1].replace("&amp;", "&") if onward else ""
-    assert len(seen) == len(set(seen)) == 53
+    by_promise = "coalesce(promised_on, accepted_on) nulls last, order_id"
+    by = {"": "placed_at desc", "oldest": "placed_at", "promise": by_promise}[sort]
+    rows = await shop.rows(f"select number from orders where channel = $1 order by {by}", channel)
+    assert seen == [row["number"] for row in rows]
     back = re.search(r'href="([^"]+)" rel="prev"', html)
     assert back
     first = await shop.page(back[1].replace("&amp;", "&"))
     assert re.findall(r'<td role=cell><a href="/orders/(C-\d+)"', first) == seen[:50]
+    exported = csv.DictReader(io.StringIO(await shop.page(f"/orders.csv?view=open&channel={channel}&sort={sort}")))
+    assert [row["number"] for row in exported] == seen
+
+
+@pytest.mark.parametrize("view", ["", "open", "done"])
+@pytest.mark.parametrize("sort", ["", "oldest", "promise"])
+async def test_lists_are_sorted_by_an_index(shop: Shop, view: str, sort: str) -> None:
+    wanted = Filter(view=view, sort=sortable(view, sort))
+    literal = {"dialect": postgresql.dialect(), "compile_kwargs": {"literal_binds": True}}  # type: ignore[no-untyped-call]
+    select = str(listing(wanted, (datetime(2026, 3, 2, tzinfo=UTC), UUID(int=1)), None, 51).compile(**literal))
+    connection = await asyncpg.connect(shop.database_url.format(service="backoffice"))
+    try:
+        await connection.execute("set enable_seqscan = off; set enable_bitmapscan = off")  # for few, no index is of use
+        plan = "\n".join([row[0] for row in await connection.fetch(f"explain {select}")])
+    finally:
+        await connection.close()
+    assert "Sort" not in plan, plan
+
+
+async def test_what_waits_opens_as_a_list_of_just_that_the_oldest_first(shop: Shop) -> None:
+    gone, kept = await shop.place(channel="worst"), await shop.place(channel="worst", hold="look at it")
+    await shop.ask("POST", f"/order/orders/{gone['id']}/cancel", {"reason": "worst"})
+    await shop.rest()
+    owing = "update money set parked = 'refund 1 was refused 4 times: no' where order_id = $1"
+    await shop.change("backoffice", owing, UUID(kept["id"]))
+    today = unescape(await shop.page("/"))
+    for href, name in (
+        ("/orders?view=open&sort=oldest", "Open orders"),
+        ("/orders?view=money&sort=oldest", "Money that needs a person"),
+        ("/orders?view=verify&sort=oldest", "To verify"),
+        ("/orders?view=staff&sort=oldest", "Need a person"),
+    ):
+        (n,) = re.findall(rf'href="{re.escape(href)}"[^>]*>(?:(?!</a>).)*{name}(?:(?!</a>).)*?>(\d+)<', today, re.S)
+        shown = await shop.page(href)
+        rows = re.findall(r'<td role=cell><a href="/orders/(C-\d+)"', shown)
+        assert min(int(n), 50) == len(rows), name
+        assert rows == sorted(rows, key=lambda number: int(number[2:])), name
+        assert gone["number"] not in rows
+        assert 'aria-sort="ascending"' in shown
+    assert kept["number"] in await shop.page("/orders?view=money")
+    assert gone["number"] in await shop.page("/orders?view=cancelled")
+    for path in ("/orders?view=cancelled&sort=promise", "/orders?sort=promise", "/orders?sort=none"):
+        assert 'aria-sort="descending"' in await shop.page(path), "what is done waits for no promise"
 
 
 async def test_the_export_holds_the_whole_filter_and_no_formula(shop: Shop) -> None:

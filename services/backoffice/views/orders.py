@@ -22,6 +22,7 @@ Item = dict[str, Any]
 SHOWN = 50
 TABS = (
     ("", N_("All")),
+    ("open", N_("Open orders")),
     ("verify", N_("To verify")),
     ("payment", N_("Waiting for payment")),
     ("stock", N_("Waiting for stock")),
@@ -29,13 +30,27 @@ TABS = (
     ("way", N_("On their way")),
     ("late", N_("Late")),
     ("staff", N_("Needs a person")),
+    ("money", N_("Money to look at")),
+    ("done", N_("Done")),
+    ("cancelled", N_("Cancelled")),
 )
-FIELDS = ("q", "view", "status", "channel", "customer", "warehouse")
+SORTS = (
+    ("", N_("Newest first")),
+    ("oldest", N_("Oldest first")),
+    ("promise", N_("Earliest promise first")),
+)
+CAPTIONS = {
+    "": N_("Orders, newest first"),
+    "oldest": N_("Orders, oldest first"),
+    "promise": N_("Orders, the earliest promise first"),
+}
+FIELDS = ("q", "view", "status", "channel", "customer", "warehouse", "sort")
 
 
 def asked(query: Mapping[str, str], pages: Pages) -> tuple[Filter, str]:
     """The filter that an address stands for, and its `since` as typed; what makes no sense chooses everything."""
     words: Item = {name: query.get(name, "").replace("\x00", "").strip()[:200] for name in FIELDS}
+    words["sort"] = sortable(words["view"], words["sort"])
     since = query.get("since", "")
     try:
         day = date.fromisoformat(since)
@@ -43,6 +58,12 @@ def asked(query: Mapping[str, str], pages: Pages) -> tuple[Filter, str]:
     except (ValueError, OverflowError):
         return Filter(**words), ""
     return Filter(**words, since=start), since
+
+
+def sortable(view: str, sort: str) -> str:
+    """The sort, where a view has it: by promise only where orders are open."""
+    known = sort in queries.SORTS and not (sort == "promise" and view in queries.FINAL)
+    return sort if known else ""
 
 
 def address(wanted: Filter, since: str, **more: str) -> str:
@@ -63,12 +84,13 @@ def in_words(pages: Pages, wanted: Filter, since: str) -> str:
         (wanted.customer, w.say("customer %(id)s", id=wanted.customer)),
         (wanted.warehouse, w.say("warehouse %(name)s", name=wanted.warehouse)),
         (since, w.say("placed from %(day)s on", day=w.day(since) if since else "")),
+        (wanted.sort, w.amid(w.say(dict(SORTS)[wanted.sort]))),
     )
     return " · ".join(text for chosen, text in parts if chosen)
 
 
-def cursor(row: Item) -> str:
-    return cells.cursor(row["placed_at"], row["order_id"])
+def cursor(row: Item, sort: str = "") -> str:
+    return cells.cursor(*queries.place_of(row, sort))
 
 
 async def page(
@@ -92,7 +114,7 @@ async def page(
     tabs: list[Item] = []
     around = await queries.around(conn)
     for name, text in TABS:
-        tab, n = Filter(view=name), around.counts[name]
+        tab, n = Filter(view=name, sort=sortable(name, wanted.sort)), around.counts[name]
         over = bool(name) and n > queries.COUNTED_AT_MOST
         shown = f"{w.number(queries.COUNTED_AT_MOST)}+" if over else w.number(n)
         tabs.append(
@@ -102,7 +124,7 @@ async def page(
                 "n": n,
                 "shown": shown,
                 "bad": name == "late",
-                "here": wanted.view == name and (bool(name) or plain) and not chosen,
+                "here": wanted.view == name and (bool(name) or wanted == tab) and not chosen,
             }
         )
     ids = ".".join(row["order_id"].hex for row in rows)
@@ -115,6 +137,9 @@ async def page(
         "since": since,
         "rows": rows,
         "tabs": [*tabs, *saved],
+        "sorts": [(name, w.say(text)) for name, text in SORTS if sortable(wanted.view, name) == name],
+        "heads": heads(wanted, since),
+        "caption": w.say(CAPTIONS[wanted.sort]),
         "channels": around.channels,
         "warehouses": around.warehouses,
         "chips": chips(pages, wanted, since),
@@ -123,8 +148,8 @@ async def page(
         "save": f"/orders/views?{here.partition('?')[2]}" if not plain else "/orders/views",
         "all": query.get("all") == "1",
         "all_href": address(wanted, since, all="1", after=query.get("after", ""), before=query.get("before", "")),
-        "older": address(wanted, since, after=cursor(rows[-1])) if older else "",
-        "newer": address(wanted, since, before=cursor(rows[0])) if newer else "",
+        "older": address(wanted, since, after=cursor(rows[-1], wanted.sort)) if older else "",
+        "newer": address(wanted, since, before=cursor(rows[0], wanted.sort)) if newer else "",
         "said": w.many("%(n)d order shown", "%(n)d orders shown", len(rows)),
         "filtered": not plain,
         "empty": (
@@ -134,6 +159,21 @@ async def page(
         ),
         "live": (stream := f"/live?{urlencode(live)}"),
         "live_id": f"live-{crc32(stream.encode()):08x}",
+    }
+
+
+def heads(wanted: Filter, since: str) -> Item:
+    """Where the head of a column leads, and how the list is sorted by it now, as assistive tools are told."""
+    of_open = wanted if wanted.view not in queries.FINAL else replace(wanted, view="open")
+    return {
+        "placed": {
+            "href": address(replace(wanted, sort="" if wanted.sort == "oldest" else "oldest"), since),
+            "sorted": {"": "descending", "oldest": "ascending"}.get(wanted.sort, ""),
+        },
+        "promise": {
+            "href": address(replace(of_open, sort="promise"), since),
+            "sorted": "ascending" if wanted.sort == "promise" else "",
+        },
     }
 
 
@@ -181,7 +221,7 @@ async def as_csv(reading: Reading, wanted: Filter) -> AsyncIterator[str]:
         if not rows:
             return
         yield "".join(_line([cell(row[name]) for name in COLUMNS]) for row in rows)
-        after = (rows[-1]["placed_at"], rows[-1]["order_id"])
+        after = queries.place_of(rows[-1], wanted.sort)
 
 
 def _line(cells: Any) -> str:

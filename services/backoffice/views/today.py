@@ -16,18 +16,19 @@ from services.backoffice.words import N_, line
 
 Item = dict[str, Any]
 CARDS = (
-    ("verify", N_("To verify"), "staff", "/orders?view=verify"),
-    ("payment", N_("Waiting for payment"), "card", "/orders?view=payment"),
-    ("stock", N_("Waiting for stock"), "clock", "/orders?view=stock"),
+    ("verify", N_("To verify"), "staff", "/orders?view=verify&sort=oldest"),
+    ("payment", N_("Waiting for payment"), "card", "/orders?view=payment&sort=oldest"),
+    ("stock", N_("Waiting for stock"), "clock", "/orders?view=stock&sort=oldest"),
     ("pick", N_("To pick"), "pick", "/pick"),
     ("pack", N_("To pack"), "orders", "/pack"),
     ("handover", N_("To hand over"), "truck", "/pack"),
     ("returns", N_("Returns to inspect"), "back", "/returns"),
     ("refunds", N_("Refunds to approve"), "money", "/refunds"),
-    ("money", N_("Money that needs a person"), "hand", "/orders?view=staff"),
+    ("money", N_("Money that needs a person"), "hand", "/orders?view=money&sort=oldest"),
     ("parked", N_("Parked messages"), "parked", "/parked-messages"),
 )
-ELSEWHERE = {"pick": "/orders?view=warehouse", "pack": "/orders?view=warehouse", "returns": "/orders?view=way"}
+_THERE = "/orders?view=warehouse&sort=oldest"
+ELSEWHERE = {"pick": _THERE, "pack": _THERE, "returns": "/orders?view=way&sort=oldest"}
 """Where a card leads whoever does not see its area."""
 MANY = 5000
 """Orders that are added up in a few milliseconds. Sums of more are made every two seconds, not for each look."""
@@ -153,19 +154,35 @@ def _kpis(pages: Pages, lists: dict[str, Item], day: Item) -> list[Item]:
                 "kind": "",
             }
         )
-    late, stock, staff = lists["late"]["n"], lists["stock"], lists["verify"]["n"] + lists["money"]["n"]
+    late, stock, staff = lists["late"]["n"], lists["stock"], lists["staff"]["n"]
     shown += [
         _kpi(w.say("Parcels shipped today"), w.number(shipped), w.say("given to carriers"), "/orders?view=way"),
-        _kpi(w.say("Open orders"), w.number(lists["open"]["n"]), w.say("not completed, not cancelled"), "/orders"),
-        _kpi(w.say("Late"), w.number(late), w.say("past their date"), "/orders?view=late", "is-bad" if late else ""),
+        _kpi(
+            w.say("Open orders"),
+            w.number(lists["open"]["n"]),
+            w.say("not completed, not cancelled"),
+            "/orders?view=open&sort=oldest",
+        ),
+        _kpi(
+            w.say("Late"),
+            w.number(late),
+            w.say("past their date"),
+            "/orders?view=late&sort=promise",
+            "is-bad" if late else "",
+        ),
         _kpi(
             w.say("Pieces on backorder"),
             w.number(stock["pieces"]),
             w.many("in %(n)d order", "in %(n)d orders", stock["orders"]),
-            "/orders?view=stock",
+            "/orders?view=stock&sort=promise",
             "is-wait" if stock["pieces"] else "",
         ),
-        _kpi(w.say("Need a person"), w.number(staff), w.say("held, or money to look at"), "/orders?view=staff"),
+        _kpi(
+            w.say("Need a person"),
+            w.number(staff),
+            w.say("held, or money to look at"),
+            "/orders?view=staff&sort=oldest",
+        ),
         _kpi(w.say("On their way"), w.number(lists["way"]["n"]), w.say("shipped or delivered"), "/orders?view=way"),
     ]
     return shown
@@ -191,7 +208,7 @@ def _flow(pages: Pages, lists: dict[str, Item]) -> list[Item]:
     return [
         {
             "text": pages.words.say(text),
-            "href": f"/orders?view={name}",
+            "href": f"/orders?view={name}&sort=oldest",
             "n": lists[name]["n"],
             "width": f"{Decimal(100 * lists[name]['n']) / most:.1f}%",
             "css": css,
