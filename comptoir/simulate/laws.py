@@ -283,7 +283,7 @@ class Laws:
         if account is None:
             return None
         invoices, notes = self.of(BILLING, billing.Invoice, order_id), self.of(BILLING, billing.CreditNote, order_id)
-        received = sum([r.amount for r in self.of(BILLING, billing.Remittance, order_id)], ZERO)
+        received = sum([r.amount + r.fee for r in self.of(BILLING, billing.Remittance, order_id)], ZERO)
         for entry in self.all(BILLING, billing.BankEntry):
             if entry.order_id == order_id and entry.state == "matched":
                 received += entry.amount

@@ -260,8 +260,15 @@ class People(Machine):
         paid = {r.shipment_id for r in self.laws.of(BILLING, billing.Remittance, id)}
         for invoice in a.invoices:
             if invoice.shipment_id in a.delivered and invoice.shipment_id not in paid:
-                self.tell("carrier", f"pays out {invoice.gross} for order {self.numbers[id]}")
-                m = CashRemitted(order_id=id, shipment_id=invoice.shipment_id, amount=invoice.gross, reference="payout")
+                fee = Decimal("2.95") if invoice.gross > 5 else Decimal(0)
+                self.tell("carrier", f"pays out {invoice.gross - fee} for order {self.numbers[id]} and keeps {fee}")
+                m = CashRemitted(
+                    order_id=id,
+                    shipment_id=invoice.shipment_id,
+                    amount=invoice.gross - fee,
+                    fee=fee,
+                    reference="payout",
+                )
                 self.ask(BILLING, m)
 
     def pay_after_all(self, id: UUID) -> None:

@@ -39,7 +39,7 @@ BILLING_KINDS = (billing.Account, billing.Operation, billing.Invoice, billing.Cr
 RECEIPTS = """
     select order_id, sum(amount) from (
         select order_id, amount from bank_entries where state = 'matched' and {entries}
-        union all select order_id, amount from remittances where {chosen}) each
+        union all select order_id, amount + fee from remittances where {chosen}) each
     group by 1
 """
 BANK_ENTRIES = f"""

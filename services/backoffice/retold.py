@@ -199,6 +199,7 @@ SENTENCES = (
     N_("psp_clearing"),
     N_("bank"),
     N_("cod_in_custody"),
+    N_("cod_fees"),
     N_("unmatched_receipts"),
     # how fast
     N_("standard"),

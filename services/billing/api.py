@@ -105,17 +105,19 @@ class BankEntryIn(Body):
 
 
 class RemittanceIn(Body):
-    """What the carrier paid out of what it collected at one door."""
+    """What the carrier paid out of what it collected at one door, and the fee that it kept of it."""
 
     model_config = example(
         order_id="0198a1b2-0000-7000-8000-000000000001",
         shipment_id="0198a1b2-0000-7000-8000-000000000002",
-        amount="59.90",
+        amount="56.90",
+        fee="3.00",
         reference="PAYOUT-7",
     )
     order_id: UUID
     shipment_id: UUID
     amount: Amount
+    fee: Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=3)] = Decimal(0)
     reference: Code
 
 
@@ -318,7 +320,7 @@ async def bank_entries(conn: Reader, paging: Paging, state: Filter = "") -> Item
 
 @router.post("/cash-remittances", tags=["receipts"])
 async def cash_remittance(body: RemittanceIn, ask: Ask) -> Response:
-    """The carrier pays out what it collected."""
+    """The carrier pays out what it collected, less its fee: the order is paid with both."""
     return await ask(CashRemitted(**body.model_dump()))
 
 

@@ -209,6 +209,7 @@ remittances = Table(
     _text("reference", primary_key=True),
     _money("amount"),
     _time("remitted_at"),
+    Column("fee", Numeric, nullable=False, server_default=text("0")),
 )
 
 unmatched_credits = Table(

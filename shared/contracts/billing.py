@@ -251,12 +251,13 @@ class BankMoneyArrived(Command, key="billing.bank_money_arrived.v1"):
 
 
 class CashRemitted(Command, key="billing.cash_remitted.v1"):
-    """The carrier paid out what it collected at the door for one shipment."""
+    """The carrier paid out what it collected at the door for one shipment, less the fee that it kept (R-19)."""
 
     order_id: UUID
     shipment_id: UUID
     amount: Money
     reference: Code
+    fee: Money = Decimal(0)
 
 
 class RecordCredit(Command, key="billing.record_credit.v1"):

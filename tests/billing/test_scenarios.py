@@ -385,13 +385,32 @@ def test_r19_cash_on_delivery_is_owed_by_the_carrier_until_it_is_remitted() -> N
     assert book.account.custody == 100
     assert not [key for key in book.timers if key.startswith("dunning")]
     book.check()
-    remitted = CashRemitted(order_id=ORDER, shipment_id=UUID(int=101), amount=money(97), reference="P1")
+    remitted = CashRemitted(order_id=ORDER, shipment_id=UUID(int=101), amount=money(60), reference="P1")
     book.tell(remitted, remitted)
-    assert (book.account.custody, book.last.captured, book.last.settled) == (3, 97, False)
+    assert (book.account.custody, book.last.captured, book.last.settled) == (40, 60, False)
     with pytest.raises(Refused):
-        book.tell(replace_amount(remitted, 4))
-    book.tell(replace_amount(remitted, 3))
+        book.tell(replace_amount(remitted, 41))
+    book.tell(replace_amount(remitted, 40))
     assert book.last.settled
+    book.check()
+
+
+def test_r19_the_fee_that_a_carrier_keeps_is_a_cost_of_the_shop_and_the_order_is_paid() -> None:
+    book = Book()
+    book.tell(ask(1, 100, "cash_on_delivery"))
+    book.tell(ship(1, l1=10))
+    book.tell(ShipmentDelivered(order_id=ORDER, version=4, shipment_id=UUID(int=101), state="delivered", warehouse="A"))
+    paid = CashRemitted(order_id=ORDER, shipment_id=UUID(int=101), amount=money(97), fee=money(3), reference="P1")
+    for wrong, field in ({"fee": money(4)}, "amount"), ({"fee": money(-1)}, "fee"):
+        with pytest.raises(Refused) as refused:
+            book.tell(paid.model_copy(update=wrong))
+        assert refused.value.field == field
+    book.tell(paid, paid)
+    assert (book.account.custody, book.last.captured, book.last.settled) == (0, 100, True)
+    booked = {p.account: p.amount for p in book.postings if p.kind == "remittance"}
+    assert booked == {"bank": 97, "cod_fees": 3, "cod_in_custody": -100}
+    with pytest.raises(Refused):
+        book.tell(replace_amount(paid, 1))
     book.check()
 
 

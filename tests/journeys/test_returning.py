@@ -70,9 +70,10 @@ async def test_cash_on_delivery_is_paid_by_the_carrier_after_the_door(town: Town
     await town.send_and_deliver(shipment)
     assert await town.status(order) == "delivered"
     assert await town.money(order) == (Decimal("15.00"), NIL, NIL, NIL)
-    await town.remit(order, shipment, "15.00")
+    await town.remit(order, shipment, "12.05", fee="2.95")
     assert await town.status(order) == "completed"
     assert await town.money(order) == (Decimal("15.00"), NIL, Decimal("15.00"), NIL)
+    await town.all_is_well()
 
 
 async def test_cash_on_delivery_refused_at_the_door_comes_back_and_is_credited(town: Town) -> None:

@@ -167,9 +167,10 @@ class Town:
         }
         return await self.do("billing", "/bank-entries", body)
 
-    async def remit(self, order: str, shipment: str, amount: str) -> None:
-        """The carrier pays out what it collected at the door."""
-        body = {"order_id": order, "shipment_id": shipment, "amount": amount, "reference": f"PAYOUT-{next(self.keys)}"}
+    async def remit(self, order: str, shipment: str, amount: str, fee: str = "0") -> None:
+        """The carrier pays out what it collected at the door, and keeps its fee."""
+        reference = f"PAYOUT-{next(self.keys)}"
+        body = {"order_id": order, "shipment_id": shipment, "amount": amount, "fee": fee, "reference": reference}
         await self.do("billing", "/cash-remittances", body)
 
     # The warehouse

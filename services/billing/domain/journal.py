@@ -18,8 +18,9 @@ VAT: Final = "vat_payable"
 PROVIDER: Final = "psp_clearing"
 BANK: Final = "bank"
 CUSTODY: Final = "cod_in_custody"
+FEES: Final = "cod_fees"
 UNMATCHED: Final = "unmatched_receipts"
-ACCOUNTS: Final = (RECEIVABLE, PREPAYMENTS, REVENUE, VAT, PROVIDER, BANK, CUSTODY, UNMATCHED)
+ACCOUNTS: Final = (RECEIVABLE, PREPAYMENTS, REVENUE, VAT, PROVIDER, BANK, CUSTODY, FEES, UNMATCHED)
 
 Side = tuple[str, Decimal]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from services.billing.domain import rule
 from services.billing.domain.flow import Ctx, Draft
-from services.billing.domain.journal import BANK, CUSTODY, UNMATCHED, customer, entry
+from services.billing.domain.journal import BANK, CUSTODY, FEES, UNMATCHED, customer, entry
 from services.billing.domain.rows import ZERO, Account, BankEntry, Operation, Remittance, UnmatchedCredit
 from shared.contracts.billing import BankMoneyArrived, CashRemitted, PaymentCaptured, RecordCredit
 from shared.messaging.decision import Effect, Missing, Needs, Refused, Reply, Rows
@@ -67,12 +67,17 @@ def to_remit(m: CashRemitted) -> Needs:
 
 
 def cash_remitted(m: CashRemitted, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
-    """The carrier pays: matched per shipment, never more than was to be collected. The same reference is one payout."""
+    """The carrier pays: matched per shipment, never more than was to be collected. The same reference is one payout.
+
+    What it keeps as its fee was paid by the customer all the same: it is a cost of the shop, and settles the order.
+    """
     account = rows.one(Account, m.order_id)
     if account.method != "cash_on_delivery":
         raise Refused("this order is not cash on delivery", field="order_id")
     if m.amount <= 0:
         raise Refused("only money that comes in can be matched", field="amount")
+    if m.fee < 0:
+        raise Refused("a fee is what the carrier kept, never below 0", field="fee")
     invoice = next((i for i in account.invoices if i.shipment_id == m.shipment_id), None)
     if invoice is None:
         raise Missing(f"shipment {m.shipment_id} is not invoiced")
@@ -80,16 +85,17 @@ def cash_remitted(m: CashRemitted, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     if any(r.reference == m.reference for r in known):
         yield Reply({"reference": m.reference, "state": "known"})
         return
-    before = sum((r.amount for r in known), ZERO)
-    if before + m.amount > invoice.gross:
-        raise Refused(f"{before} of {invoice.gross} were paid out before", field="amount")
+    before = sum((r.amount + r.fee for r in known), ZERO)
+    collected = m.amount + m.fee
+    if before + collected > invoice.gross:
+        raise Refused(f"{before} of {invoice.gross} were paid out or kept before", field="amount")
     draft = Draft(account, ctx)
-    kept = min(account.custody, m.amount)
-    draft.change(custody=account.custody - kept, captured=account.captured + m.amount)
-    sides = [(BANK, m.amount), (CUSTODY, -kept), *customer(account, draft.account)]
+    passed = min(account.custody, collected)
+    draft.change(custody=account.custody - passed, captured=account.captured + collected)
+    sides = [(BANK, m.amount), (FEES, m.fee), (CUSTODY, -passed), *customer(account, draft.account)]
     name = f"cash:{m.shipment_id}:{m.reference}"
     draft.add(
-        Remittance(m.order_id, m.shipment_id, m.reference, m.amount, ctx.now),
+        Remittance(m.order_id, m.shipment_id, m.reference, m.amount, ctx.now, m.fee),
         *entry(name, "remittance", account.currency, sides, ctx.now, account),
     )
     yield from draft.finish(PaymentCaptured)

@@ -324,7 +324,7 @@ class BankEntry(Row):
 
 @dataclass(frozen=True, slots=True)
 class Remittance(Row):
-    """What the carrier paid out of what it collected at one door (R-19)."""
+    """What the carrier paid out of what it collected at one door, and the fee that it kept (R-19)."""
 
     KEY: ClassVar[tuple[str, ...]] = ("order_id", "shipment_id", "reference")
     GROUP: ClassVar[str] = "order_id"
@@ -334,6 +334,7 @@ class Remittance(Row):
     reference: str
     amount: Decimal
     remitted_at: datetime
+    fee: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
