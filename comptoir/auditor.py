@@ -29,7 +29,7 @@ from services.order.quantities import Order
 from shared import clock
 from shared.contracts.order import FINAL, HoldOrder
 from shared.database import CONNECT_WITHIN_S
-from shared.messaging.bus import Bus
+from shared.messaging.bus import Bus, stopping
 from shared.messaging.topology import readers_of
 from shared.settings import ServiceSettings, database_of
 
@@ -343,7 +343,9 @@ class Auditor:
         try:
             await self.round()
             self.there = True
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if stopping():
+                raise
             self.there = False
             self.failed += 1
             log.warning("a round of the audit came to nothing", error=repr(error))
@@ -462,7 +464,9 @@ class Auditor:
             try:
                 async with asyncio.timeout(HELD_WITHIN_S):
                     await self.sender.send([ask], actor="auditor")
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
+                if stopping():
+                    raise
                 log.warning("an order was not held, the next round asks again", order=str(key[0]), error=repr(error))
                 return
             self.held.add(key)

@@ -1,5 +1,6 @@
 """What every service's HTTP API does the same way: idempotent writes, problem+json, keyset pages, health, metrics."""
 
+import asyncio
 import base64
 import json
 import re
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID, uuid5
 
+import asyncpg
 from fastapi import Depends, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -28,8 +30,19 @@ KEYS = UUID("5b2a0a3e-7f0e-5c0b-9f43-6b1c5a7d0f11")  # the namespace of request 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of a request body; an import of 1,000 orders fits."""
 
+REHEARSED_WITHIN_S = 5.0
 MAX_ERRORS = 100
 """Errors that one answer lists; the first ones say enough."""
+
+AWAY = (
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.TransactionRollbackError,
+)
+"""What asyncpg raises when the database cannot serve now; what is read by SQLAlchemy has its DBAPIError."""
 
 Item = dict[str, Any]
 
@@ -131,15 +144,17 @@ async def _teller(
 class Rehearser:
     """Says what a request would come to, and what would follow it, without doing it."""
 
-    def __init__(self, unit: Unit, actor: str) -> None:
-        self.unit, self.actor = unit, actor
+    def __init__(self, unit: Unit, actor: str, one_by_one: asyncio.Semaphore) -> None:
+        self.unit, self.actor, self.one_by_one = unit, actor, one_by_one
 
     async def __call__(self, message: Contract, *then: Contract) -> Outcome:
-        return await self.unit.rehearse(message, self.actor, then)
+        """TimeoutError, which is 503, when others or a lock take too long: real work needs the connections, too."""
+        async with asyncio.timeout(REHEARSED_WITHIN_S), self.one_by_one:
+            return await self.unit.rehearse(message, self.actor, then)
 
 
 async def _rehearser(request: Request, x_actor: Annotated[str, Header(max_length=200)] = "") -> Rehearser:
-    return Rehearser(_desk(request).unit, x_actor)
+    return Rehearser(_desk(request).unit, x_actor, request.app.state.running.rehearsals)
 
 
 async def _if_match(
@@ -295,7 +310,7 @@ def add_problems(app: FastAPI) -> None:
     async def away(request: Request, error: Exception) -> JSONResponse:
         return problem(503, "the database does not answer now")
 
-    for kind in (DBAPIError, PoolTimeout, ConnectionError, TimeoutError):
+    for kind in (DBAPIError, PoolTimeout, ConnectionError, TimeoutError, *AWAY):
         app.add_exception_handler(kind, away)
 
     @app.exception_handler(Exception)

@@ -1,5 +1,6 @@
 """HTTP requests of our own to others: the payment provider, the carrier, the services that own the facts."""
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -11,6 +12,8 @@ from httpx_aiohttp import AiohttpTransport
 class Outward(httpx.AsyncClient):
     """Whatever goes wrong is the httpx.HTTPError that it is called; a lost connection is tried once more.
 
+    httpx's time-out is for each step: who sends a byte now and then is waited for without end. Ours is for all of it.
+
     The transport lets through what aiohttp says of answers out of form, and calls each lost connection a timeout. Most
     of these are kept ones that the other side closed just now. Asking again is safe: what we ask carries a key, or is
     idempotent by nature.
@@ -18,9 +21,13 @@ class Outward(httpx.AsyncClient):
 
     async def send(self, request: httpx.Request, **how: Any) -> httpx.Response:
         try:
-            return await self._sent(request, **how)
-        except httpx.ReadError:
-            return await self._sent(request, **how)
+            async with asyncio.timeout(self.timeout.read):
+                try:
+                    return await self._sent(request, **how)
+                except httpx.ReadError:
+                    return await self._sent(request, **how)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout(f"no whole answer in {self.timeout.read} s", request=request) from error
 
     async def _sent(self, request: httpx.Request, **how: Any) -> httpx.Response:
         try:

@@ -26,7 +26,7 @@ from shared.messaging.decision import Handlers
 from shared.messaging.desk import Desk
 from shared.messaging.store import PostgresStore
 from shared.messaging.unit import Outcome, Unit
-from shared.messaging.workers import Caller, Relay, Timekeeper
+from shared.messaging.workers import Caller, Relay, Timekeeper, ended
 from shared.metrics import Histograms, TimedRequests
 from shared.settings import ServiceSettings, database_of
 from shared.tracing import OpenTelemetry, TracedRequests, tracing
@@ -76,6 +76,7 @@ class Running:
         self.reads: AsyncEngine = reading_engine(url)
         self.unit = Unit(service.name, self.store, service.handlers, service.policy, now, new_id)
         settings = service.settings
+        self.rehearsals = asyncio.Semaphore(1)
         self.desk = Desk(self.unit, self.committed, max_batch=settings.max_batch, linger_s=settings.linger_ms / 1000)
         self.reader = Reader(service.name, self.desk.put, now, new_id)
         self.timekeeper = Timekeeper(self.store, self.desk, now)
@@ -142,17 +143,15 @@ class Running:
         self.begins = False
         await ended(self.workers)  # no more timers, calls and sweeps; the relay sends on what it is offered
         if self.caller is not None:
-            await ended(self.caller.tasks)
+            await self.caller.end()
         if relay is not None and (self.bus is None or self.bus.deadline_s is None):
             self.sends = False
-            relay.waiting.clear()
-            await ended(relay.tasks)
-            relay.in_flight.clear()
+            await relay.end()
         await self.desk.drain(within_s)
         if relay is not None:
             while relay.in_flight and loop.time() < end:  # noqa: ASYNC110 - no single event tells that all is sent
                 await asyncio.sleep(0.01)
-            await ended(relay.tasks)
+            await relay.end()
             await relay.guarded(relay.mark)
         await ended(self.tasks)
         if self.service.closer is not None:
@@ -169,14 +168,6 @@ class Running:
             and (self.relay is None or self.relay.idle())
             and (self.caller is None or self.caller.idle())
         )
-
-
-async def ended(tasks: Iterable["asyncio.Task[None]"]) -> None:
-    """Cancels them and waits until they have let go."""
-    cancelled = list(tasks)
-    for task in cancelled:
-        task.cancel()
-    await asyncio.gather(*cancelled, return_exceptions=True)
 
 
 class Live(BaseModel):

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -10,6 +11,8 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 HASHER = PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=2, type=Type.ID)
 NOBODY = HASHER.hash(secrets.token_urlsafe(16))
 """Checked for a name that is unknown, so that the time of the answer does not tell which names there are."""
+CHECKERS = ThreadPoolExecutor(2, "password")
+"""So many are checked at a time: each takes 64 MiB, and who tries thousands must not take all there is."""
 SHORTEST, LONGEST = 10, 200
 SECURE, PLAIN = "__Host-comptoir", "comptoir"
 """The cookie over HTTPS; and at the machine itself, where there is none."""
@@ -31,7 +34,7 @@ async def right(kept: str, password: str) -> bool:
         except (Argon2Error, InvalidHashError):
             return False
 
-    return await asyncio.to_thread(check)
+    return await asyncio.get_running_loop().run_in_executor(CHECKERS, check)
 
 
 def token() -> str:

@@ -1,6 +1,5 @@
 """The payment provider behind a port. An adapter never raises for a failed call: not knowing is an answer."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -42,14 +41,12 @@ class HttpProvider:
     """The provider's HTTP API. A time-out, a 5xx or an answer that cannot be read is `unknown`, never failed (F28)."""
 
     def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None, *, timeout_s: float = 10.0) -> None:
-        self.timeout_s = timeout_s
         self.client = outward(url, timeout_s=timeout_s, by_proxy=True, transport=transport)
 
     async def perform(self, call: CallProvider) -> ProviderAnswered:
         try:
-            async with asyncio.timeout(self.timeout_s):
-                return await self._perform(call)
-        except (TimeoutError, httpx.HTTPError) as error:
+            return await self._perform(call)
+        except httpx.HTTPError as error:
             return answer(call, "unknown", reason=f"{type(error).__name__}: {error}".rstrip(": "))
 
     async def _perform(self, call: CallProvider) -> ProviderAnswered:

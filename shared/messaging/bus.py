@@ -109,6 +109,12 @@ def check(key: str, body: bytes | str, content_type: str | None) -> None:
         raise Misdirected(f"{key}: a service's word to itself does not come by the bus")
 
 
+def stopping() -> bool:
+    """Whether this task was told to stop. aio-pika raises CancelledError for a lost connection, too."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class LocalBus:
     """The bus of one process: `publish` returns when the readers have committed, so nothing is lost in a crash."""
 

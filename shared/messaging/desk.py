@@ -12,6 +12,7 @@ import structlog
 
 from shared.contracts.message import Message
 from shared.failpoints import failpoint
+from shared.messaging.bus import stopping
 from shared.messaging.decision import Reply
 from shared.messaging.envelope import envelope
 from shared.messaging.unit import Arrival, Outcome, Unit
@@ -31,11 +32,32 @@ BUSY = 0.3
 """A desk pauses when it had something to do for more than this share of LATELY_S, pauses included."""
 LATELY_S = 0.25
 
+ANSWERED_WITHIN_S = 25.0
+"""How long a request is waited for while the database is away; less than doors and clients wait."""
+MOST_ASKED = 10_000
+"""Requests that may wait; a database that is away must not fill memory with what is asked again and again."""
+IN_FLIGHT = "the same request is still in flight"
+LATE = "not stored yet, the database does not answer now: ask again with the same key"
+FULL = "too many requests wait for the database"
+
 
 def fingerprint(*messages: Message) -> str:
     """Of the content of requests. Who sends them is no part of it: a colleague may repeat what was not answered."""
     text = "\n".join(f"{message.key}:{message.model_dump_json(exclude={'actor'})}" for message in messages)
     return sha256(text.encode()).hexdigest()
+
+
+def refused(status: int, title: str) -> Reply:
+    return Reply({"title": title, "status": status}, status)
+
+
+async def within(answered: "asyncio.Future[Reply]") -> Reply:
+    """The answer, or 503 when it takes too long."""
+    try:
+        async with asyncio.timeout(ANSWERED_WITHIN_S):
+            return await answered
+    except TimeoutError:
+        return refused(503, LATE)
 
 
 class Desk:
@@ -70,9 +92,19 @@ class Desk:
     async def ask(
         self, message: Message, *, id: UUID, actor: str = "", traceparent: str = "", event_id: UUID | None = None
     ) -> Reply:
-        """A request: answered after its commit. The same id and content get the same answer, other content 422."""
+        """A request: answered after its commit. The same id and content get the same answer, other content 422.
+
+        503 when it is not committed in ANSWERED_WITHIN_S: it may still be, which its repeat is told.
+        """
+        if len(self.asked) >= MOST_ASKED:
+            return refused(503, FULL)
+        return await self._asked(message, id=id, actor=actor, traceparent=traceparent, event_id=event_id)
+
+    async def _asked(
+        self, message: Message, *, id: UUID, actor: str, traceparent: str, event_id: UUID | None = None
+    ) -> Reply:
         if id in self.asked:
-            return Reply({"title": "the same request is still in flight", "status": 409}, 409)
+            return refused(409, IN_FLIGHT)
         answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
         def answer(reply: Reply) -> None:
@@ -91,7 +123,7 @@ class Desk:
         self.asked.add(id)  # until it is decided, even if its caller has gone: a repeat must not join the same batch
         done = partial(self.asked.discard, id)
         self.put(Arrival("request", id, [event], done, answer=answer, fingerprint=fingerprint(message)))
-        return await answered
+        return await within(answered)
 
     async def ask_each(
         self, messages: Sequence[Message], *, id: UUID, actor: str = "", traceparent: str = ""
@@ -101,25 +133,30 @@ class Desk:
         The id is claimed first, with the content of all: the same again gets the same answers, other content 422.
         """
         if id in self.asked:
-            return Reply({"title": "the same request is still in flight", "status": 409}, 409)
+            return refused(409, IN_FLIGHT)
+        if len(self.asked) + len(messages) > MOST_ASKED:
+            return refused(503, FULL)
         claimed: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
         def answer(reply: Reply) -> None:
-            if not claimed.done():
+            if claimed.done():
+                self.asked.discard(id)  # its caller has gone
+            else:
                 claimed.set_result(reply)
 
         self.asked.add(id)
         try:
             self.put(Arrival("request", id, [], answer=answer, fingerprint=fingerprint(*messages)))
-            if (reply := await claimed).status >= 400:
+            if (reply := await within(claimed)).status >= 400:
                 return reply
             asked = [
-                self.ask(message, id=uuid5(id, str(i)), actor=actor, traceparent=traceparent)
+                self._asked(message, id=uuid5(id, str(i)), actor=actor, traceparent=traceparent)
                 for i, message in enumerate(messages)
             ]
             return await asyncio.gather(*asked)
         finally:
-            self.asked.discard(id)
+            if not claimed.cancelled():
+                self.asked.discard(id)
 
     def take(self) -> list[Arrival]:
         """What is there, up to the bound."""
@@ -187,8 +224,8 @@ class Desk:
                     pause_s=pause_s,
                 )
             except asyncio.CancelledError:
-                if (task := asyncio.current_task()) and task.cancelling():
-                    raise  # we are told to stop; a lost connection may raise the same class
+                if stopping():
+                    raise
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, 2.0)
         for outcome in outcomes:

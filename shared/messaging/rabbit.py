@@ -13,15 +13,15 @@ import aio_pika
 import structlog
 from aio_pika.abc import AbstractRobustConnection
 from aio_pika.connection import make_url
-from aio_pika.exceptions import DeliveryError, PublishError
+from aio_pika.exceptions import ChannelNotFoundEntity, DeliveryError, PublishError
 from faststream import AckPolicy
 from faststream.rabbit import Channel, ExchangeType, RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
 from faststream.rabbit.schemas.queue import QueueType
 
 from shared.failpoints import failpoint, failpoint_shortly
-from shared.messaging.bus import MAX_BODY_BYTES, Reader, Unroutable, Unsendable, arrival_of
+from shared.messaging.bus import MAX_BODY_BYTES, Reader, Unroutable, Unsendable, arrival_of, stopping
 from shared.messaging.envelope import CONTENT_TYPE, Packet
-from shared.messaging.topology import Names, Queue, is_command, queues
+from shared.messaging.topology import Names, Queue, is_command, queues, readers_of
 
 log = structlog.get_logger("comptoir.rabbit")
 
@@ -211,7 +211,10 @@ class RabbitBus:
         )(arrived)
 
     async def publish(self, packet: Packet) -> None:
-        """The only call that publishes. Returns on the broker's confirm; a command that no queue takes raises."""
+        """The only call that publishes. Returns on the broker's confirm.
+
+        Raises when no queue takes a command, or a fact that somebody reads: a binding is gone.
+        """
         body = sendable(packet)
         failpoint_shortly("relay_published_unconfirmed")
         try:
@@ -219,7 +222,7 @@ class RabbitBus:
                 body,
                 exchange=self.exchange,
                 routing_key=packet.key,
-                mandatory=is_command(packet.key),
+                mandatory=is_command(packet.key) or bool(readers_of(packet.key)),
                 persist=True,
                 message_id=str(packet.id),
                 message_type=packet.key,
@@ -281,7 +284,7 @@ class RabbitBus:
                 async with asyncio.timeout(10):
                     await self.look()
             except (Exception, asyncio.CancelledError) as error:
-                if (task := asyncio.current_task()) and task.cancelling():
+                if stopping():
                     raise
                 log.warning("the broker did not say who reads", error=repr(error))
 
@@ -300,11 +303,15 @@ class RabbitBus:
         """Asks the broker whether our queues have consumers: the only defence that trusts no client library."""
         connection: AbstractRobustConnection = self.publishing._connection  # type: ignore[assignment]
         channel = await connection.channel()
-        counts = []
-        for reader in self.readers:
-            queue = await channel.declare_queue(self.known[reader.service].name, passive=True)
-            counts.append(queue.declaration_result.consumer_count or 0)
-        await channel.close()
+        try:
+            counts = []
+            for reader in self.readers:
+                queue = await channel.declare_queue(self.known[reader.service].name, passive=True)
+                counts.append(queue.declaration_result.consumer_count or 0)
+        except ChannelNotFoundEntity:  # nobody reads a queue that is gone
+            counts = [0]
+        finally:
+            await channel.close()
         self.missed = self.missed + 1 if 0 in counts else 0
 
     def healthy(self) -> bool:

@@ -15,7 +15,7 @@ import structlog
 
 from shared.contracts.message import Internal
 from shared.failpoints import failpoint
-from shared.messaging.bus import Bus, Unroutable, Unsendable
+from shared.messaging.bus import Bus, Unroutable, Unsendable, stopping
 from shared.messaging.desk import Desk
 from shared.messaging.envelope import Envelope, Packet, Unreadable, envelope, read_one
 from shared.messaging.store import PostgresStore
@@ -24,6 +24,14 @@ from shared.messaging.unit import Arrival, Parked, StoredTimer, parked_text
 log = structlog.get_logger("comptoir.workers")
 
 Perform = Callable[[Any], Awaitable[Internal]]
+
+
+async def ended(tasks: Iterable["asyncio.Task[None]"]) -> None:
+    """Cancels them and waits until they have let go."""
+    cancelled = list(tasks)
+    for task in cancelled:
+        task.cancel()
+    await asyncio.gather(*cancelled, return_exceptions=True)
 
 
 class Patience:
@@ -52,6 +60,7 @@ class Relay:
     """Publishes committed packets with confirms and marks them sent. Nobody else publishes."""
 
     IN_FLIGHT = 256
+    MOST_WAITING = 2_000  # what is committed beyond that waits in the table: a broker that is away must not fill memory
     SHORTEST_S = 0.5
     SWEEP_AFTER = timedelta(seconds=5)
 
@@ -69,7 +78,7 @@ class Relay:
     def offer(self, packets: Iterable[Packet]) -> None:
         """Called right after their commit."""
         for packet in packets:
-            if packet.id not in self.in_flight:
+            if packet.id not in self.in_flight and len(self.waiting) < self.MOST_WAITING:
                 self.in_flight.add(packet.id)
                 self.waiting.append(packet)
         self.launch()
@@ -99,8 +108,8 @@ class Relay:
             log.error("no message can hold this packet, it is parked", id=str(packet.id), error=str(error))
             await self.guarded(partial(self.park, packet, error))
         except (Exception, asyncio.CancelledError) as error:
-            if (task := asyncio.current_task()) and task.cancelling():
-                raise  # we are told to stop; a lost connection raises the same class
+            if stopping():
+                raise
             self.unconfirmed += 1
             log.warning("not confirmed, the sweep sends it again", key=packet.key, id=str(packet.id), error=repr(error))
         finally:
@@ -180,11 +189,18 @@ class Relay:
     def idle(self) -> bool:
         return not self.in_flight and not self.sent
 
+    async def end(self) -> None:
+        """Lets go of what is on its way; the next start sends it again."""
+        self.waiting.clear()
+        await ended(self.tasks)
+        self.in_flight.clear()
+
 
 class Caller:
     """Makes outside calls, each until its answer was handled. `perform` never raises for a failed call: it answers."""
 
     SWEEP_AFTER = timedelta(seconds=30)
+    MOST_WAITING = 2_000  # as of packets: a carrier that is silent must not fill memory
 
     def __init__(
         self, store: PostgresStore, desk: Desk, perform: Perform, clock: Callable[[], datetime], concurrency: int = 32
@@ -198,7 +214,7 @@ class Caller:
 
     def offer(self, calls: Iterable[tuple[UUID, Envelope[Any]]]) -> None:
         for id, event in calls:
-            if id not in self.in_flight:
+            if id not in self.in_flight and len(self.waiting) < self.MOST_WAITING:
                 self.in_flight.add(id)
                 self.waiting.append((id, event))
         self.launch()
@@ -257,6 +273,11 @@ class Caller:
 
     def idle(self) -> bool:
         return not self.in_flight
+
+    async def end(self) -> None:
+        """Begins nothing new and gives up what it waits for; the next start makes these calls again."""
+        self.waiting.clear()
+        await ended(self.tasks)
 
 
 def unreadable_row(desk: Desk, kind: str, body: str, error: Exception, now: datetime) -> Parked:

@@ -324,6 +324,11 @@ async def test_behind_a_door_accounts_get_in_over_https_or_at_the_machine_itself
     await Guard(page, Office())(customers, receive, send)  # type: ignore[arg-type]
     reached = scheme == "https" or host in ("127.0.0.1:8080", "localhost", "[::1]:8080")
     assert sent[2]["status"] == (200 if reached else 403), "customers need HTTPS and no account"
+    for inside in ("/parked", "/parked/acts", "/docs", "/openapi.json"):
+        sent.clear()
+        operators = {**scope, "path": inside, "headers": [(b"host", host.encode())]}
+        await Guard(page, Office())(operators, receive, send)  # type: ignore[arg-type]
+        assert sent[0]["status"] == 403, "for the machine itself, also when a door lets %70arked through"
 
 
 async def test_an_open_page_hears_nothing_more_when_its_session_is_over_and_one_question_serves_all(

@@ -128,10 +128,14 @@ def test_the_port_for_the_outside_has_pages_and_webhooks_only(project: Project) 
         f"{outside}/login -H 'Host: shop.example' -H 'X-Forwarded-Proto: https'",
         f"{outside}/login -H 'X-Forwarded-For: 127.0.0.1' -H 'Host: shop.example'",
         f"{ask} http://127.0.0.1:8080/order/orders",
+        f"{outside}/%70arked -H 'Host: shop.example' -H 'X-Forwarded-Proto: https'",
+        f"{outside}/open%61pi.json",
+        f"{ask} http://127.0.0.1:8080/order/%6detrics",
+        f"{ask} http://127.0.0.1:8080/order/orders -H 'Host: evil.example'",
     ]
     door = project.of("door")[0]["Id"]
     said = docker("exec", door, "sh", "-c", "; ".join(asked)).split()
-    assert said == ["404", "404", "404", "405", "403", "200", "403", "200"]
+    assert said == ["404", "404", "404", "405", "403", "200", "403", "200", "404", "404", "404", "421"]
 
 
 async def test_real_orders_that_come_by_the_door_are_completed_to_the_cent(project: Project, door: Door) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from comptoir.web import OWN_NAME
 from shared.messaging.topology import OPTIONAL, SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +38,11 @@ def test_every_service_is_in_the_compose_file_and_behind_the_door(compose: dict[
         assert f"migrate-{service}" in containers[service]["depends_on"]
         assert service in containers["door"]["depends_on"]
         assert re.search(rf"\nbackend {service}\n(    .*\n)*?    server-template {service} 4 {service}:8000\n", door)
+
+
+def test_the_door_and_the_suite_in_one_process_know_their_own_names_alike() -> None:
+    door = (ROOT / "infra/door/haproxy.cfg").read_text()
+    assert f"acl own_name req.hdr(host) -m reg -i '{OWN_NAME.pattern}'" in door
 
 
 def test_only_the_door_is_published_and_on_this_machine_only(compose: dict[str, Any]) -> None:

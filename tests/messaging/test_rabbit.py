@@ -126,6 +126,20 @@ async def test_a_binding_of_an_earlier_version_does_no_harm_and_is_taken_away(
     assert len(replica.taken) == 3
 
 
+async def test_f09_a_fact_whose_reader_is_not_bound_any_more_is_not_sent_into_the_void(
+    rabbit_town: RabbitTown,
+) -> None:
+    async with await aio_pika.connect(rabbit_town.url) as connection:
+        queue = await (await connection.channel()).declare_queue(rabbit_town.names.queue("mirror"), passive=True)
+        await queue.unbind(rabbit_town.names.exchange, Moved.key)
+    with pytest.raises(Unroutable):
+        await rabbit_town.bus.publish(packet_of(rabbit_town.clock, Moved(box="a", amount=1)))
+    await rabbit_town.bus.publish(packet_of(rabbit_town.clock, Untold(box="a")))
+    await declare(rabbit_town.url, rabbit_town.names.prefix)
+    await rabbit_town.bus.publish(packet_of(rabbit_town.clock, Moved(box="a", amount=1)))
+    assert await rabbit_town.waiting() == 1
+
+
 async def test_a_queue_that_refuses_is_no_confirm(rabbit_town: RabbitTown) -> None:
     """reject-publish: the broker answers with a nack, which must not count as sent."""
     async with await aio_pika.connect(rabbit_town.url) as connection:
@@ -320,6 +334,20 @@ async def test_a_broker_that_is_away_and_then_half_open_is_found_again(rabbit_to
     await eventually(lambda: town.heard("a") == (40, 20), within_s=15)
     await eventually(town.settled, within_s=15)
     assert town.relay.unconfirmed >= 2
+
+
+async def test_the_watchdog_misses_a_queue_that_is_gone_and_leaves_no_channel_behind(rabbit_town: RabbitTown) -> None:
+    bus: Any = (await rabbit_town.join()).bus
+    await bus.look()
+    assert bus.missed == 0
+    channels = set(bus.publishing._connection.transport.connection.channels)
+    async with await aio_pika.connect(rabbit_town.url) as connection:
+        await (await connection.channel()).queue_delete(rabbit_town.names.queue("mirror"))
+    for times in (1, 2):
+        await bus.look()
+        assert bus.missed == times
+    assert not bus.healthy(), "the process is restarted, which declares what is missing"
+    assert set(bus.publishing._connection.transport.connection.channels) == channels
 
 
 async def test_the_watchdog_misses_a_consumer_that_is_gone(rabbit_town: RabbitTown) -> None:

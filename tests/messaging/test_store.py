@@ -11,7 +11,7 @@ import pytest
 from shared.messaging.decision import Missing
 from shared.messaging.envelope import MAX_EVENT_BYTES
 from shared.messaging.unit import LADDER, Arrival
-from tests.messaging.depot import NOW, Failure, Moved, Put, Slip, Weighed, Woken, arrival, event, request
+from tests.messaging.depot import NOW, Failure, Moved, Put, Remember, Slip, Weighed, Woken, arrival, event, request
 from tests.messaging.harness import Harness, timer_arrival
 
 KEY = UUID(int=1)
@@ -239,10 +239,13 @@ async def test_a_message_whose_own_text_no_database_holds_is_parked_all_the_same
     assert len(seen.parked) == 1
 
 
-async def test_a_type_that_nobody_handles_is_parked_with_its_name(shop: Harness) -> None:
-    await shop.unit.work([arrival(shop.clock, Moved(box="a", amount=1))])
-    ((_, reason, _),) = (await shop.seen()).parked
-    assert "depot.moved.v1" in reason
+async def test_a_command_that_nobody_handles_is_parked_with_its_name_and_a_fact_is_no_failure(shop: Harness) -> None:
+    packet = arrival(shop.clock, Remember(box="a", amount=1), Moved(box="a", amount=1))
+    await shop.unit.work([packet])
+    seen = await shop.seen()
+    ((_, reason, _),) = seen.parked
+    assert "mirror.remember.v1" in reason
+    assert packet.id in seen.inbox
 
 
 # All or none

@@ -12,6 +12,7 @@ import pytest
 
 from shared.contracts.message import Internal
 from shared.messaging.bus import Unsendable
+from shared.messaging.decision import Reply
 from shared.messaging.desk import Desk
 from shared.messaging.envelope import Packet
 from shared.messaging.store import PostgresStore
@@ -193,6 +194,30 @@ async def test_finding_4_a_lost_connection_that_cancels_us_is_told_apart_from_be
     assert task.cancelled()
 
 
+async def test_what_a_broker_that_is_away_leaves_waits_in_the_table_and_not_in_memory(
+    on_postgres: OnPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Relay, "MOST_WAITING", 6)
+    monkeypatch.setattr(Relay, "IN_FLIGHT", 1)
+    there = asyncio.Event()
+
+    async def wait(packet: Packet) -> None:
+        await there.wait()
+
+    bus = Recorded(wait)
+    bus.deadline_s = None
+    relay = Relay(on_postgres.store, bus, on_postgres.clock.now)
+    for i in range(12):
+        (outcome,) = await on_postgres.put(Put(box=f"box {i}"))
+        relay.offer(outcome.packets)
+    assert len(relay.waiting) == 6
+    there.set()
+    on_postgres.clock.move(minutes=1)
+    async with running(relay):
+        await eventually(lambda: nothing_unsent(on_postgres))
+    assert len({packet.id for packet in bus.given}) == 12
+
+
 async def test_two_relays_of_one_service_do_not_sweep_the_same_packets(on_postgres: OnPostgres) -> None:
     for i in range(40):
         await on_postgres.put(Put(box=f"{i}"))
@@ -342,6 +367,24 @@ async def test_a_call_whose_adapter_raises_waits_for_the_sweep(on_postgres: OnPo
             await eventually(lambda: len(bridge.asked) == 2)
             await eventually(caller.idle)
     assert await weight(on_postgres) == 5
+
+
+async def test_who_stops_begins_no_further_calls(on_postgres: OnPostgres) -> None:
+    asked: list[Weigh] = []
+
+    async def hang(message: Weigh) -> Internal:
+        asked.append(message)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    desk = Desk(on_postgres.unit, lambda outcome: None)
+    caller = Caller(on_postgres.store, desk, hang, on_postgres.clock.now, concurrency=2)
+    (outcome,) = await on_postgres.put(*(Put(box=f"box {i}", call=True) for i in range(6)))
+    caller.offer((event.id, event) for event, _ in outcome.calls)
+    await eventually(lambda: len(asked) == 2)
+    await caller.end()
+    assert (len(asked), caller.tasks) == (2, set())
+    assert len((await on_postgres.seen()).calls) == 6, "the next process makes them"
 
 
 async def test_an_answer_that_cannot_be_decided_is_parked_and_ends_the_call(on_postgres: OnPostgres) -> None:
@@ -501,6 +544,46 @@ async def test_a_caller_that_hangs_up_does_not_undo_its_request_and_its_repeat_i
         await eventually(desk.idle)
         reply = await desk.ask(Put(box="a", add=1), id=UUID(int=1))
     assert (reply.status, reply.body["amount"]) == (201, 1)
+
+
+async def test_a_request_that_is_not_stored_in_time_is_told_so_and_its_repeat_gets_the_answer(
+    on_postgres: OnPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.messaging.desk.ANSWERED_WITHIN_S", 0.05)
+    desk = Desk(on_postgres.unit, lambda outcome: None)  # it does not run, as if the database were away
+    batch = [Put(box="a", add=10), Put(box="a", add=100)]
+    assert (await desk.ask(Put(box="a", add=1), id=UUID(int=1))).status == 503
+    late = await desk.ask_each(batch, id=UUID(int=2))
+    assert isinstance(late, Reply)
+    assert late.status == 503
+    assert (await desk.ask(Put(box="a", add=1), id=UUID(int=1))).status == 409, "it is still to be decided"
+    again = await desk.ask_each(batch, id=UUID(int=2))
+    assert isinstance(again, Reply)
+    assert again.status == 409
+    monkeypatch.setattr("shared.messaging.desk.ANSWERED_WITHIN_S", 25.0)
+    async with running(desk):
+        await eventually(lambda: not desk.asked)
+        assert (await desk.ask(Put(box="a", add=1), id=UUID(int=1))).status == 201
+        replies = await desk.ask_each(batch, id=UUID(int=2))
+    assert isinstance(replies, list)
+    assert [reply.status for reply in replies] == [201, 201]
+    assert (await on_postgres.seen()).boxes["a"].amount == 111
+
+
+async def test_no_more_requests_wait_than_memory_may_hold(
+    on_postgres: OnPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.messaging.desk.MOST_ASKED", 2)
+    desk = Desk(on_postgres.unit, lambda outcome: None)
+    waiting = [asyncio.create_task(desk.ask(Put(box="a", add=1), id=UUID(int=i))) for i in (1, 2)]
+    await eventually(lambda: len(desk.asked) == 2)
+    assert (await desk.ask(Put(box="a", add=1), id=UUID(int=3))).status == 503
+    full = await desk.ask_each([Put(box="a", add=1)], id=UUID(int=4))
+    assert isinstance(full, Reply)
+    assert full.status == 503
+    async with running(desk):
+        assert [reply.status for reply in await asyncio.gather(*waiting)] == [201, 201]
+    assert (await on_postgres.seen()).boxes["a"].amount == 2
 
 
 async def test_a_batch_takes_whole_arrivals_up_to_its_bound(on_postgres: OnPostgres) -> None:

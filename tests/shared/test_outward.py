@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -68,6 +68,21 @@ async def test_who_is_silent_is_not_waited_for() -> None:
     async with peer(silent) as url, outward(url, timeout_s=0.2) as client:
         with pytest.raises(httpx.TimeoutException):
             await client.get("/")
+
+
+async def test_who_says_a_little_now_and_then_is_not_waited_for() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b".")
+                await writer.drain()
+                await asyncio.wait([asyncio.ensure_future(reader.read(1))], timeout=0.05)
+
+    async with peer(drip) as url, outward(url, timeout_s=0.3) as client:
+        with pytest.raises(httpx.TimeoutException):
+            async with asyncio.timeout(5):
+                await client.get("/")
 
 
 async def test_a_connection_that_the_other_side_closed_is_not_used_again() -> None:

@@ -1,5 +1,6 @@
 """The auditor of a running suite: what it finds, what it leaves alone, and how little it reads at a time."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -24,8 +25,9 @@ from comptoir.suite import BUILD, Suite, make, started
 from comptoir.web import one_door
 from shared import clock
 from shared.contracts.inventory import Item, ReceiveStock, RegisterItems, RegisterWarehouse, StockLine
-from shared.contracts.order import NewLine, PlaceOrder, ReleaseHold
+from shared.contracts.order import HoldOrder, NewLine, PlaceOrder, ReleaseHold
 from shared.contracts.values import Address
+from shared.messaging.bus import LocalBus
 from tests.conftest import Databases
 from tests.eventually import eventually
 from tests.proxy import Proxy
@@ -354,6 +356,27 @@ async def test_a_database_that_is_away_stops_nothing_and_makes_no_alarm(shop: Sh
         await eventually(lambda: numbers(auditor.violations()) == {("I6", waiting, None)})
         assert (await http.get("/health/ready")).status_code == 200
         await http.aclose()
+
+
+async def test_a_lost_connection_that_cancels_it_does_not_end_it() -> None:
+    """aio-pika raises CancelledError in tasks that nobody cancelled."""
+    nowhere = "postgresql://nobody@127.0.0.1:1/x"
+    auditor = Auditor(AuditorSettings(database_url=nowhere, audit_every_s=0.01, _env_file=None), LocalBus())
+    auditor.to_hold[UUID(int=1), "I6"] = HoldOrder(order_id=UUID(int=1), reason="audit: I6", actor="auditor")
+    sends = 0
+
+    class Lost:
+        async def send(self, *what: Any, **more: Any) -> None:
+            nonlocal sends
+            sends += 1
+            raise asyncio.CancelledError("connection lost")
+
+    auditor.sender = Lost()  # type: ignore[assignment]
+    auditor.start()
+    await eventually(lambda: sends >= 2)
+    assert auditor.alive()
+    await auditor.stop()
+    assert not auditor.alive()
 
 
 async def test_it_can_be_switched_off(shop: Shop) -> None:

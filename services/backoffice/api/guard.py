@@ -34,6 +34,10 @@ OPEN = ("/health/", "/metrics")
 """What probes ask for, from wherever they are."""
 
 
+INSIDE = ("/parked", "/docs", "/redoc", "/openapi.json")
+"""What every service has for operators, without a login: for the machine itself, whatever a door lets through."""
+
+
 class Guard:
     """Security headers on every answer; nothing is for other sites; without accounts nothing is for other machines.
 
@@ -66,7 +70,8 @@ class Guard:
         why = "" if scope["path"].startswith(OPEN) else refusal(scope, headers)
         safe = scope["scheme"] == "https" or here(headers)
         public = scope["path"].startswith((CUSTOMERS, "/static/"))
-        if why is ALONE and safe and (public or await self.office.has_accounts()):
+        inside = scope["path"].startswith(INSIDE)
+        if why is ALONE and safe and not inside and (public or await self.office.has_accounts()):
             why = foreign(scope, headers)
         if why:
             await HTMLResponse(why, 403, media_type="text/plain; charset=utf-8")(scope, receive, sealed)

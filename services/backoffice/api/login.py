@@ -78,8 +78,9 @@ async def log_in(
     async with office.reading() as conn:
         account = await queries.account(conn, name.strip())
     locked = bool(account and account["locked_until"] and account["locked_until"] > now)
-    usable = account is not None and account["active"] and not locked and not office.wrong_passwords.full(address, now)
-    good = await login.right(account["password"] if usable and account else "", password)
+    full = office.wrong_passwords.full(address, now)  # not even checked: that takes 64 MiB and time
+    usable = account is not None and account["active"] and not locked
+    good = not full and await login.right(account["password"] if usable and account else "", password)
     if not good or account is None:
         office.wrong_passwords.add(address, now)
         if account is not None and not locked:
