@@ -82,6 +82,18 @@ _ONE: Mapping[str, tuple[str, str, str, str]] = {
     "tracking": ("Tracking number", "Volgnummer", "Sendungsnummer", "Numéro de suivi"),
     "invoice": ("Invoice (PDF)", "Factuur (PDF)", "Rechnung (PDF)", "Facture (PDF)"),
     "credit note": ("Credit note (PDF)", "Creditnota (PDF)", "Rechnungskorrektur (PDF)", "Avoir (PDF)"),
+    "slip": ("Packing slip", "Pakbon", "Packzettel", "Bon de livraison"),
+    "slip here": ("In this parcel", "In dit pakket", "In diesem Paket", "Dans ce colis"),
+    "slip other": (
+        "%(n)s in another parcel", "%(n)s in een ander pakket", "%(n)s in einem anderen Paket",
+        "%(n)s dans un autre colis",
+    ),
+    "slip back": (
+        "The link in our e-mails leads to your order, where you announce what you send back.",
+        "De link in onze e-mails leidt naar uw bestelling; daar meldt u aan wat u terugstuurt.",
+        "Der Link in unseren E-Mails führt zu Ihrer Bestellung; dort melden Sie an, was Sie zurücksenden.",
+        "Le lien dans nos e-mails mène à votre commande ; vous y annoncez ce que vous renvoyez.",
+    ),
     "waiting": (
         "Not in a parcel yet", "Nog niet ingepakt", "Noch nicht verpackt", "Pas encore emballé",
     ),

@@ -31,6 +31,7 @@ DOES: dict[str, frozenset[str]] = {
     "adjust": frozenset({"packer", "admin"}),
     "count": frozenset({"picker", "packer", "admin"}),
     "place": frozenset({"packer", "admin"}),
+    "slip": frozenset({"packer", "support", "admin"}),
     "mail": frozenset({"support", "admin"}),
     "refund": frozenset({"support", "finance", "admin"}),
     "approve": frozenset({"finance", "admin"}),

@@ -22,7 +22,8 @@ SHOWN = """() => {
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
   for (let n = walk.nextNode(); n; n = walk.nextNode()) {
     const at = n.nodeType === Node.TEXT_NODE ? n.parentElement : n;
-    if (at.closest("script, pre, .mono, svg defs, .side-language form, .avatar")) continue;
+    if (at.closest("script, pre, .mono, svg defs, .side-language form, .avatar, .paper[lang], .segments [lang]"))
+      continue;
     if (n.nodeType === Node.TEXT_NODE) said.push(n.data);
     else for (const name of ["aria-label", "placeholder", "title", "alt", "data-label", "data-on", "data-off"])
       if (n.hasAttribute(name)) said.push(n.getAttribute(name));
@@ -33,7 +34,7 @@ SHOWN = """() => {
 DATA = frozenset({
     "anna", "de", "vries", "wilhelmina", "van", "den", "heuvel-oosterhuis", "oudegracht", "utrecht", "ab", "nl",
     "anna@example.org", "web", "north", "mug", "cup", "k-", "fraud", "check", "carrier", "comptoir", "local",
-    "eur", "csv", "pdf", "s", "c", "inv", "unreadable", "unsupported", "message", "type",
+    "kg", "eur", "csv", "pdf", "s", "c", "inv", "unreadable", "unsupported", "message", "type",
     "order", "inventory", "fulfilment", "billing",
     "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep",
     "oct", "nov", "dec", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",

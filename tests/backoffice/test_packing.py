@@ -1,12 +1,13 @@
 """What happens to a parcel at the packing table: its weight, what is said of it, and what is asked about."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from services.backoffice.views.warehouse import grams
-from tests.backoffice.shop import Shop, field, shop_at
+from tests.backoffice.shop import ANNA, Shop, field, shop_at
 from tests.conftest import Databases
 
 Item = dict[str, Any]
@@ -15,7 +16,7 @@ Item = dict[str, Any]
 @pytest.fixture(scope="module")
 async def shop(databases: Databases) -> AsyncIterator[Shop]:
     async with shop_at(databases, "packing") as founded:
-        await founded.open(mug=1000)
+        await founded.open(mug=1000, cup=0)
         yield founded
 
 
@@ -106,6 +107,48 @@ async def test_what_was_picked_is_said_with_its_number_and_what_is_missing(shop:
     assert "is picked without 1 piece." in said[1]
     assert "Nothing of " in said[2]
     assert 'class="toast good"' not in await shop.page("/pick?picked=00000000-0000-0000-0000-000000000001")
+
+
+# The packing slip
+
+
+@pytest.mark.postgres
+async def test_a_slip_says_what_is_in_the_parcel_and_what_comes_later_in_the_customers_language(shop: Shop) -> None:
+    lines = [
+        {"sku": "mug", "text": "Mok", "quantity": 3, "unit_price": "12.50", "vat_rate": "21"},
+        {"sku": "cup", "text": "Kop", "quantity": 2, "unit_price": "9.90", "vat_rate": "21"},
+    ]
+    placed = await shop.ask("POST", "/order/orders", {"lines": lines, "ship_to": ANNA})
+    await shop.rest()
+    (of,) = (await shop.ask("GET", f"/order/orders/{placed['id']}"))["shipments"]
+    id = of["shipment_id"]
+    await shop.ask("POST", f"/fulfilment/shipments/{id}/pick", {"short": [{"line_no": 1, "quantity": 1}]})
+    await shop.rest()
+    slip = f"/shipments/{id}/slip"
+    assert f'href="{slip}"' in await shop.page(f"/pack/{id}")
+    assert f'href="{slip}"' in await shop.page(f"/orders/{placed['number']}")
+    whole = await shop.page(slip)
+    paper = whole.partition('<div class="paper" lang="nl">')[2].partition("</main>")[0]
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", paper))
+    assert "Pakbon" in text
+    assert f"Bestelling {placed['number']} van " in text
+    assert "Anna de Vries Oudegracht 1 3511 AB Utrecht NL" in text
+    assert re.search(r"Mok mug 3 2 1 .*Kop cup 2 0 2 rond \d+ \w+ ", text), text
+    assert "U kunt van de koop afzien tot 14 dagen" in text
+    for said in ("12,50", "12.50", "€", "north"):
+        assert said not in paper, said
+    german = await shop.page(f"{slip}?lang=de")
+    assert ">Packzettel</h1>" in german
+    assert "Packing slip" in german, "the page around it stays in the reader's language"
+
+
+@pytest.mark.postgres
+async def test_what_never_goes_has_no_slip(shop: Shop) -> None:
+    number, id = await shipment(shop)
+    await shop.ask("POST", f"/fulfilment/shipments/{id}/reject", {"reason": "closed"})
+    await shop.rest()
+    await shop.page(f"/shipments/{id}/slip", status=404)
+    assert f"/shipments/{id}/slip" not in await shop.page(f"/orders/{number}")
 
 
 @pytest.mark.postgres

@@ -40,12 +40,13 @@ PHONE = ("pack", "pack-one", "withdrawal", "customer-decides")
 """Are held in the hand."""
 SEEN = {
     "stock": "Lamp, brass", "backorders": "5", "bins": "A-01-3", "bin": "mug", "receive": "PO-21", "adjust": "mug",
-    "count": "mug", "pack": "Pack", "pack-one": "mug", "returns": "C-", "return": "bowls came", "refunds": "€",
-    "acts": "anna", "document-views": "INV-", "saved-views": "Held too long", "link": "Show the link",
-    "messages": "is bevestigd", "mails": "no such user", "address": "Köln", "take-back": "Mug, white", "hold": "Hold",
-    "withdrawal": "Mug, white", "customer-decides": "Bowl, blue", "parked-message": "billing.no_such",
-    "login": "Password", "reports-brands": "Delft", "reports-categories": "Table", "reports-outlook": "lamp",
-    "reports-returns": "1", "reports-perfect-orders": "Without a fault", "reports-vat": "NL",
+    "count": "mug", "pack": "Pack", "pack-one": "mug", "slip": "Pakbon", "returns": "C-",
+    "return": "bowls came", "refunds": "€", "acts": "anna", "document-views": "INV-", "saved-views": "Held too long",
+    "link": "Show the link", "messages": "is bevestigd", "mails": "no such user", "address": "Köln",
+    "take-back": "Mug, white", "hold": "Hold", "withdrawal": "Mug, white", "customer-decides": "Bowl, blue",
+    "parked-message": "billing.no_such", "login": "Password", "reports-brands": "Delft",
+    "reports-categories": "Table", "reports-outlook": "lamp", "reports-returns": "1",
+    "reports-perfect-orders": "Without a fault", "reports-vat": "NL",
     "reports-errors": "wrong item",
     "payments": "Luc Peeters", "journal": "INV-",
 }  # fmt: skip
@@ -144,6 +145,7 @@ async def paths(shop: Shop, server: MailServer) -> Mapping[str, str]:
         "stock": "/stock", "backorders": "/stock?view=backorders", "bins": "/bins",
         "bin": "/bins/mug?warehouse=north", "receive": "/receive", "adjust": "/adjust?sku=mug",
         "count": "/count?sku=mug", "pack": "/pack", "pack-one": f"/pack/{await shipment(shop, packing)}",
+        "slip": f"/shipments/{await shipment(shop, packing)}/slip?lang=nl",
         "returns": "/returns", "return": f"/returns/{coming}", "refunds": "/refunds", "acts": "/acts",
         "document-views": "/document-views", "saved-views": "/orders/views?view=late", "link": f"{number}/link",
         "messages": f"{number}/messages", "mails": "/mails", "address": f"/orders/{held['number']}/address",

@@ -29,6 +29,7 @@ from services.backoffice.api import (
     returns,
     saved,
     shelves,
+    shipments,
     status,
     stock,
     today,
@@ -45,7 +46,7 @@ from shared.http import NotFound
 
 AREAS = (
     login, today, orders, bulk, saved, order, status, withdrawal, mails, changes, refunds, wishes, stock,
-    shelves, bins, warehouse, returns, money, customers, reports, audit, parked, live, files,
+    shelves, bins, warehouse, shipments, returns, money, customers, reports, audit, parked, live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)
 """The pages of each area."""
