@@ -165,7 +165,7 @@ def _inventory(machine: Machine, setup: SetUp, local: int) -> Breaches:
         backordered[d.sku] += d.backordered
     for queue in machine.all(local, inventory.Queue):
         inside, wanted = waiting[queue.sku], backordered[queue.sku]
-        if not queue.waiting == inside == wanted:
+        if not queue.waiting == inside == wanted == sum(pieces for _, pieces in queue.sums):
             yield f"the queue of {queue.sku} says {queue.waiting}, holds {inside}, orders wait for {wanted}"
 
 

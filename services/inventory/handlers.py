@@ -21,6 +21,7 @@ from shared.contracts.inventory import (
     HoldersFound,
     PlaceItem,
     PlaceItems,
+    PromiseAgain,
     PromiseDue,
     ReceiveStock,
     RegisterItems,
@@ -57,5 +58,6 @@ HANDLERS: Handlers = {
     HoldersFound: COUNT,
     ExpectReceipt: Handler(domain.to_expect, domain.expect_receipt),
     ServeQueue: Handler(domain.to_serve, domain.serve_queue, domain.to_serve_besides),
-    PromiseDue: Handler(domain.to_promise_again, domain.promise_again),
+    PromiseDue: Handler(domain.to_promise_again, domain.promise_again, domain.to_promise_again_besides),
+    PromiseAgain: Handler(domain.to_look_at_promises, domain.look_at_promises, domain.to_look_at_promises_besides),
 }

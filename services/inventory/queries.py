@@ -244,7 +244,10 @@ async def first_in_line(connection: AsyncConnection, sku: str) -> list[Found]:
 
 
 async def availability(connection: AsyncConnection, skus: Sequence[str], today: date) -> list[Found]:
-    """What a channel may offer now, and from which day more (R-24): the first receipt that leaves something over."""
+    """What a channel may offer now, and from which day more (R-24): the first receipt that leaves something over.
+
+    None where that receipt is overdue.
+    """
     i = items.c
     known = {row["sku"]: row for row in await _all(connection, select(items).where(i.sku.in_(skus)))}
     c, e = levels.c, expected.c
@@ -266,12 +269,17 @@ async def availability(connection: AsyncConnection, skus: Sequence[str], today: 
             continue
         left = free.get(sku, 0) - waiting.get(sku, 0)
         available, more_from = max(0, left), None
+        overdue = 0  # it will come, nobody knows when (R-25)
         for receipt in (r for r in coming if r["sku"] == sku):
+            if receipt["expected_on"] < today:
+                overdue += receipt["incoming"]
+                continue
             left += receipt["incoming"]
             if left > available:
-                more_from = max(receipt["expected_on"], today)
+                more_from = receipt["expected_on"]
                 break
-        if more_from is None and item["backorderable"] and item["stocked"]:
+        unknown = more_from is None and overdue and left + overdue > available
+        if more_from is None and not unknown and item["backorderable"] and item["stocked"]:
             more_from = today + timedelta(days=max(1, item["lead_days"]))
         answers.append(
             {

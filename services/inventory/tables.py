@@ -61,6 +61,7 @@ queues = Table(
     Column("sku", Text, primary_key=True),
     Column("waiting", BigInteger, nullable=False),
     Column("pages", JSONB, nullable=False),
+    Column("sums", JSONB, nullable=False, server_default=text("'[]'")),
     CheckConstraint("waiting >= 0", name="waiting_not_negative"),
     postgresql_with=MOVING,
 )
@@ -116,6 +117,7 @@ demands = Table(
     Column("promised_on", Date),
     Column("rejected", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("by_receipt", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("wanted >= 0 and backordered >= 0 and rejected >= 0", name="not_negative"),
     postgresql_with=MOVING,
 )

@@ -291,10 +291,12 @@ def wanting(order: Order, wanted: dict[int, int], reason: str) -> Order:
 
 
 def promised_on(order: Order) -> date | None:
-    """The latest day on which something backordered should be there."""
+    """The day on which all that is backordered should be there; None when of some of it no day is known."""
     if order.stock.heard is None or not order.stock.heard.lines:
         return None
-    return max((of.promised_on for of in order.stock.heard.lines if of.backordered and of.promised_on), default=None)
+    days = [of.promised_on for of in order.stock.heard.lines if of.backordered]
+    known = [day for day in days if day is not None]
+    return max(known) if known and len(known) == len(days) else None
 
 
 S = TypeVar("S", bound=Statement)

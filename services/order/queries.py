@@ -11,6 +11,7 @@ from sqlalchemy import RowMapping, Table, exists, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.order import tables
+from services.order.facts import promised_on
 from services.order.quantities import Order
 from services.order.rows import Channel, Customer, Header, Line, Money, Product, Progress, Return, Shipment, Stock
 from services.order.saga import line_progress
@@ -174,7 +175,7 @@ async def _load(conn: AsyncConnection, ids: Sequence[UUID]) -> list[tuple[Order,
 def summary(found: Order, revision: int) -> Item:
     """What a list shows of one order."""
     header, progress, stock, money = found.header, found.progress, found.stock.heard, found.money.heard
-    lines = line_progress(found)
+    lines, day = line_progress(found), promised_on(found)
     first = header.ship_to if header.ship_to.name or header.ship_to.company else header.bill_to
     heard = {"order": progress.version}
     heard |= {} if stock is None else {"stock": stock.version}
@@ -208,7 +209,7 @@ def summary(found: Order, revision: int) -> Item:
         "skus": sorted({line.sku for line in lines}),
         "tracking": [row.heard.tracking for row in found.shipments if row.heard is not None and row.heard.tracking],
         **{name: sum(getattr(line, name) for line in lines) for name in COUNTED},
-        "promised_on": max((line.promised_on.isoformat() for line in lines if line.promised_on), default=None),
+        "promised_on": day.isoformat() if day and any(line.backordered for line in lines) else None,
         "accepted_on": progress.accepted_on and progress.accepted_on.isoformat(),
         "lines": sold_lines(found),
     }

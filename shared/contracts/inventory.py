@@ -305,6 +305,21 @@ class PromiseDue(Internal, key="inventory.promise_due.v1"):
     skus: tuple[Sku, ...]
 
 
+class PromiseAgain(Internal, key="inventory.promise_again.v1"):
+    """What is expected of a SKU changed, or somebody went ahead in its queue: are the promised days still right?
+
+    `page` and `after`: as in ServeQueue.
+    """
+
+    sku: Sku
+    page: str = ""
+    after: str = ""
+
+    @property
+    def subject(self) -> str:
+        return self.sku
+
+
 class StockChanged(Event, key="inventory.stock_changed.v1"):
     """Stock on hand was received, adjusted or counted; channels may offer another quantity now."""
 

@@ -270,6 +270,7 @@ def check(w: World) -> None:
         mine = [q for q in waiting.values() if q.sku == queue.sku]
         assert queue.waiting == sum(q.quantity for q in mine)
         assert set(queue.pages) == {q.page for q in mine}
+        assert dict(queue.sums) == {page: sum(q.quantity for q in mine if q.page == page) for page in queue.pages}
     for d in w.all(Demand):
         held = [r for r in w.all(Reservation) if (r.order_id, r.line_no) == (d.order_id, d.line_no)]
         open_ = sum(r.reserved for r in held)

@@ -7,7 +7,7 @@ import pytest
 from services.inventory.domain import Policy, Queue, Queued
 from shared.contracts.inventory import ExpectReceipt, PromiseDue, ServeQueue, StockBackordered, StockReserved
 from shared.messaging.decision import Timer
-from tests.inventory.builders import NOW, check, order, receipt, wants, world
+from tests.inventory.builders import NOW, World, check, order, receipt, wants, world
 
 TODAY = NOW.date()
 
@@ -154,11 +154,109 @@ def test_the_promised_day_is_the_receipt_that_covers_all_who_wait() -> None:
     assert days == [TODAY + timedelta(days=5), TODAY + timedelta(days=9), TODAY + timedelta(days=14)]
 
 
-def test_an_overdue_receipt_promises_tomorrow_at_the_earliest() -> None:
+def day_of(w: World, n: int) -> date | None:
+    return w.news(n).lines[0].promised_on
+
+
+def test_who_is_served_first_is_promised_the_first_receipt() -> None:
     w = world()
-    w.tell(expect(3, TODAY - timedelta(days=5)))
+    w.tell(expect(2, TODAY + timedelta(days=5)))
+    w.tell(expect(2, TODAY + timedelta(days=30), "PO-2"))
     w.tell(wants(1, ("mug", 2)))
-    assert w.news(1).lines[0].promised_on == TODAY + timedelta(days=1)
+    assert day_of(w, 1) == TODAY + timedelta(days=5)
+    w.tell(wants(2, ("mug", 2), priority=9))
+    assert day_of(w, 2) == TODAY + timedelta(days=5)
+    w.now += timedelta(seconds=10)
+    w.settle()
+    assert day_of(w, 1) == TODAY + timedelta(days=30), "it lost its place and is told so"
+    assert w.news(2).version == 1, "nothing changed for this one"
+    check(w)
+
+
+def test_an_order_that_joins_at_the_end_costs_those_before_it_nothing() -> None:
+    w = world()
+    w.tell(wants(1, ("mug", 2)))
+    w.tell(wants(2, ("mug", 2)))
+    w.tell(wants(3, ("mug", 2), placed=24 * 60))
+    assert {key.partition(":")[0] for key in w.timers} == {"promise"}
+
+
+def test_overtaking_again_and_again_does_not_put_off_what_the_overtaken_are_told() -> None:
+    w = world()
+    w.tell(wants(1, ("mug", 1)))
+    w.tell(wants(2, ("mug", 1), priority=9))
+    due = w.timers["promises:mug"].due_at
+    w.now += timedelta(seconds=9)
+    w.tell(wants(3, ("mug", 1), priority=9))
+    assert w.timers["promises:mug"].due_at == due
+
+
+@pytest.mark.parametrize(
+    ("quantity", "day", "after"),
+    [(2, 40, 40), (0, 5, 15), (1, 5, 15), (2, 3, 3)],
+    ids=["moved", "called off", "too little", "earlier"],
+)
+def test_a_purchase_order_that_changes_gives_all_who_wait_for_it_a_new_day(quantity: int, day: int, after: int) -> None:
+    w = world()
+    w.tell(expect(2, TODAY + timedelta(days=5)))
+    w.tell(wants(1, ("mug", 2)))
+    w.tell(wants(2, ("mug", 2)))  # it hangs on the lead time
+    w.now += timedelta(days=1)
+    w.tell(expect(quantity, TODAY + timedelta(days=day)))
+    w.settle()
+    assert day_of(w, 1) == TODAY + timedelta(days=after)
+    assert isinstance(w.news(1), StockBackordered)
+    assert w.news(1).version == 2
+    due = w.timers[f"promise:{order(1)}"].due_at
+    assert due is not None
+    assert due.date() == TODAY + timedelta(days=after + 1)  # one of grace
+    assert (day_of(w, 2), w.news(2).version) == (TODAY + timedelta(days=14), 1), "time alone moves no day"
+    w.tell(expect(quantity, TODAY + timedelta(days=day)))
+    assert "promises:mug" not in w.timers, "said again it changes nothing"
+    check(w)
+
+
+def test_new_days_are_given_in_bounded_pieces_over_all_parts_of_the_queue() -> None:
+    w = world(policy=Policy(serve_at_once=2))
+    w.tell(expect(10, TODAY + timedelta(days=5)))
+    for n in range(1, 8):
+        w.tell(wants(n, ("mug", 1), priority=n % 2))
+    w.tell(expect(10, TODAY + timedelta(days=40)))
+    w.timers = {key: timer for key, timer in w.timers.items() if key.startswith("promises")}
+    first = w.timers.pop("promises:mug").message
+    assert first is not None
+    told = [e for e in w.tell(first) if isinstance(e, StockBackordered)]
+    assert len(told) == 2
+    w.settle()
+    assert {day_of(w, n) for n in range(1, 8)} == {TODAY + timedelta(days=40)}
+    check(w)
+
+
+def test_a_receipt_that_is_overdue_gives_no_day_until_it_has_a_new_one() -> None:
+    w = world()
+    w.tell(expect(2, TODAY + timedelta(days=5)))
+    w.tell(wants(1, ("mug", 2)))
+    timer = w.timers[f"promise:{order(1)}"]
+    assert timer.due_at is not None
+    w.now = timer.due_at
+    w.settle()
+    assert (day_of(w, 1), w.news(1).version) == (None, 2)
+    assert w.timers == {}, "nothing to say until somebody knows more"
+    w.tell(wants(2, ("mug", 1)))
+    assert day_of(w, 2) == w.now.date() + timedelta(days=14), "the overdue ones are all spoken for"
+    w.tell(expect(3, TODAY + timedelta(days=20)))
+    w.settle()
+    assert [day_of(w, n) for n in (1, 2)] == [TODAY + timedelta(days=20)] * 2
+    check(w)
+
+
+def test_a_receipt_with_a_day_goes_before_one_that_is_overdue() -> None:
+    w = world()
+    w.tell(expect(2, TODAY - timedelta(days=30)))
+    w.tell(expect(2, TODAY + timedelta(days=9), "PO-2"))
+    w.tell(wants(1, ("mug", 2)))
+    w.tell(wants(2, ("mug", 2)))
+    assert [day_of(w, n) for n in (1, 2)] == [TODAY + timedelta(days=9), None]
 
 
 def test_a_promised_day_that_comes_in_vain_is_followed_by_a_new_one() -> None:

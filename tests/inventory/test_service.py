@@ -204,6 +204,28 @@ async def test_availability_says_how_much_and_from_which_day_more(depot: Depot) 
         (True, 0, None),
         (False, 0, None),
     ]
+    gone = (today - timedelta(days=2)).isoformat()
+    late = {"warehouse": "north", "reference": "PO-9", "sku": sku, "quantity": 4, "expected_on": gone}
+    await depot.post("/expected-receipts", late)
+    (found,) = (await depot.get("/availability", sku=sku))["items"]
+    assert (found["available"], found["more_from"]) == (3, None), "nobody knows when it comes"
+
+
+async def test_who_waits_for_a_purchase_order_is_promised_its_new_day(depot: Depot) -> None:
+    sku, orders = await depot.sku(), [uuid4() for _ in range(3)]
+    day = datetime.now(UTC).date() + timedelta(days=5)
+    due = {"warehouse": "north", "reference": "PO-9", "sku": sku, "quantity": 6}
+    await depot.post("/expected-receipts", {**due, "expected_on": day.isoformat()})
+    await depot.say(*(wish(sku, 2, order, minute=n, priority=n % 2) for n, order in enumerate(orders)))
+
+    async def promised(expected: str) -> bool:
+        left = (await depot.get("/backorders", sku=sku))["items"]
+        return [b["promised_on"] for b in left] == [expected] * 3
+
+    assert await eventually(lambda: promised(day.isoformat()))
+    moved = (day + timedelta(days=35)).isoformat()
+    await depot.post("/expected-receipts", {**due, "expected_on": moved})
+    assert await eventually(lambda: promised(moved))
 
 
 async def test_an_order_shows_its_promises_and_why_from_there(depot: Depot) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from services.order.facts import FACTS, Edited, fact_of
 from services.order.quantities import Impossible, Order
+from services.order.queries import summary
 from services.order.rows import Line
 from services.order.saga import STEPS, react, shipments_to_plan, status_of, unanswered
 from services.order.waits import waits, why_not_moving
@@ -598,6 +599,19 @@ def test_a_shipment_on_the_shelf_waits_for_the_warehouse_and_a_final_order_for_n
     w.rest()
     assert waits(w.order) == []
     assert why_not_moving(w.order) == "It is completed; nothing more happens."
+
+
+def test_with_a_part_of_which_no_day_is_known_the_order_has_no_day() -> None:
+    order = after(new(2, 1), stock(1, backordered={1: 2, 2: 1}), money(1, 30))
+    heard = order.stock.heard
+    assert heard is not None
+    known, unknown = heard.lines
+    lines = (known, unknown.model_copy(update={"promised_on": None}))
+    said = heard.model_copy(update={"version": 2, "lines": lines})
+    order = after(order, said)
+    assert why_not_moving(order) == "3 pieces on backorder, promised for no certain day."
+    assert summary(order, 1)["promised_on"] is None
+    assert summary(order, 1)["accepted_on"] == LATER.isoformat(), "what was promised before is not forgotten"
 
 
 def test_releasing_is_pure() -> None:

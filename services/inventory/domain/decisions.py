@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from uuid import UUID
 
 from services.inventory.domain.rows import (
@@ -23,15 +22,9 @@ from services.inventory.domain.rows import (
     of_sku,
     page_of,
 )
-from services.inventory.domain.working import Promises, Shelves, serve
+from services.inventory.domain.working import Promises, Shelves, repromise, serve
 from shared.contracts.fulfilment import ReturnStatement, ShipmentStatement
-from shared.contracts.inventory import (
-    PromiseDue,
-    ReserveStock,
-    ServeQueue,
-    StockBackordered,
-    StockIssued,
-)
+from shared.contracts.inventory import PromiseAgain, PromiseDue, ReserveStock, ServeQueue, StockIssued
 from shared.messaging.decision import Effect, Missing, Needs, Rows
 
 
@@ -93,7 +86,7 @@ def leave_the_queue(promises: Promises, at: StockOrder) -> None:
     for line_no, demand in promises.demands.items():
         if demand.backordered:
             promises.shelves.wait(at, line_no, demand.sku, 0)
-            promises.demands[line_no] = replace(demand, backordered=0, promised_on=None)
+            promises.demands[line_no] = replace(demand, backordered=0, promised_on=None, by_receipt=False)
 
 
 def note_limits(m: ReserveStock, promises: Promises) -> None:
@@ -330,7 +323,7 @@ def to_serve(m: ServeQueue) -> Needs:
     yield Queued, m.page
 
 
-def next_in(m: ServeQueue, entries: Sequence[Queued], most: int) -> list[Queued]:
+def next_in(m: ServeQueue | PromiseAgain, entries: Sequence[Queued], most: int) -> list[Queued]:
     waiting = [e for e in entries if e.quantity and e.page == m.page and e.place > m.after]
     return sorted(waiting, key=lambda e: e.place)[:most]
 
@@ -384,6 +377,12 @@ def to_promise_again(m: PromiseDue) -> Needs:
         yield Expected, sku
 
 
+def to_promise_again_besides(m: PromiseDue, rows: Rows) -> Needs:
+    if order := rows.find(StockOrder, m.order_id):
+        for sku in m.skus:
+            yield Queued, page_of(sku, order.priority, order.placed_at)
+
+
 def promise_again(m: PromiseDue, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     """A promised day came and went: a new day, told at once (SAGA 8)."""
     order = rows.find(StockOrder, m.order_id)
@@ -391,13 +390,53 @@ def promise_again(m: PromiseDue, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         return
     shelves = Shelves(rows, ctx)
     promises = Promises(shelves, replace(order, promise_due=None))
-    broken = ctx.now.date() - timedelta(days=ctx.policy.promise_grace_days)
-    later = False
     for line_no, demand in promises.demands.items():
-        if demand.backordered and demand.sku in m.skus and (demand.promised_on is None or demand.promised_on <= broken):
-            promises.demands[line_no] = replace(demand, promised_on=shelves.promise_for(demand.sku))
-            later = True
-    if later:
-        yield from promises.effects(StockBackordered)
+        if demand.backordered and demand.sku in m.skus and demand.promised_on and demand.promised_on <= shelves.broken:
+            promises.demands[line_no] = promises.promised_anew(demand)
+    if promises.changed():
+        yield from promises.effects()
     elif due := promises.first_promise():  # it looked at other SKUs or another day than those that wait now
         yield promises.promise_timer(due)
+
+
+def to_look_at_promises(m: PromiseAgain) -> Needs:
+    yield Queue, m.sku
+    yield Item, m.sku
+    yield Expected, m.sku
+    yield Queued, m.page
+
+
+def to_look_at_promises_besides(m: PromiseAgain, rows: Rows) -> Needs:
+    for entry in next_in(m, rows.group(Queued, m.page), MOST_AT_ONCE):
+        yield from of_order(entry.order_id)
+
+
+def look_at_promises(m: PromiseAgain, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """What is expected changed, or somebody went ahead: whose day is another one now is told it, some at a time (R-24).
+
+    A day that the lead time gave stands: it would only move because time went by.
+    """
+    shelves = Shelves(rows, ctx)
+    most = min(ctx.policy.serve_at_once, MOST_AT_ONCE)
+    line = next_in(m, rows.group(Queued, m.page), most)
+    after, go_on = m.after, len(line) == most
+    looked_at: dict[UUID, Promises] = {}
+    owed = shelves.ahead(m.sku, m.page, m.after)
+    for entry in line:
+        if not rows.declared(Reservation, entry.order_id):
+            go_on = True  # joined a moment ago: its rows are loaded the next time
+            break
+        promises = looked_at.get(entry.order_id)
+        if promises is None:
+            promises = looked_at[entry.order_id] = Promises(shelves, rows.one(StockOrder, entry.order_id))
+        after, owed, demand = entry.place, owed + entry.quantity, promises.demands[entry.line_no]
+        anew = promises.promised_anew(demand, owed)
+        if anew.by_receipt or demand.by_receipt:
+            promises.demands[entry.line_no] = anew
+    for promises in looked_at.values():
+        if promises.changed():
+            yield from promises.effects()
+    if go_on:
+        yield repromise(ctx, m.sku, m.page, after)
+    elif later := [page for page in shelves.queue(m.sku).pages if page > m.page]:
+        yield repromise(ctx, m.sku, later[0], "")

@@ -69,7 +69,8 @@ class Warehouse(Row):
 class Queue(Row):
     """Who waits for a SKU, in sum. There is one row per stocked SKU, and its lock is the lock of the SKU.
 
-    `waiting`: pieces in the queue; `pages`: its parts that are not empty, first in line first.
+    `waiting`: pieces in the queue; `pages`: its parts that are not empty, first in line first; `sums`: the pieces in
+    each of them.
     """
 
     KEY: ClassVar[tuple[str, ...]] = ("sku",)
@@ -77,6 +78,7 @@ class Queue(Row):
     sku: str
     waiting: int = 0
     pages: tuple[str, ...] = ()
+    sums: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,11 @@ class StockOrder(Row):
 
 @dataclass(frozen=True, slots=True)
 class Demand(Row):
-    """One order line: how much is wanted in all, and what of it cannot be promised now."""
+    """One order line: how much is wanted in all, and what of it cannot be promised now.
+
+    `promised_on`: None while the supply that it waits for is overdue; `by_receipt`: a purchase order gave it, not the
+    lead time.
+    """
 
     KEY: ClassVar[tuple[str, ...]] = ("order_id", "line_no")
     GROUP: ClassVar[str] = "order_id"
@@ -150,6 +156,7 @@ class Demand(Row):
     promised_on: date | None = None
     rejected: int = 0
     reason: str = ""
+    by_receipt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

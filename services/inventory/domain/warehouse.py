@@ -20,7 +20,7 @@ from services.inventory.domain.rows import (
     of_sku,
     page_of,
 )
-from services.inventory.domain.working import Promises, Shelves
+from services.inventory.domain.working import Promises, Shelves, repromise
 from shared.contracts.inventory import (
     AdjustStock,
     CountStock,
@@ -329,7 +329,7 @@ def to_expect(m: ExpectReceipt) -> Needs:
 
 
 def expect_receipt(m: ExpectReceipt, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
-    """More should come: backorders made from now on are promised by it, standing promises at their day."""
+    """What should come, and when. Who waits already is told the new day, if it is another one (BO-06)."""
     check_place(m.warehouse, rows)
     check_sku(m.sku, rows, "sku")
     known = find_expected(rows, m.sku, m.reference, m.warehouse)
@@ -337,6 +337,8 @@ def expect_receipt(m: ExpectReceipt, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     row = Expected(m.sku, m.reference, m.warehouse, m.quantity, received, m.expected_on)
     if row != known:
         yield row
+        if (queue := rows.find(Queue, m.sku)) and queue.pages:
+            yield repromise(ctx, m.sku, queue.pages[0])
     yield Reply(
         {
             "sku": m.sku,

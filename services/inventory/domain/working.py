@@ -23,6 +23,7 @@ from services.inventory.domain.rows import (
     place_of,
 )
 from shared.contracts.inventory import (
+    PromiseAgain,
     PromiseDue,
     ServeQueue,
     StockBackordered,
@@ -49,6 +50,7 @@ class Shelves:
         self._queued: dict[tuple[str, UUID, int], Queued] = {}
         self.movements: list[Movement] = []
         self.freed: dict[str, None] = {}  # SKUs of which somebody may be served now, in order
+        self.overtaken: dict[str, None] = {}  # SKUs of which somebody lost a place in the queue
 
     def item(self, sku: str) -> Item | None:
         return self.rows.find(Item, sku)
@@ -127,24 +129,49 @@ class Shelves:
         else:
             entries.pop((order.order_id, line_no), None)
         queue = self.queue(sku)
+        sums = {name: n for name, n in queue.sums if name in queue.pages and name != page}
+        if entries:
+            sums[page] = sum(e.quantity for e in entries.values())
         pages = queue.pages
         if entries and page not in pages:
             pages = tuple(sorted((*pages, page)))
         elif not entries and page in pages:
             pages = tuple(name for name in pages if name != page)
-        queue = self._queues[sku] = Queue(sku, max(0, queue.waiting + pieces - before), pages)
+        waiting = max(0, queue.waiting + pieces - before)
+        queue = self._queues[sku] = Queue(sku, waiting, pages, tuple(sorted(sums.items())))
         self._changed[(sku,)] = queue
+        if pieces > before and page < pages[-1]:
+            self.overtaken[sku] = None
 
-    def promise_for(self, sku: str) -> date:
-        """The day on which all who wait for the SKU now should be served: enough is expected, or the lead time."""
-        today = self.ctx.now.date()
-        owed, coming = self.queue(sku).waiting, 0
+    def ahead(self, sku: str, page: str, place: str) -> int:
+        """Pieces that are served up to this place of a queue, itself included."""
+        queue = self.queue(sku)
+        before = sum(pieces for name, pieces in queue.sums if name < page and name in queue.pages)
+        return before + sum(e.quantity for e in self.page(page).values() if e.place <= place)
+
+    def promise_for(self, sku: str, owed: int) -> tuple[date | None, bool]:
+        """The day on which the first `owed` pieces in line should be served, and whether a receipt gives it (R-24).
+
+        What is overdue comes last, on a day that nobody knows (R-25): None. Without enough receipts it is the lead time
+        from now.
+        """
+        broken, coming, overdue = self.broken, 0, 0
         for expected in sorted(self.rows.group(Expected, sku), key=lambda e: (e.expected_on, e.reference)):
+            if expected.expected_on <= broken:
+                overdue += expected.incoming
+                continue
             coming += expected.incoming
             if expected.incoming and coming >= owed:
-                return max(expected.expected_on, today + timedelta(days=1))
+                return expected.expected_on, True
+        if overdue and coming + overdue >= owed:
+            return None, True
         item = self.item(sku)
-        return today + timedelta(days=max(1, item.lead_days if item else 1))
+        return self.ctx.now.date() + timedelta(days=max(1, item.lead_days if item else 1)), False
+
+    @property
+    def broken(self) -> date:
+        """A day that was promised for this one, or for one before, has come in vain."""
+        return self.ctx.now.date() - timedelta(days=self.ctx.policy.promise_grace_days)
 
     def effects(self) -> Iterator[Effect]:
         yield from self._changed.values()
@@ -154,12 +181,27 @@ class Shelves:
             queue = self.queue(sku)
             if queue.pages and self.free(sku) > 0:
                 yield serve(self.ctx, sku, queue.pages[0])
+        for sku in self.overtaken:
+            yield repromise(self.ctx, sku, at=soon(self.ctx.now))
 
 
 def serve(ctx: Context[Policy], sku: str, page: str, after: str | None = None) -> Timer:
     """One timer per SKU starts with the first in line; another goes on, so that neither can put off the other."""
     key = f"queue:{sku}" if after is None else f"queue-on:{sku}"
     return Timer(key, ctx.now, ServeQueue(sku=sku, page=page, after=after or ""))
+
+
+def soon(now: datetime) -> datetime:
+    """The next time that the clock shows a multiple of ten seconds: setting the timer anew does not put it off."""
+    return now.replace(microsecond=0) + timedelta(seconds=10 - now.second % 10)
+
+
+def repromise(
+    ctx: Context[Policy], sku: str, page: str = "", after: str | None = None, at: datetime | None = None
+) -> Timer:
+    """All who wait for the SKU are looked at, the first in line first; the timers are as in `serve`."""
+    key = f"promises:{sku}" if after is None else f"promises-on:{sku}"
+    return Timer(key, at or ctx.now, PromiseAgain(sku=sku, page=page, after=after or ""))
 
 
 def waiting_for(demands: dict[int, Demand]) -> tuple[str, ...]:
@@ -374,19 +416,23 @@ class Promises:
             self.shelves.wait(self.order, line_no, demand.sku, short if waits else 0)
         if short and not waits:
             reason = "unknown SKU" if item is None else "sold out" if item.stocked else "no warehouse ships it"
-            changed = replace(demand, backordered=0, promised_on=None, rejected=short, reason=reason)
+            changed = replace(demand, backordered=0, promised_on=None, by_receipt=False, rejected=short, reason=reason)
         elif short:
-            promised = demand.promised_on if 0 < short <= demand.backordered else None
-            changed = replace(
-                demand,
-                backordered=short,
-                promised_on=promised or self.shelves.promise_for(demand.sku),
-                rejected=0,
-                reason="",
-            )
+            stands = 0 < short <= demand.backordered
+            changed = replace(demand, backordered=short, rejected=0, reason="")
+            changed = changed if stands else self.promised_anew(changed)
         else:
-            changed = replace(demand, backordered=0, promised_on=None, rejected=0, reason="")
+            changed = replace(demand, backordered=0, promised_on=None, by_receipt=False, rejected=0, reason="")
         self.demands[line_no] = changed
+
+    def promised_anew(self, demand: Demand, owed: int | None = None) -> Demand:
+        """With the day that its place in the queue gives it now. `owed`: the pieces up to there, if they are known."""
+        shelves, order = self.shelves, self.order
+        if owed is None:
+            place = place_of(order.placed_at, order.order_id, demand.line_no)
+            owed = shelves.ahead(demand.sku, page_of(demand.sku, order.priority, order.placed_at), place)
+        day, by_receipt = shelves.promise_for(demand.sku, owed)
+        return replace(demand, promised_on=day, by_receipt=by_receipt)
 
     # What is told
 
