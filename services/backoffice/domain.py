@@ -67,13 +67,13 @@ def order_said(m: OrderStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
 
 
 def stock_said(m: StockStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
-    late = [line.promised_on for line in m.lines if line.backordered and line.promised_on]
+    days = [line.promised_on.isoformat() if line.promised_on else "" for line in m.lines if line.backordered]
     facts = {
         "reserved": sum(promise.reserved for promise in m.promises),
         "issued": sum(promise.issued for promise in m.promises),
         "backordered": sum(line.backordered for line in m.lines),
         "rejected": sum(line.rejected for line in m.lines),
-        "promised_on": max(late).isoformat() if late else "",
+        "promised_on": max(days) if days and all(days) else "",
         "warehouses": sorted({promise.warehouse for promise in m.promises if promise.promised}),
         "reason": next((line.reason for line in m.lines if line.reason), ""),
     }
@@ -233,7 +233,7 @@ def look_again(m: LookAgain, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
 
 def to_seen(m: OrderSeen) -> Needs:
     """With the e-mails about the order only where it has a late part, of whose day there may be another one."""
-    late = m.order is not None and letters.promised(m.order)
+    late = m.order is not None and m.order.backordered
     return [(Order, m.order_id), (Sold, m.order_id), *([(Mail, m.order_id)] if late else [])]
 
 

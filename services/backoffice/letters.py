@@ -6,7 +6,7 @@ so that the same event again, a replay or a rebuild finds it there. Sending it i
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -89,24 +89,18 @@ def withdrawn(m: WithdrawalReceived, rows: Rows, ctx: Context[Any]) -> Iterator[
     yield from letter(m.order_id, "withdrawn", str(m.return_id), "", facts, rows, ctx)
 
 
-def promised(seen: OrderSummary) -> date | None:
-    """The day that the late part of an order is promised for; None while nothing is late."""
-    return seen.promised_on if seen.backordered else None
-
-
 def dated(seen: OrderSummary, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
-    """The day that the late part is promised for, if it is another than the customer was told.
+    """The day that the late part is promised for, if it is another than the customer was told; empty: nobody knows it.
 
     Nothing before the order is confirmed, as until then it may all turn out otherwise (M-05).
     """
-    promise = promised(seen)
-    if promise is None:
+    if not seen.backordered:
         return
     mails = rows.group(Mail, seen.order_id)
     if not any(of.kind == "confirmed" for of in mails):
         return
     told = sorted((of for of in mails if of.kind in DATED), key=lambda of: int(of.mark))
-    day = promise.isoformat()
+    day = seen.promised_on.isoformat() if seen.promised_on else ""
     if told and told[-1].facts["day"] == day:
         return
     kind: MailKind = "date_changed" if told else "backordered"

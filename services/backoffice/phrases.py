@@ -345,6 +345,32 @@ _ONE: Mapping[str, tuple[str, str, str, str]] = {
         "La partie de votre commande qui arrive plus tard est maintenant attendue le %(day)s ; nous vous "
         "avions annoncé le %(before)s.",
     ),
+    "about backordered unknown": (
+        "Part of your order is not in stock now, and our supplier is late: we do not know the day yet. We will write "
+        "as soon as we know it, and send the items at once when they come. If you would rather not wait, tell us.",
+        "Een deel van uw bestelling is nu niet op voorraad en onze leverancier is te laat: de dag is nog niet bekend. "
+        "Zodra we die weten, schrijven we u; zodra de artikelen er zijn, sturen we ze meteen op. Wilt u liever niet "
+        "wachten, laat het ons dan weten.",
+        "Ein Teil Ihrer Bestellung ist derzeit nicht vorrätig, und unser Lieferant ist in Verzug: Den Tag kennen wir "
+        "noch nicht. Wir schreiben Ihnen, sobald wir ihn kennen, und versenden sofort nach Eingang. Wenn Sie nicht "
+        "warten möchten, sagen Sie uns bitte Bescheid.",
+        "Une partie de votre commande n’est pas en stock actuellement et notre fournisseur est en retard : le jour "
+        "n’est pas encore connu. Nous vous écrirons dès que nous le saurons et enverrons les articles dès leur "
+        "arrivée. Si vous préférez ne pas attendre, dites-le-nous.",
+    ),
+    "about date_changed unknown": (
+        "The part of your order that comes later will not be here on %(before)s: our supplier is late. We do not know "
+        "the new day yet and will write as soon as we do. If you would rather not wait, tell us.",
+        "Het deel van uw bestelling dat later komt, is er niet op %(before)s: onze leverancier is te laat. De nieuwe "
+        "dag is nog niet bekend; zodra we die weten, schrijven we u. Wilt u liever niet wachten, laat het ons dan "
+        "weten.",
+        "Der Teil Ihrer Bestellung, der später kommt, trifft nicht am %(before)s ein: Unser Lieferant ist in Verzug. "
+        "Den neuen Tag kennen wir noch nicht; sobald wir ihn kennen, schreiben wir Ihnen. Wenn Sie nicht warten "
+        "möchten, sagen Sie uns bitte Bescheid.",
+        "La partie de votre commande qui arrive plus tard ne sera pas là le %(before)s : notre fournisseur est en "
+        "retard. Le nouveau jour n’est pas encore connu ; nous vous écrirons dès que nous le saurons. Si vous préférez "
+        "ne pas attendre, dites-le-nous.",
+    ),
     "about shipped": (
         "We have handed this parcel to the carrier:", "Dit pakket hebben we aan de vervoerder gegeven:",
         "Dieses Paket haben wir dem Versanddienst übergeben:", "Nous avons remis ce colis au transporteur :",

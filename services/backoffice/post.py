@@ -95,6 +95,15 @@ def addressed(name: str, email: str) -> Address:
         raise Unsendable(f"The order's e-mail address is none: {in_one_line(email)[:100]}") from None
 
 
+def _about(kind: str, facts: Item) -> str:
+    """The phrase that says what happened."""
+    if kind in DATED and not facts["day"]:
+        return f"about {kind} unknown"
+    if kind == "date_changed" and not facts["before"]:
+        return "about backordered"  # a day is known at last
+    return f"about {kind}"
+
+
 def letter(mail: Item, order: Item, notes: list[Item], sender: Sender, pages: Pages, now: datetime) -> Item:
     """Subject, text and HTML of one e-mail, its language, and the documents that go with it."""
     p = Phrases(language_of(order["bill_to"], order["ship_to"]), pages.zone)
@@ -102,8 +111,8 @@ def letter(mail: Item, order: Item, notes: list[Item], sender: Sender, pages: Pa
     names = {line["line_no"]: line["text"] or p.phrase("item") for line in order["lines"] if line["kind"] == "goods"}
     values: Item = {"number": order["number"]}
     if kind in DATED:
-        values["day"] = p.day(date.fromisoformat(facts["day"]))
-        values["before"] = p.day(date.fromisoformat(facts["before"])) if facts["before"] else ""
+        for name in ("day", "before"):
+            values[name] = p.day(date.fromisoformat(facts[name])) if facts[name] else ""
     if kind == "refunded":
         values["amount"] = p.money(Decimal(facts["amount"]), order["currency"])
     if kind == "withdrawn":
@@ -128,7 +137,7 @@ def letter(mail: Item, order: Item, notes: list[Item], sender: Sender, pages: Pa
         "lang": p.lang,
         "subject": in_one_line(p.phrase(f"mail {kind}", **values)),
         "hello": p.phrase("dear", name=_buyer(order)) if _buyer(order) else p.phrase("hello"),
-        "about": p.phrase(f"about {kind}", **values),
+        "about": p.phrase(_about(kind, facts), **values),
         "goods": goods,
         "total": p.money(Decimal(order["due"]), order["currency"]) if kind == "confirmed" else "",
         "total_name": p.phrase("total"),

@@ -117,7 +117,11 @@ def _stock(f: Facts, b: Facts, w: Words) -> Line:
         return Line(said, "bad", "stock", _reason(f, w), effects)
     if late:
         if late == b.get("backordered") and f["promised_on"] != b.get("promised_on") and b.get("promised_on"):
-            was, now = w.day(b["promised_on"]), w.day(f["promised_on"]) if f["promised_on"] else "?"
+            was = w.day(b["promised_on"])
+            if not f["promised_on"]:
+                said = w.say("%(day)s is promised no longer: the supplier is late, and no new day is known.", day=was)
+                return Line(said, "bad", "stock")
+            now = w.day(f["promised_on"])
             return Line(w.say("The promise moved from %(was)s to %(now)s.", was=was, now=now), "bad", "stock")
         kept = w.say("Reserved %(pieces)s, ", pieces=pieces(w, reserved)) if reserved else ""
         said = w.say("%(kept)s%(late)s on backorder.", kept=kept, late=pieces(w, late))

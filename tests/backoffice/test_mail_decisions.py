@@ -92,8 +92,8 @@ def seen(revision: int, day: str = "", backordered: int = 0) -> OrderSeen:
 
 
 def test_a_look_reads_the_e_mails_of_an_order_only_where_a_part_of_it_is_late() -> None:
-    looks = [seen(1), seen(2, "2026-03-09", backordered=2), OrderSeen(order_id=ONE, order=None)]
-    assert [(Mail, ONE) in HANDLERS[OrderSeen].needs(look) for look in looks] == [False, True, False]
+    looks = [seen(1), seen(2, "2026-03-09", backordered=2), seen(3, "", 1), OrderSeen(order_id=ONE, order=None)]
+    assert [(Mail, ONE) in HANDLERS[OrderSeen].needs(look) for look in looks] == [False, True, True, False]
 
 
 def test_each_fact_is_told_once_however_often_and_late_it_comes() -> None:
@@ -126,6 +126,15 @@ def test_a_day_is_told_when_it_differs_from_the_one_told_last_and_never_before_t
     assert book.wanted(seen(1, "2026-03-10", 2)) == [], "an older look"
     assert book.wanted(seen(3, "2026-03-10", 2)) == ["date_changed"], "back to the first day is another change"
     assert book.wanted(seen(4)) == [], "nothing is late any more"
+
+
+def test_that_no_day_is_known_any_more_is_told_once_and_the_day_when_there_is_one() -> None:
+    book = Book()
+    book.decide(confirmed())
+    assert book.wanted(seen(1, "2026-03-10", 2)) == ["backordered"]
+    assert book.wanted(seen(2, "", 2)) == ["date_changed"]
+    assert book.wanted(seen(3, "", 2)) == []
+    assert book.wanted(seen(4, "2026-05-01", 2)) == ["date_changed"]
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,20 @@ def test_every_e_mail_can_be_made_in_every_language(kind: str, country: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("kind", "day", "before", "says"),
+    [
+        ("backordered", "", "", "our supplier is late: we do not know the day yet"),
+        ("date_changed", "", "2026-03-08", "will not be here on Sunday, 8 March 2026: our supplier is late"),
+        ("date_changed", "2026-03-10", "", "We expect it on Tuesday, 10 March 2026"),
+    ],
+)
+def test_a_late_part_without_a_day_is_told_as_such(kind: str, day: str, before: str, says: str) -> None:
+    order = {**ORDER, "bill_to": {**ORDER["bill_to"], "country": "GB"}}
+    text = made(kind, order, day=day, before=before).get_body(("plain",)).get_content()
+    assert says in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
     "more",
     [
         {"name": "Anna\r\nBcc: all@evil.example"}, {"name": "Anna\nX: y\u2028z\x00"}, {"name": '"Anna" <x@y.z>'},

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -9,6 +10,7 @@ from uuid import UUID
 from services.backoffice.owners import Owners
 from services.backoffice.pages import Pages
 from services.backoffice.views import scanning
+from shared.clock import now
 
 Item = dict[str, Any]
 Form = Mapping[str, Any]
@@ -34,9 +36,9 @@ async def expected(owners: Owners, warehouse: str, reference: str) -> list[Item]
     orders: dict[tuple[str, str], Item] = {}
     for line in said["items"]:
         key = (line["reference"], line["warehouse"])
-        of = orders.setdefault(
-            key, {"reference": key[0], "warehouse": key[1], "expected_on": line["expected_on"], "lines": [], "due": 0}
-        )
+        day = line["expected_on"]
+        head = {"expected_on": day, "late": date.fromisoformat(day) < now().date(), "lines": [], "due": 0}
+        of = orders.setdefault(key, {"reference": key[0], "warehouse": key[1], **head})
         due = max(0, line["quantity"] - line["received"])
         of["lines"].append({**line, "due": due})
         of["due"] += due

@@ -5,6 +5,7 @@ import csv
 import io
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -12,6 +13,7 @@ from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import Pages
 from services.backoffice.views.orders import cell
 from services.backoffice.words import N_
+from shared.clock import now
 
 Item = dict[str, Any]
 
@@ -119,7 +121,7 @@ async def product(owners: Owners, pages: Pages, sku: str, after: str) -> Item:
         owners.get("inventory", "/movements", sku=sku, newest="true", limit=50, after=after),
         _listed(owners, sku),
     )
-    w = pages.words
+    w, today = pages.words, now().date()
     levels = found["levels"]
     free = sum(level["available"] for level in levels)
     coming = sum(of["quantity"] - of["received"] for of in found["incoming"])
@@ -139,7 +141,7 @@ async def product(owners: Owners, pages: Pages, sku: str, after: str) -> Item:
         ],
         "said": said,
         "levels": levels,
-        "incoming": found["incoming"],
+        "incoming": [{**of, "late": date.fromisoformat(of["expected_on"]) < today} for of in found["incoming"]],
         "queue": found["queue"],
         "backordered": late,
         "stocked": found["stocked"],
