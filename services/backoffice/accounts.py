@@ -9,6 +9,7 @@ from services.backoffice.rows import Account, DocumentView, OfficeAct, Session
 from shared.contracts.backoffice import (
     ChooseLanguage,
     KeepSession,
+    NoteResumed,
     NoteView,
     OpenSession,
     RefuseLogin,
@@ -125,6 +126,11 @@ def to_nothing(m: Any) -> Needs:
 
 def note_view(m: NoteView, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
     yield DocumentView(ctx.new_id(), m.number, m.form, m.actor, ctx.now)
+
+
+def note_resumed(m: NoteResumed, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
+    facts = {"order_id": str(m.order_id), "number": m.number}
+    yield OfficeAct(ctx.new_id(), ctx.now, m.key, m.actor, facts)
 
 
 def stands(session: Mapping[str, Any], account: Mapping[str, Any], now: datetime) -> bool:

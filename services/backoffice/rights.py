@@ -33,6 +33,7 @@ DOES: dict[str, frozenset[str]] = {
     "place": frozenset({"packer", "admin"}),
     "slip": frozenset({"packer", "support", "admin"}),
     "mail": frozenset({"support", "admin"}),
+    "resume": frozenset({"support", "finance", "admin"}),
     "refund": frozenset({"support", "finance", "admin"}),
     "approve": frozenset({"finance", "admin"}),
     "share": frozenset({"admin"}),

@@ -233,6 +233,10 @@ def _view(text: str) -> Callable[[Facts, Facts, Words], Line]:
     return said
 
 
+def _resumed(f: Facts, b: Facts, w: Words) -> Line:
+    return Line(w.say("Had billing try again what it had parked."), "person", "people")
+
+
 def _account(f: Facts, b: Facts, w: Words) -> Line:
     """What became of the account of a person, by the staff or by what the login service said."""
 
@@ -313,6 +317,7 @@ SAYINGS: dict[str, Callable[[Facts, Facts, Words], Line]] = {
     "save_view": _view(N_("Saved the view %(name)s.")),
     "change_view": _view(N_("Changed the saved view %(name)s; it is called %(now)s.")),
     "remove_view": _view(N_("Removed the saved view %(name)s.")),
+    "note_resumed": _resumed,
     "set_account": _account,
     "signed_on": _account,
 }

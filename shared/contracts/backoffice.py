@@ -237,6 +237,18 @@ class NoteView(Internal, key="backoffice.note_view.v1"):
         return self.number
 
 
+class NoteResumed(Internal, key="backoffice.note_resumed.v1"):
+    """A person had billing try again what it had parked of an order; billing states nothing of it itself."""
+
+    order_id: UUID
+    number: Code
+    actor: Code
+
+    @property
+    def subject(self) -> str:
+        return str(self.order_id)
+
+
 class KeepSession(Internal, key="backoffice.keep_session.v1"):
     """A session was used, or ends now."""
 

@@ -75,6 +75,9 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     await shop.ask("POST", f"/fulfilment/shipments/{await shipment(packed)}/pick", {})
     found["packing"] = f"/pack/{await shipment(packed)}"
     found["slip"] = f"/shipments/{await shipment(packed)}/slip"
+    noted = "update shipments set parked = 'K-1' where shipment_id = $1"
+    await shop.change("fulfilment", noted, UUID(await shipment(packed)))
+    found["resume"] = f"/orders/{packed['number']}/resume"
     out = await shipment(done)
     await shop.ship(out)
     back = {"shipment_id": out, "lines": [{"line_no": 1, "quantity": 2}], "reason": "K-1"}

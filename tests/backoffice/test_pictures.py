@@ -47,7 +47,7 @@ SEEN = {
     "parked-message": "billing.no_such", "login": "Password", "reports-brands": "Delft",
     "reports-categories": "Table", "reports-outlook": "lamp", "reports-returns": "1",
     "reports-perfect-orders": "Without a fault", "reports-vat": "NL",
-    "reports-errors": "wrong item",
+    "reports-errors": "wrong item", "resume": "card expired",
     "payments": "Luc Peeters", "journal": "INV-",
 }  # fmt: skip
 """What of each page must be in its picture."""
@@ -140,6 +140,9 @@ async def paths(shop: Shop, server: MailServer) -> Mapping[str, str]:
     await eventually(running.store.parked_count)
     (message,) = set(re.findall(r'href="(/parked-messages/billing/[0-9a-f-]+)"', await shop.page("/parked-messages")))
     await shop.rest()
+    stuck = await bought(shop, 0, 0, mug=1)
+    refused = "update accounts set blocked = 'capture', parked = 'capture 2 was refused 4 times: card expired'"
+    await shop.change("billing", f"{refused} where order_id = $1", UUID(stuck["id"]))
     number = f"/orders/{done['number']}"
     found = {
         "stock": "/stock", "backorders": "/stock?view=backorders", "bins": "/bins",
@@ -151,6 +154,7 @@ async def paths(shop: Shop, server: MailServer) -> Mapping[str, str]:
         "messages": f"{number}/messages", "mails": "/mails", "address": f"/orders/{held['number']}/address",
         "take-back": f"{number}/take-back", "hold": f"/orders/{packing['number']}/hold",
         "withdrawal": f"{await link(shop, done)}/return", "customer-decides": await link(shop, waiting),
+        "resume": f"/orders/{stuck['number']}/resume",
         "parked-message": message, "login": "/login", "payments": "/money/payments", "journal": "/money/journal",
     }  # fmt: skip
     reports = ("brands", "categories", "outlook", "returns", "perfect-orders", "errors", "vat")

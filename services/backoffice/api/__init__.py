@@ -26,6 +26,7 @@ from services.backoffice.api import (
     parked,
     refunds,
     reports,
+    resume,
     returns,
     saved,
     shelves,
@@ -45,7 +46,7 @@ from services.backoffice.words import N_
 from shared.http import NotFound
 
 AREAS = (
-    login, today, orders, bulk, saved, order, status, withdrawal, mails, changes, refunds, wishes, stock,
+    login, today, orders, bulk, saved, order, status, withdrawal, mails, changes, refunds, resume, wishes, stock,
     shelves, bins, warehouse, shipments, returns, money, customers, reports, audit, parked, live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)

@@ -23,6 +23,7 @@ CHANGED = {"inventory": N_("The stock changed since you looked. Nothing was done
 SILENT = {
     "order": N_("The order service did not answer in time. Pressing again is safe: it is done once."),
     "billing": N_("Billing did not answer in time. Pressing again is safe: it is done once."),
+    "fulfilment": N_("Fulfilment did not answer in time. Pressing again is safe: it is done once."),
     "inventory": N_("The service that owns the stock did not answer in time. Pressing again is safe: it is done once."),
 }
 

@@ -25,7 +25,7 @@ async def acts(conn: AsyncConnection, pages: Pages, who: str, after: str) -> Ite
     cells = []
     for of in shown:
         told = line(of["key"], of["facts"], NOTHING, w)
-        number = (of["number"] or str(of["order_id"])) if "order_id" in of else ""
+        number = (of["number"] or str(of["order_id"])) if "order_id" in of else of["facts"].get("number", "")
         cells.append(
             [
                 Cell(w.moment(of["at"])),

@@ -16,6 +16,7 @@ from services.backoffice.rights import Person
 from services.backoffice.views import mails
 from services.backoffice.views.cells import address
 from services.backoffice.views.refunds import of_order
+from services.backoffice.views.resume import stuck
 from services.backoffice.words import N_, Told, timeline
 
 Item = dict[str, Any]
@@ -65,7 +66,7 @@ async def page(
         "away": now_said is None,
         "lines": [_line(line) for line in now_said["lines"]] if now_said else [],
         "counts": {name: kept[name] for name in COUNTED},
-        "actions": _actions(pages, person, head, where) if now_said else [],
+        "actions": _actions(pages, person, head, where, stuck(kept["money"], kept["shipments"])) if now_said else [],
         "why_kind": "good" if head["final"] else "bad" if head["late"] else "wait",
         "until": w.moment(head["until_at"]) if head["until_at"] else "",
         "groups": [
@@ -133,11 +134,13 @@ def _line(line: Item) -> Item:
     return {**line, "price": price, "sum": price * line["quantity"] - discount}
 
 
-def _actions(pages: Pages, person: Person, head: Item, where: str) -> list[Item]:
+def _actions(pages: Pages, person: Person, head: Item, where: str, parked: bool) -> list[Item]:
     w, found = pages.words, []
     open_ = head["status"] not in ("completed", "cancelled", "shipped", "delivered")
     found.append({"href": f"{where}/messages", "text": w.say("Messages"), "icon": "mail", "danger": False})
     found.append({"href": f"{where}/link", "text": w.say("Customer's page"), "icon": "globe", "danger": False})
+    if parked and person.may("resume"):
+        found.append({"href": f"{where}/resume", "text": w.say("Try again"), "icon": "redo", "danger": False})
     if head["holds"] and person.may("release"):
         found.append({"href": f"{where}/release", "text": w.say("Release"), "icon": "check", "danger": False})
     if open_ and person.may("hold"):
