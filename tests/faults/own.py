@@ -26,6 +26,9 @@ WRITE_DOWN = "[dets:sync(Table) || Table <- dets:all()]."
 COMMITTED = b"COMMIT\0"
 """What PostgreSQL says when it has committed."""
 
+CLAIMED = b"INSERT 0 1\0"
+"""What it says when the id of one request or packet was new."""
+
 
 @dataclass
 class Own:

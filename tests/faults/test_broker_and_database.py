@@ -13,11 +13,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from comptoir.chaos.monkey import Kill, rampage, until_an_order_walks_through
-from comptoir.chaos.works import told
+from comptoir.chaos.works import ANNA, told
 from comptoir.runs import NAMES
 from tests.eventually import eventually
 from tests.faults.load import all_is_well, all_live, goes_on, gone, measure, under_load
-from tests.faults.own import COMMITTED, Own
+from tests.faults.own import CLAIMED, COMMITTED, Own
 
 pytestmark = [pytest.mark.rabbit, pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -29,6 +29,23 @@ async def test_f04_the_broker_is_restarted_and_orders_are_taken_meanwhile(own: O
         await all_live(own.works)
         await asyncio.to_thread(own.rabbit.start)
     assert not own.works.deaths, "a service that waits for its broker is not to be restarted"
+
+
+async def test_f04_what_never_reached_a_broker_that_was_stopped_is_sent_again(own: Own) -> None:
+    """It is in the network only: who takes a written frame for a sent packet loses it here."""
+    books = own.works.run.connections["order"]
+    async with under_load(own.works) as load:
+        await own.network(lambda: own.wire.black_hole(new=False, ways=("there",)))
+        try:
+            cut = await books.fetchval("select clock_timestamp()")
+            await goes_on(load, 5)
+            since = "select count(*) from outbox where created_at > $1"
+            assert await books.fetchval(since, cut) > 0
+            assert not await books.fetchval(f"{since} and sent_at is not null", cut), "not confirmed"
+            await asyncio.to_thread(own.rabbit.stop_node)
+        finally:
+            await own.network(own.wire.heal)
+        await asyncio.to_thread(own.rabbit.start)
 
 
 async def test_f05_the_broker_is_killed(own: Own) -> None:
@@ -62,6 +79,26 @@ async def test_f20_the_database_is_ended_without_a_word(own: Own, number: signal
         await ending
     assert 503 in told
     assert told <= {200, 503}
+
+
+@pytest.mark.parametrize("times", [3, 4])
+async def test_f20_a_connection_that_breaks_again_and_again_is_not_the_fault_of_the_data(own: Own, times: int) -> None:
+    """As often as a unit is tried anew, and parts of it, before something is parked for what it says."""
+    works = own.works
+    await works.rests()
+    before = await measure(works, "order", "comptoir_retries_total")
+    own.proxy.cut_answers(CLAIMED, times)
+    wish = {"ship_to": ANNA, "payment_token": "tok", "lines": [{"sku": "mug", "quantity": 1}]}
+    key = {"Idempotency-Key": f"cut {times} times"}
+    answer = await works.http.post(f"{works.processes.running['order'].url}/orders", json=wish, headers=key, timeout=60)
+    assert answer.status_code == 201, answer.text
+    assert own.proxy.cuts == 0
+    await own.reconnect()
+    assert await measure(works, "order", "comptoir_retries_total") >= before + times
+    await works.rests()
+    assert (await works.shows(answer.json()["id"]))["status"] == "completed"
+    for name, books in works.run.connections.items():
+        assert await books.fetchval("select count(*) from parked") == 0, name
 
 
 async def test_f11_connections_to_the_database_are_reset_and_refused(own: Own) -> None:

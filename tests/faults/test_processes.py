@@ -108,6 +108,11 @@ async def test_f03_a_copy_that_was_paused_does_not_act_on_what_another_has_done(
         assert not breaches, breaches
 
 
+async def completed(works: Works, placed: list[str]) -> bool:
+    sql = "select count(*) from progress where status = 'completed' and order_id = any($1::uuid[])"
+    return bool(await works.run.connections["order"].fetchval(sql, placed) == len(placed))
+
+
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
@@ -121,10 +126,12 @@ async def test_f03_a_copy_sleeps_for_a_minute_and_another_does_its_work(
     await ground.cleared()
     await works.opens(1_000_000)
     works.deaths.clear()  # those of the tests before this one
-    async with another(works, service), under_load(works, 5):
+    async with another(works, service), under_load(works, 5) as load:
         works.arm(service, f"{point}=stop@1")
         await eventually(lambda: paused(works, service), 30)
         until = time.monotonic() + 60
+        placed = list(load.placed)
+        await eventually(lambda: completed(works, placed), 45)  # what it had taken and locked is another's by now
         await eventually(lambda: time.monotonic() > until, 90)
         works.processes.running[service].popen.send_signal(signal.SIGCONT)
         works.arm(service, "")
