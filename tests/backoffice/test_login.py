@@ -17,7 +17,7 @@ from comptoir.staffing import set_account
 from services.backoffice import login
 from services.backoffice.accounts import FREE_TRIES, IDLE, LONGEST, LONGEST_LOCK, refuse_login, stands, to_account
 from services.backoffice.api import ROUTERS
-from services.backoffice.api.guard import Guard
+from services.backoffice.api.guard import HTTPS_ONLY, Guard
 from services.backoffice.live import Live
 from services.backoffice.rights import DOES, LOCAL, ROLES, SEES, Person
 from services.backoffice.rows import Account
@@ -320,6 +320,7 @@ async def test_behind_a_door_accounts_get_in_over_https_or_at_the_machine_itself
     scope = {"type": "http", "method": "GET", "path": "/orders", "scheme": scheme, "client": ("172.18.0.9", 4711)}
     await Guard(page, Office())({**scope, "headers": [(b"host", host.encode())]}, receive, send)  # type: ignore[arg-type]
     assert sent[0]["status"] == status
+    assert (HTTPS_ONLY in sent[0]["headers"]) is (scheme == "https")
     customers = {**scope, "path": "/s/signed", "headers": [(b"host", host.encode())]}
     await Guard(page, Office())(customers, receive, send)  # type: ignore[arg-type]
     reached = scheme == "https" or host in ("127.0.0.1:8080", "localhost", "[::1]:8080")

@@ -20,6 +20,8 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
+HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
+"""For a year a browser that was here over HTTPS asks over nothing else."""
 CUSTOMERS = "/s/"
 """Pages by a signed link: who has the link may, from wherever it is opened."""
 CUSTOMERS_HEADERS = {
@@ -62,6 +64,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 there = {name.lower() for name, _ in message["headers"]}
                 more = [(n.encode(), v.encode()) for n, v in seal.items() if n.encode() not in there]
+                if scope["scheme"] == "https":
+                    more.append(HTTPS_ONLY)
                 if b"cache-control" not in there:
                     more.append((b"cache-control", b"no-store"))
                 message = {**message, "headers": [*message["headers"], *more]}
