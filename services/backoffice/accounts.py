@@ -27,6 +27,12 @@ def to_account(m: Any) -> Needs:
     yield Account, m.name
 
 
+def to_setting(m: SetAccount) -> Needs:
+    """With the other admins, so that two of them cannot take away each other at the same time."""
+    for name in {m.name, *(m.admins or ())}:
+        yield Account, name
+
+
 def to_opening(m: OpenSession | SignedOn) -> Needs:
     yield Account, m.name
     yield Session, m.session
@@ -37,26 +43,40 @@ def to_session(m: KeepSession) -> Needs:
 
 
 def set_account(m: SetAccount, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
-    """A new account needs a password."""
+    """A new account needs a password. Somebody stays who looks after accounts, unless an operator says otherwise."""
     known = rows.find(Account, m.name)
+    if known is None and m.keeps:
+        raise Refused(f"There is no account {m.name}.", field="name", status=404)
+    if known is not None and m.new:
+        raise Refused(f"There is an account {m.name} already.", field="name", status=409)
     if known is None and not m.password:
         raise Refused(f"The new account {m.name} needs a password.", field="password")
     account = Account(
         name=m.name,
         shown=m.shown or (known.shown if known else m.name),
-        roles=tuple(sorted(set(m.roles))),
+        roles=known.roles if known and "roles" in m.keeps else tuple(sorted(set(m.roles))),
         password=m.password or (known.password if known else ""),
-        active=m.active,
+        active=known.active if known and "active" in m.keeps else m.active,
         epoch=known.epoch + 1 if known else 1,
         failures=0,
         locked_until=None,
         language=known.language if known else "",
         identity=known.identity if known else "",
     )
+    if m.admins is not None and not _admin(account):
+        if m.actor == m.name and _admin(known):
+            raise Refused("You would take away your own access. Another admin can do it.", field="roles", status=409)
+        if not any(_admin(rows.find(Account, name)) for name in m.admins if name != m.name):
+            raise Refused("Nobody would be left who looks after the accounts.", field="roles", status=409)
     yield account
-    yield _act(
-        m, m.actor or ctx.actor or m.name, known, account, ctx, password=bool(m.password), ended=known is not None
-    )
+    actor = m.actor or ctx.actor or m.name
+    own, ended = actor == m.name, known is not None
+    yield _act(m, actor, known, account, ctx, password=bool(m.password), ended=ended, own=own)
+
+
+def _admin(account: Account | None) -> bool:
+    """Whether somebody may look after the accounts."""
+    return account is not None and account.active and "admin" in account.roles
 
 
 def _act(

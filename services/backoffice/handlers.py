@@ -32,7 +32,7 @@ HANDLERS: Handlers = {
     MailAnswered: Handler(letters.to_mail, letters.mail_answered),
     MailDue: Handler(letters.to_mail, letters.mail_due),
     SendMailAgain: Handler(letters.to_mail, letters.send_again),
-    SetAccount: Handler(accounts.to_account, accounts.set_account),
+    SetAccount: Handler(accounts.to_setting, accounts.set_account),
     ChooseLanguage: Handler(accounts.to_account, accounts.choose_language),
     OpenSession: Handler(accounts.to_opening, accounts.open_session),
     SignedOn: Handler(accounts.to_opening, accounts.signed_on),

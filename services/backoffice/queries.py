@@ -46,6 +46,7 @@ from services.backoffice.tables import (
 )
 from services.backoffice.tables import refunds as by_staff
 from services.backoffice.tables import saved_views as views_saved
+from shared.contracts.backoffice import SetAccount, SignedOn
 from shared.contracts.fulfilment import ReturnExpected
 
 Item = dict[str, Any]
@@ -510,6 +511,39 @@ async def any_account(conn: AsyncConnection) -> bool:
 async def account(conn: AsyncConnection, name: str) -> Item | None:
     found = await _all(conn, select(accounts).where(accounts.c.name == name))
     return found[0] if found else None
+
+
+async def staff(conn: AsyncConnection, name: str = "") -> list[Item]:
+    """All accounts, or one: who is there first, then by name; when each was used last, added, and taken away.
+
+    Their passwords stay where they are: `own` says whether there is one.
+    """
+    a, last = accounts.c, func.max(sessions.c.used_at).label("used_at")
+    used = select(sessions.c.name, last).group_by(sessions.c.name).subquery()
+    shown = (a.name, a.shown, a.roles, a.active, a.identity, (a.password != "").label("own"), used.c.used_at)
+    query = select(*shown).join_from(accounts, used, used.c.name == a.name, isouter=True)
+    told = select(office_acts).where(office_acts.c.key.in_((SetAccount.key, SignedOn.key)))
+    if name:
+        query, told = query.where(a.name == name), told.where(office_acts.c.facts["name"].astext == name)
+    people = await _all(conn, query.order_by(a.active.desc(), func.lower(a.shown), a.name))
+    added: dict[str, datetime] = {}
+    gone: dict[str, datetime] = {}
+    for act in await _all(conn, told.order_by(office_acts.c.at)):
+        facts = act["facts"]
+        if facts["new"]:
+            added[facts["name"]] = act["at"]
+        if facts["was_active"] and not facts["active"]:
+            gone[facts["name"]] = act["at"]
+    return [
+        {**of, "added_at": added.get(of["name"]), "gone_at": None if of["active"] else gone.get(of["name"])}
+        for of in people
+    ]
+
+
+async def admins(conn: AsyncConnection) -> list[str]:
+    """Who looks after the accounts."""
+    a = accounts.c
+    return list(await conn.scalars(select(a.name).where(a.active, a.roles.contains(["admin"])).order_by(a.name)))
 
 
 async def sessions_of(conn: AsyncConnection, named: Collection[str]) -> list[tuple[Item, Item]]:

@@ -143,6 +143,11 @@ SENTENCES = (
     N_("only %(quarantined)s are quarantined"),
     N_("%(more)s more than %(reference)s ordered of %(sku)s"),
     N_("%(barcode)s stands for %(sku)s already"),
+    # what is refused of accounts
+    N_("There is no account %(name)s."),
+    N_("There is an account %(name)s already."),
+    N_("You would take away your own access. Another admin can do it."),
+    N_("Nobody would be left who looks after the accounts."),
     # what is refused of saved views
     N_("There is a saved view %(name)s already."),
     N_("There are %(n)s saved views already; remove one first."),

@@ -17,6 +17,7 @@ SEES: dict[str, frozenset[str]] = {
     "refunds": frozenset({"support", "finance", "admin"}),
     "money": frozenset({"finance", "admin"}),
     "parked": frozenset({"admin"}),
+    "staff": frozenset({"admin"}),
     "audit": frozenset({"admin"}),
 }
 """Areas, and the roles that see them."""
@@ -40,6 +41,7 @@ DOES: dict[str, frozenset[str]] = {
     "export": frozenset({"support", "finance", "admin"}),
     "replay": frozenset({"admin"}),
     "drop": frozenset({"admin"}),
+    "password": frozenset(ROLES),
 }
 """Acts, and the roles that may."""
 

@@ -250,6 +250,8 @@ def _account(f: Facts, b: Facts, w: Words) -> Line:
         text = N_("Enabled the account %(name)s again.") if f["active"] else N_("Disabled the account %(name)s.")
     elif moved:
         text = N_("Changed the roles of %(name)s.")
+    elif f.get("password") and f.get("own"):
+        text = N_("%(name)s changed the own password.")
     elif f.get("password"):
         text = N_("Reset the password of %(name)s.")
     else:
@@ -261,7 +263,7 @@ def _account(f: Facts, b: Facts, w: Words) -> Line:
         why.append(w.say("Roles: %(roles)s instead of %(were)s.", roles=named(f["roles"]), were=named(f["were"])))
     if not f["new"] and f["shown"] != f["was_shown"]:
         why.append(w.say("It is called %(now)s instead of %(was)s.", now=f["shown"], was=f["was_shown"]))
-    if f.get("password") and not f["new"]:
+    if f.get("password") and not f["new"] and not f.get("own"):
         why.append(w.say("The password is a new one."))
     if f.get("ended"):
         why.append(w.say("Open sessions ended."))

@@ -160,7 +160,12 @@ class SendMailAgain(Internal, key="backoffice.send_mail_again.v1"):
 
 
 class SetAccount(Internal, key="backoffice.set_account.v1"):
-    """Makes or changes the account of a person. `password` is a hash; empty: it stays. Open sessions end."""
+    """Makes or changes the account of a person. `password` is a hash; empty: it stays. Open sessions end.
+
+    `new`: refused with 409 where there is such an account. `keeps`: stays as it is, and 404 where there is none.
+    `admins`: who else looked after the accounts when this was asked. 409 when nobody would be left who does, or when
+    an admin would lose the own access. None: an operator at the machine, who may always make another one.
+    """
 
     name: Code
     shown: Text = ""
@@ -168,6 +173,9 @@ class SetAccount(Internal, key="backoffice.set_account.v1"):
     password: str = ""
     active: bool = True
     actor: str = ""
+    new: bool = False
+    keeps: tuple[Literal["roles", "active"], ...] = ()
+    admins: tuple[Code, ...] | None = None
 
     @property
     def subject(self) -> str:

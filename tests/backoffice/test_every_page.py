@@ -10,13 +10,14 @@ from axe_playwright_python.base import AXE_SCRIPT
 from fastapi.routing import APIRoute
 from playwright.async_api import Browser, expect
 
+from comptoir.staffing import set_account
 from services.backoffice.api import ROUTERS
 from services.backoffice.languages import LANGUAGES, PSEUDO
 from services.backoffice.views.money import TABS
 from services.backoffice.views.reports import TITLES
 from shared.clock import now
 from shared.messaging.bus import arrival_of
-from tests.backoffice.shop import ANNA, Shop, shop_at
+from tests.backoffice.shop import ANNA, HASH, Shop, shop_at
 from tests.backoffice.test_browser import Visitor, browser
 from tests.conftest import Databases
 from tests.eventually import eventually
@@ -50,6 +51,8 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     found |= {"nowhere": "/nowhere", "receive": "/receive", "adjust": "/adjust", "counting": "/count"}
     found |= {"bins": "/bins", "bin": "/bins/mug?warehouse=north"}
     found |= {"money": "/money", "reports": "/reports", "acts": "/acts", "paper": "/pick/paper"}
+    found |= {"staff": "/staff", "password": "/password", "staff-one": "/staff/K-1"}
+    await set_account(shop.database_url, "K-1", "K-1", ("picker",), HASH, False, "K-1")  # an active one closes the shop
     held = await shop.place(hold="fraud check")
     late = await shop.place("cup", 3)
     done = await shop.place(customer_id="K-1", ship_to={**ANNA, "name": NAME}, quantity=3)

@@ -8,13 +8,14 @@ from uuid import UUID
 
 import pytest
 from fastapi.routing import APIRoute
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
+from comptoir.staffing import set_account
 from services.backoffice.api import ROUTERS
 from shared.clock import now
 from shared.messaging.bus import arrival_of
 from tests.backoffice.mailserver import MailServer
-from tests.backoffice.shop import ANNA, Item, Shop, shop_at
+from tests.backoffice.shop import ANNA, HASH, PASSWORD, Item, Shop, shop_at
 from tests.backoffice.test_browser import Visitor, browser, shot
 from tests.backoffice.test_every_page import NO_PAGES
 from tests.backoffice.test_mails import server, settings_of
@@ -35,6 +36,12 @@ PEOPLE = (
     {**ANNA, "name": "Anna de Vries"},
     {**ANNA, "name": "Luc Peeters", "street": ["Meir 12"], "postcode": "2000", "city": "Antwerpen", "country": "BE"},
     {**ANNA, "name": "Greta Wolf", "street": ["Domstr. 4"], "postcode": "50668", "city": "Köln", "country": "DE"},
+)
+STAFF = (
+    ("anna", "Anna Claes", "admin", "support"),
+    ("bram", "Bram Willems", "finance"),
+    ("pia", "Pia Jansen", "packer", "picker"),
+    ("tim", "Tim Bakker", "picker"),
 )
 PHONE = ("pack", "pack-one", "withdrawal", "customer-decides")
 """Are held in the hand."""
@@ -175,6 +182,29 @@ async def test_each_page_shows_what_is_in_its_picture(shop: Shop, browser: Brows
         assert tab.complaints == []
         await context.close()
     assert not missing
+
+
+async def test_accounts_are_seen_by_who_is_logged_in(shop: Shop, browser: Browser) -> None:
+    """The last ones: with accounts nobody gets in without."""
+    for name, shown, *roles in STAFF:
+        await set_account(shop.database_url, name, shown, tuple(roles), HASH, True, "anna")
+    await set_account(shop.database_url, "tim", "Tim Bakker", ("picker",), "", False, "anna")
+    context = await browser.new_context(viewport={"width": 1280, "height": 800})
+    page = await context.new_page()
+    await page.goto(f"{shop.here}/login?onward=/staff")
+    await page.fill("#name", "anna")
+    await page.fill("#password", PASSWORD)
+    await page.click("main button[type=submit]")
+    await expect(page.locator("main")).to_contain_text("Tim Bakker")
+    await shot(page, "staff")
+    for path, name, seen in (
+        ("/staff/pia", "staff-one", "Take access away"),
+        ("/password", "password", "Old password"),
+    ):
+        await page.goto(f"{shop.here}{path}")
+        await expect(page.locator("main")).to_contain_text(seen)
+        await shot(page, name)
+    await context.close()
 
 
 def test_every_page_has_a_picture() -> None:

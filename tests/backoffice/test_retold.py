@@ -57,6 +57,7 @@ SAID = [
     *said_by("services/billing/domain/refunds.py", "Refused"),
     *said_by("services/fulfilment/domain/shipments.py", "Refused"),
     *said_by("services/fulfilment/domain/returns.py", "Refused"),
+    *(text for text in said_by("services/backoffice/accounts.py", "Refused") if not text.startswith("The ")),
     *said_by("services/backoffice/post.py"),
     *said_by("services/backoffice/post.py", "Unsendable"),
 ]

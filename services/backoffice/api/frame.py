@@ -63,6 +63,7 @@ NAV: tuple[tuple[str, tuple[tuple[str, str, str, str, str], ...]], ...] = (
         N_("System"),
         (
             ("parked", "/parked-messages", "parked", N_("Parked"), "p"),
+            ("staff", "/staff", "staff", N_("Staff"), ""),
             ("audit", "/acts", "people", N_("Audit"), ""),
         ),
     ),

@@ -96,6 +96,13 @@ async def log_in(
     return answer
 
 
+async def begin(request: Request, office: Office, name: str, answer: Response) -> None:
+    """Another session of somebody whose open ones have just ended, in this browser."""
+    token = login.token()
+    await office.note(OpenSession(name=name, session=login.digest(token), csrf=login.token()))
+    answer.set_cookie(cookie_name(request), token, path="/", **attributes(request))
+
+
 def _let_in(request: Request, token: str, onward: str, roles: frozenset[str]) -> RedirectResponse:
     """On to where the person wanted to go, or begins, with the cookie of the session."""
     answer = RedirectResponse(Person("", "", roles).begins if onward == "/" else onward, 303)
