@@ -241,6 +241,7 @@ def resend(
 
 
 staff = typer.Typer(no_args_is_help=True, help="Who may log in to the pages. With the first account nobody else can.")
+Name = Annotated[str, typer.Argument(help="the name to log in with")]
 
 
 @staff.command("set")
@@ -271,6 +272,24 @@ def staff_set(
         lambda url, names: set_account(url, name, shown, tuple(role), password, active, by or me()), data, "backoffice"
     )
     out.print(f"{name}: {', '.join(sorted(set(role)))}{'' if active else ', gone'}", markup=False)
+
+
+@staff.command("remove")
+def staff_remove(name: Name, by: By = "", data: Data = DATA) -> None:
+    """Nobody gets in with this account any more, and its open sessions end; its roles and password stay."""
+    from comptoir.staffing import let_in
+
+    in_databases(lambda url, names: let_in(url, name, False, by or me()), data, "backoffice")
+    out.print(f"{name}: gone", markup=False)
+
+
+@staff.command("restore")
+def staff_restore(name: Name, by: By = "", data: Data = DATA) -> None:
+    """The account gets in again, with the roles and the password it had."""
+    from comptoir.staffing import let_in
+
+    in_databases(lambda url, names: let_in(url, name, True, by or me()), data, "backoffice")
+    out.print(f"{name}: gets in again", markup=False)
 
 
 @staff.command("list")

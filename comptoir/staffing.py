@@ -14,7 +14,7 @@ from shared.messaging.envelope import envelope
 from shared.messaging.unit import Arrival
 from shared.serve import NotHere, migrated
 
-__all__ = ["ROLES", "accounts", "hashed", "set_account"]
+__all__ = ["ROLES", "accounts", "hashed", "let_in", "set_account"]
 
 
 async def set_account(
@@ -24,6 +24,15 @@ async def set_account(
     word = SetAccount.model_validate(
         {"name": name, "shown": shown, "roles": roles, "password": password, "active": active, "actor": by}
     )
+    await _decided(url, word, by)
+
+
+async def let_in(url: str, name: str, active: bool, by: str) -> None:
+    """Takes access away or gives it back; roles and password stay. Raises NotHere where there is no such account."""
+    await _decided(url, SetAccount(name=name, active=active, keeps=("roles",), actor=by), by)
+
+
+async def _decided(url: str, word: SetAccount, by: str) -> None:
     await migrated("backoffice", dsn(url, "backoffice"))
     async with deciding(url, "backoffice") as unit:
         event = envelope(word, id=clock.new_id(), source=unit.source, now=clock.now(), actor=by)

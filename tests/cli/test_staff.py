@@ -57,6 +57,28 @@ async def test_an_account_is_made_changed_and_taken_away(url: str) -> None:
     assert (await run(url, "list")).output == "anna: support, gone (Anna)\n"
 
 
+async def test_access_is_taken_away_and_given_back_without_a_password_and_all_else_stays(url: str) -> None:
+    await run(url, "set", "clara", "--role", "packer", "--shown", "Clara", said=f"{PASSWORD}\n")
+    made = await kept(url, "clara")
+    gone = await run(url, "remove", "clara")
+    assert (gone.exit_code, gone.output) == (0, "clara: gone\n")
+    away = await kept(url, "clara")
+    again = await run(url, "restore", "clara")
+    assert (again.exit_code, again.output) == (0, "clara: gets in again\n")
+    back = await kept(url, "clara")
+    assert made
+    assert away
+    assert back
+    assert (made["active"], away["active"], back["active"]) == (True, False, True)
+    assert (made["epoch"], away["epoch"], back["epoch"]) == (1, 2, 3), "open sessions end"
+    same = ("shown", "roles", "password")
+    assert [made[name] for name in same] == [away[name] for name in same] == [back[name] for name in same]
+    nobody = await run(url, "remove", "nobody")
+    assert nobody.exit_code
+    assert "There is no account nobody." in nobody.output + str(nobody.exception)
+    assert await kept(url, "nobody") is None
+
+
 @pytest.mark.parametrize(
     ("words", "said", "why"),
     [
