@@ -396,7 +396,8 @@ async def worklists(conn: AsyncConnection) -> dict[str, Item]:
         union all select 'returns', count(*), min(at) from returns where state = 'received'
         union all select 'refunds', count(*), min(asked_at) from refunds where state = 'waiting'
         union all select 'money', count(*), min(placed_at)
-          from money join orders using (order_id) where parked != '' and seen > 0"""
+          from money join orders using (order_id) where parked != '' and seen > 0
+        union all select 'mail', count(*), min(wanted_at) from mails where state = 'parked'"""
     )
     work = {row["state"]: {"n": row["n"], "at": row["at"]} for row in await _all(conn, rest)}
     nothing: Item = {"n": 0, "at": None}
@@ -416,12 +417,21 @@ async def worklists(conn: AsyncConnection) -> dict[str, Item]:
         "returns": work["returns"],
         "refunds": work["refunds"],
         "money": work["money"],
+        "mail": work["mail"],
         "late": {"n": head["late_n"], "at": None},
         "open": {"n": head["open_n"], "at": None},
         "warehouse": {"n": head["warehouse_n"], "at": None},
         "way": {"n": head["way_n"], "at": None},
         "staff": {"n": head["staff_n"], "at": None},
     }
+
+
+async def at_work(conn: AsyncConnection) -> dict[str, int]:
+    """How many shipments and returns are in each state that the warehouse has to do with."""
+    s, r = shipments.c, returns.c
+    there = select(s.state, func.count()).where(s.state.in_(IN_WAREHOUSE)).group_by(s.state)
+    back = select(r.state, func.count()).where(r.state != "closed").group_by(r.state)
+    return {state: n for query in (there, back) for state, n in await conn.execute(query)}
 
 
 async def by_hour(conn: AsyncConnection, start: datetime, end: datetime, zone: str) -> list[Item]:

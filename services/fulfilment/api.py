@@ -136,11 +136,12 @@ async def list_shipments(
     warehouse: Name = None,
     order_id: UUID | None = None,
     parked: Annotated[bool, Query(description="only those that wait for a person")] = False,
+    oldest: bool = False,
 ) -> dict[str, Any]:
-    """Shipments, newest first."""
+    """Shipments, newest first; `oldest`: from the first one on."""
     after = cursor(paging.after)
     rows = await queries.list_shipments(
-        conn, paging.limit, after, state=state, warehouse=warehouse, order_id=order_id, parked=parked
+        conn, paging.limit, after, state=state, warehouse=warehouse, order_id=order_id, parked=parked, oldest=oldest
     )
     return page_of(rows, paging, lambda row: (row["planned_at"].isoformat(), row["shipment_id"]))
 
@@ -231,10 +232,13 @@ async def list_returns(
     state: Literal["expected", "received", "inspected", "closed"] | None = None,
     warehouse: Name = None,
     order_id: UUID | None = None,
+    oldest: bool = False,
 ) -> dict[str, Any]:
-    """Returns, newest first."""
+    """Returns, newest first; `oldest`: from the first one on."""
     after = cursor(paging.after)
-    rows = await queries.list_returns(conn, paging.limit, after, state=state, warehouse=warehouse, order_id=order_id)
+    rows = await queries.list_returns(
+        conn, paging.limit, after, state=state, warehouse=warehouse, order_id=order_id, oldest=oldest
+    )
     return page_of(rows, paging, lambda row: (row["opened_at"].isoformat(), row["return_id"]))
 
 

@@ -19,8 +19,22 @@ async def items(conn: AsyncConnection, query: Select[Any]) -> list[Item]:
 
 def older_than(moment: ColumnElement[Any], key: ColumnElement[Any], after: Sequence[Any]) -> ColumnElement[bool]:
     """What comes after the cursor in a list that begins with the newest."""
-    at, id = datetime.fromisoformat(str(after[0])), UUID(str(after[1]))
-    return tuple_(moment, key) < tuple_(literal(at), literal(id))
+    return tuple_(moment, key) < _place(after)
+
+
+def _place(after: Sequence[Any]) -> ColumnElement[Any]:
+    return tuple_(literal(datetime.fromisoformat(str(after[0]))), literal(UUID(str(after[1]))))
+
+
+def sorted_by(
+    query: Select[Any], moment: ColumnElement[Any], key: ColumnElement[Any], after: Sequence[Any] | None, oldest: bool
+) -> Select[Any]:
+    """From the newest on, or from the oldest, what comes after the cursor."""
+    if oldest:
+        query = query.order_by(moment, key)
+        return query.where(tuple_(moment, key) > _place(after)) if after else query
+    query = query.order_by(moment.desc(), key.desc())
+    return query.where(older_than(moment, key, after)) if after else query
 
 
 async def list_shipments(
@@ -32,10 +46,11 @@ async def list_shipments(
     warehouse: str | None = None,
     order_id: UUID | None = None,
     parked: bool = False,
+    oldest: bool = False,
 ) -> list[Item]:
-    """Newest first, `limit` + 1 of them."""
+    """Newest first, or oldest first, `limit` + 1 of them."""
     t = shipments.c
-    query = select(shipments).order_by(t.planned_at.desc(), t.shipment_id.desc()).limit(limit + 1)
+    query = select(shipments).limit(limit + 1)
     if state:
         query = query.where(t.state == state)
     if warehouse:
@@ -44,9 +59,7 @@ async def list_shipments(
         query = query.where(t.order_id == order_id)
     if parked:
         query = query.where(t.parked != "")
-    if after:
-        query = query.where(older_than(t.planned_at, t.shipment_id, after))
-    return await items(conn, query)
+    return await items(conn, sorted_by(query, t.planned_at, t.shipment_id, after, oldest))
 
 
 async def shipment(conn: AsyncConnection, shipment_id: UUID) -> Item | None:
@@ -93,19 +106,18 @@ async def list_returns(
     state: str | None = None,
     warehouse: str | None = None,
     order_id: UUID | None = None,
+    oldest: bool = False,
 ) -> list[Item]:
-    """Newest first, `limit` + 1 of them."""
+    """Newest first, or oldest first, `limit` + 1 of them."""
     t = returns.c
-    query = select(returns).order_by(t.opened_at.desc(), t.return_id.desc()).limit(limit + 1)
+    query = select(returns).limit(limit + 1)
     if state:
         query = query.where(t.state == state)
     if warehouse:
         query = query.where(t.warehouse == warehouse)
     if order_id:
         query = query.where(t.order_id == order_id)
-    if after:
-        query = query.where(older_than(t.opened_at, t.return_id, after))
-    return await items(conn, query)
+    return await items(conn, sorted_by(query, t.opened_at, t.return_id, after, oldest))
 
 
 async def one_return(conn: AsyncConnection, return_id: UUID) -> Item | None:

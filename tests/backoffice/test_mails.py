@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -179,6 +180,9 @@ async def test_a_server_that_says_no_parks_the_e_mail_for_a_person_who_sends_it_
     (mail,) = await mails(shop, placed["id"])
     assert mail["state"] == "parked"
     assert "550 5.1.1 no such user" in mail["why"]
+    assert re.search(
+        r'<a class="worklist" href="/mails".*?<h3>E-mails not sent</h3><span class="n">1</span>', await shop.page("/")
+    )
     parked = await shop.page("/mails")
     assert placed["number"] in parked
     assert "The mail server refused it: 550 5.1.1 no such user" in parked

@@ -46,6 +46,7 @@ NAV: tuple[tuple[str, tuple[tuple[str, str, str, str, str], ...]], ...] = (
             ("returns", "/returns", "back", N_("Returns"), ""),
             ("receive", "/receive", "down", N_("Receive"), ""),
             ("count", "/count", "scale", N_("Count"), ""),
+            ("adjust", "/adjust", "edit", N_("Correct stock"), ""),
             ("place", "/bins", "scan", N_("Bins and barcodes"), ""),
             ("stock", "/stock", "stock", N_("Stock"), "s"),
         ),
@@ -55,6 +56,7 @@ NAV: tuple[tuple[str, tuple[tuple[str, str, str, str, str], ...]], ...] = (
         (
             ("money", "/money", "money", N_("Money"), "m"),
             ("refunds", "/refunds", "hand", N_("Refunds"), ""),
+            ("mail", "/mails", "mail", N_("E-mails not sent"), ""),
             ("customers", "/customers", "people", N_("Customers"), "c"),
             ("reports", "/reports", "report", N_("Reports"), "r"),
         ),

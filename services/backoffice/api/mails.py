@@ -36,4 +36,4 @@ async def parked(visit: Annotated[Visit, allowed("orders")]) -> Response:
     """E-mails that wait for a person."""
     async with visit.office.reading() as conn:
         page = await view.parked(conn, visit.office.pages, visit.person)
-    return visit.page("messages.html", "orders", {**page, "number": "", "back": "/orders"})
+    return visit.page("messages.html", "mail", {**page, "number": "", "back": "/orders"})

@@ -10,6 +10,7 @@ from services.backoffice import queries
 from services.backoffice.api.frame import Visit, allowed, pages
 from services.backoffice.owners import Said
 from services.backoffice.views import returns as returns_view
+from services.backoffice.views.cells import shown_of
 
 router = pages()
 Item = dict[str, Any]
@@ -21,7 +22,12 @@ async def desk(visit: Annotated[Visit, allowed("returns")]) -> Response:
     found = await returns_view.desk(visit.office.owners)
     async with visit.office.reading() as conn:
         numbers = await queries.numbers_of(conn, [of["order_id"] for listed in found.values() for of in listed])
-    lists = [(title, empty, found[state]) for state, title, empty in returns_view.STATES]
+        waiting = await queries.at_work(conn)
+    w = visit.office.pages.words
+    lists = [
+        (title, empty, found[state], shown_of(w, len(found[state]), waiting.get(state, 0)))
+        for state, title, empty in returns_view.STATES
+    ]
     return visit.page("returns.html", "returns", {"lists": lists, "numbers": numbers})
 
 

@@ -20,8 +20,8 @@ async def today(visit: Annotated[Visit, allowed("today")]) -> Response:
 
 
 def seen(person: Person) -> frozenset[str]:
-    """The areas that somebody sees."""
-    return frozenset(area for area in SEES if person.may(area))
+    """The areas that somebody sees; e-mails are one for who may send them again."""
+    return frozenset(area for area in (*SEES, "mail") if person.may(area))
 
 
 async def now_shown(office: Office, person: Person, now: datetime) -> Item:

@@ -1,6 +1,7 @@
 """Pick, pack, hand over."""
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Form, Query, Request
@@ -11,6 +12,7 @@ from services.backoffice.api.frame import Visit, allowed, pages
 from services.backoffice.owners import Away, Said
 from services.backoffice.views import scanning
 from services.backoffice.views import warehouse as warehouse_view
+from services.backoffice.views.cells import shown_of
 from services.backoffice.words import N_
 
 router = pages()
@@ -129,7 +131,7 @@ async def picked(
         await visit.office.owners.post("fulfilment", f"/shipments/{id}/pick", {"short": short}, actor=who, key=key)
     except Said as refused:
         return await _picking(visit, id, refused.status, refused.title, {**form, "key": ""})
-    return RedirectResponse(f"/pick?picked={id}", 303)
+    return RedirectResponse(f"/pick?{urlencode({'warehouse': shipment['warehouse'], 'picked': id})}", 303)
 
 
 @router.get("/pack")
@@ -141,7 +143,14 @@ async def packing(visit: Annotated[Visit, allowed("pack")], packed: Done = None,
 
 async def _packing(visit: Visit, status: int = 200, error: str = "", toast: str = "") -> Response:
     found = await warehouse_view.to_pack(visit.office.owners)
+    async with visit.office.reading() as conn:
+        waiting = await queries.at_work(conn)
+    lists = (("pack", "picked"), ("out", "packed"))
+    counts = {
+        name: shown_of(visit.office.pages.words, len(found[name]), waiting.get(state, 0)) for name, state in lists
+    }
     page = {**found, "error": error, "key": str(visit.office.running.new_id()), "weigh": visit.office.weigh}
+    page["counts"] = counts
     return visit.page("pack.html", "pack", page, status=status, toast=toast)
 
 

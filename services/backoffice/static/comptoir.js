@@ -45,7 +45,7 @@
     came.remove();
     setTimeout(() => toast(came.textContent), 100);
     const url = new URL(location.href);
-    url.searchParams.delete("done");
+    for (const name of ["done", "picked", "packed", "dispatched"]) url.searchParams.delete(name);
     history.replaceState(history.state, "", url);
   });
   // what is wrong is where reading goes on

@@ -58,6 +58,11 @@ def place(text: str) -> tuple[datetime, UUID] | None:
         return None
 
 
+def shown_of(w: English, shown: int, all: int) -> str:
+    """How many there are; of a list that stops before its end how many of them are shown."""
+    return w.say("%(n)s of %(most)s", n=w.number(shown), most=w.number(all)) if all > shown else w.number(shown)
+
+
 def address(a: Mapping[str, Any]) -> list[str]:
     """The lines of an address that say anything."""
     lines = [a["name"], a["company"], *a["street"], f"{a['postcode']} {a['city']}", a["region"], a["country"]]

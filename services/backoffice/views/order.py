@@ -15,6 +15,7 @@ from services.backoffice.queries import Reading
 from services.backoffice.rights import Person
 from services.backoffice.views import mails
 from services.backoffice.views.cells import address
+from services.backoffice.views.customers import where as customer_at
 from services.backoffice.views.refunds import of_order
 from services.backoffice.views.resume import stuck
 from services.backoffice.words import N_, Told, timeline
@@ -55,9 +56,11 @@ async def page(
     if kept is None or (now_said is None and not kept["seen"]):
         return None  # heard of, not seen yet, and nobody to ask
     w = pages.words.within((now_said or kept)["currency"])
+    notes = await _credit_notes(owners, order_id) if (kept["money"] or {}).get("credited") else []
     head = _head(kept, now_said)
     told = timeline(kept["entries"], _history(now_said), w) + mails.told(sent, w)
     told.sort(key=lambda each: each.at, reverse=True)
+    since = told[0].at if told and not head["final"] else None
     if group in {name for name, _ in GROUPS[1:]}:
         told = [each for each in told if each.line.group == group]
     where = f"/orders/{quote(head['number'])}"
@@ -67,7 +70,11 @@ async def page(
         "lines": [_line(line) for line in now_said["lines"]] if now_said else [],
         "counts": {name: kept[name] for name in COUNTED},
         "actions": _actions(pages, person, head, where, stuck(kept["money"], kept["shipments"])) if now_said else [],
-        "why_kind": "good" if head["final"] else "bad" if head["late"] else "wait",
+        "why_kind": (kind := why_kind(head)),
+        "asks": kind in ("bad", "wait"),
+        "since": w.moment(since) if since else "",
+        "skus": person.may("stock"),
+        "customer": customer_at(head["customer_id"]) if head["customer_id"] and person.may("customers") else "",
         "until": w.moment(head["until_at"]) if head["until_at"] else "",
         "groups": [
             {"text": w.say(text), "href": f"{where}?show={name}" if name else where, "here": name == group}
@@ -79,7 +86,7 @@ async def page(
         "shipments": _shipments(kept, now_said, person),
         "returns": kept["returns"],
         "refunds": of_order(w, kept["refunds"]),
-        "documents": _documents(w, now_said, person),
+        "documents": [*_documents(w, now_said, person), *_notes(w, notes, person)],
         "address": address(now_said["ship_to"]) if now_said else [],
         "live": f"/live?page=order&id={order_id}&show={group}",
     }
@@ -110,7 +117,6 @@ def _head(kept: Item, said: Item | None) -> Item:
         "why": source["why_not_moving"],
         "waits": waits,
         "until_at": datetime.fromisoformat(until) if until and "T" in str(until) else None,
-        "late": any(wait["who"] == "staff" for wait in waits),
         "ordered": sum(line["ordered"] for line in said["lines"]) if said else kept["ordered"],
     }
 
@@ -204,6 +210,35 @@ def _shipments(kept: Item, said: Item | None, person: Person) -> list[Item]:
             else "",
         }
         for shipment in said["shipments"]
+    ]
+
+
+def why_kind(head: Item) -> str:
+    """The colour of why it stands as it does: loud only where somebody outside of the machines must act."""
+    if head["final"]:
+        return "good"
+    turns = {wait["who"] for wait in head["waits"]}
+    return "bad" if "staff" in turns else "wait" if turns & {"customer", "supplier", "provider"} else ""
+
+
+async def _credit_notes(owners: Owners, order_id: UUID) -> list[Item]:
+    """Those of an order; none while billing is away: the page is shown all the same."""
+    try:
+        return list((await owners.get("billing", "/credit-notes", order_id=str(order_id), limit=100))["items"])
+    except (Away, Said, KeyError, TypeError):
+        return []
+
+
+def _notes(w: English, notes: list[Item], person: Person) -> list[Item]:
+    return [
+        {
+            "text": w.say("Credit note %(number)s", number=of["number"]),
+            "href": f"/documents/{quote(of['number'])}" if person.may("money") else "",
+            "sub": w.say(
+                "%(gross)s, VAT %(vat)s", gross=w.money(Decimal(of["gross"])), vat=w.money(Decimal(of["vat"]))
+            ),
+        }
+        for of in notes
     ]
 
 

@@ -22,10 +22,10 @@ STATES = (
 async def desk(owners: Owners) -> dict[str, list[Item]]:
     """Returns that are not closed, by state, the oldest first. Raises Away or Said."""
     states = [state for state, _, _ in STATES]
-    said = await asyncio.gather(*(owners.get("fulfilment", "/returns", state=state, limit=SHOWN) for state in states))
-    return {
-        state: [_shown(of) for of in reversed(of_state["items"])] for state, of_state in zip(states, said, strict=True)
-    }
+    said = await asyncio.gather(
+        *(owners.get("fulfilment", "/returns", state=state, oldest="true", limit=SHOWN) for state in states)
+    )
+    return {state: [_shown(of) for of in of_state["items"]] for state, of_state in zip(states, said, strict=True)}
 
 
 def _shown(of: Item) -> Item:

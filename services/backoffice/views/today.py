@@ -25,8 +25,11 @@ CARDS = (
     ("returns", N_("Returns to inspect"), "back", "/returns"),
     ("refunds", N_("Refunds to approve"), "money", "/refunds"),
     ("money", N_("Money that needs a person"), "hand", "/orders?view=money&sort=oldest"),
+    ("mail", N_("E-mails not sent"), "mail", "/mails"),
     ("parked", N_("Parked messages"), "parked", "/parked-messages"),
 )
+OF_SOME = ("mail", "parked")
+"""Cards of areas that not everybody sees who sees the page."""
 _THERE = "/orders?view=warehouse&sort=oldest"
 ELSEWHERE = {"pick": _THERE, "pack": _THERE, "returns": "/orders?view=way&sort=oldest"}
 """Where a card leads whoever does not see its area."""
@@ -58,7 +61,7 @@ async def today(
     lists["parked"] = {"n": sum(map(len, parked.values())), "at": _oldest(parked)}
     cards, nothing = [], []
     for name, title, icon, href in CARDS:
-        if name == "parked" and "parked" not in sees:
+        if name in OF_SOME and name not in sees:
             continue
         if href[1:] in ELSEWHERE and href[1:] not in sees:
             href = ELSEWHERE[href[1:]]

@@ -235,9 +235,12 @@ def barcode(text: str) -> Item | None:
 async def to_pack(owners: Owners) -> Item:
     """What is picked and waits for its parcel, and what is packed and waits for the carrier. Raises Away or Said."""
     picked, packed = await asyncio.gather(
-        *(owners.get("fulfilment", "/shipments", state=state, limit=SHOWN) for state in ("picked", "packed"))
+        *(
+            owners.get("fulfilment", "/shipments", state=state, oldest="true", limit=SHOWN)
+            for state in ("picked", "packed")
+        )
     )
-    return {name: [_short(of) for of in reversed(said["items"])] for name, said in (("pack", picked), ("out", packed))}
+    return {name: [_short(of) for of in said["items"]] for name, said in (("pack", picked), ("out", packed))}
 
 
 def missing(lines: list[Item], found: dict[int, int], form: Item) -> list[Item]:
