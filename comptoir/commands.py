@@ -49,7 +49,8 @@ Try it:
   curl -X POST {here}/inventory/receipts -H 'Idempotency-Key: 1' -H 'Content-Type: application/json' \\
        -d '{{"warehouse": "north", "reference": "PO-1", "lines": [{{"sku": "mug", "quantity": 100}}]}}'
   curl -X POST {here}/order/orders -H 'Idempotency-Key: 1' -H 'Content-Type: application/json' \\
-       -d '{{"lines": [{{"sku": "mug", "quantity": 2, "unit_price": "12.50", "vat_rate": "21"}}]}}'
+       -d '{{"lines": [{{"sku": "mug", "quantity": 2, "unit_price": "12.50", "vat_rate": "21"}}],
+            "ship_to": {{"name": "Anna", "street": ["Kade 1"], "city": "Utrecht", "country": "NL"}}}}'
   curl         {here}/order/orders
 """
 

@@ -83,7 +83,7 @@ class SetUp:
                 order_id=self.order_id(n),
                 payment_method=self.method,
                 payment_token="token" if self.method == "card" else "",
-                ship_to=Address(country="DE"),
+                ship_to=Address(name="A", street=("1",), city="B", country="DE"),
                 ship_complete=bought.ship_complete,
                 lines=tuple(
                     NewLine(

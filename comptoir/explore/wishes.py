@@ -41,7 +41,9 @@ WISHES: dict[str, Callable[[Order], Message]] = {
     "CancelOrder: everything": lambda of: CancelOrder(order_id=of.id),
     "CancelOrder: 1 piece": lambda of: CancelOrder(order_id=of.id, lines=_one(of)),
     "EditOrder: 1 piece more": lambda of: EditOrder(order_id=of.id, more=_one(of)),
-    "EditOrder: address": lambda of: EditOrder(order_id=of.id, ship_to=Address(city="Elsewhere", country="DE")),
+    "EditOrder: address": lambda of: EditOrder(
+        order_id=of.id, ship_to=Address(name="A", street=("1",), city="Elsewhere", country="DE")
+    ),
     "EditOrder: priority": lambda of: EditOrder(order_id=of.id, priority=of.header.priority + 1),
     "HoldOrder": lambda of: HoldOrder(order_id=of.id, reason="another look"),
     "ReleaseHold": lambda of: ReleaseHold(order_id=of.id, reason=(*of.progress.holds, "none")[0]),

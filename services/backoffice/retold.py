@@ -42,6 +42,11 @@ SENTENCES = (
     N_("Money is on its way; billing has not settled it yet."),
     N_("It is cancelled and settled; nothing more happens."),
     N_("It is completed; nothing more happens."),
+    N_("address: %(parts)s missing"),
+    N_("name"),
+    N_("street"),
+    N_("city"),
+    N_("country"),
     # what a wish would do
     N_("Nothing would change."),
     N_("The status would change from %(was)s to %(now)s."),
@@ -77,6 +82,7 @@ SENTENCES = (
         "cancelled, then release the hold."
     ),
     N_("Everything was handed over already: the address can change no more."),
+    N_("Nothing can be sent to this address: %(parts)s missing."),
     N_("That shipment is not on its way to the customer, so nothing of it can come back."),
     N_("Of line %(line)s, %(left)s can still come back, not %(wanted)s."),
     N_("The time to withdraw ended on %(day)s."),
@@ -311,6 +317,7 @@ def retold(w: Words, text: str, codes: Mapping[str, str]) -> str | None:
         return w.amid(w.say(codes[text]))
     known = found(text)
     if known is None:
-        return None
+        parts = [retold(w, part, codes) for part in text.split(", ")] if ", " in text else []
+        return ", ".join(filter(None, parts)) if parts and all(parts) else None
     sentence, values = known
     return w.say(sentence, **{name: retold(w, value, codes) or value for name, value in values.items()})

@@ -53,6 +53,7 @@ class Policy:
     consent: timedelta = timedelta(days=7)
     no_consent: Literal["wait", "cancel"] = "wait"
     postage_vat: Literal["own", "goods"] = "own"  # of postage whose rate the channel left open
+    address_check: bool = True  # orders of goods with an incomplete address are held (OMS-14)
     withdrawal: Terms = field(default_factory=Terms)
 
 
@@ -147,7 +148,8 @@ def settle(
 
 
 def _note(trigger: Trigger, was: Progress, now: Progress) -> str:
-    said = _said(trigger, "note") or _said(trigger, "reason") or _said(trigger, "hold")
+    held = ", ".join(reason for reason in now.holds if reason not in was.holds)
+    said = _said(trigger, "note") or _said(trigger, "reason") or held
     return said or (now.reason if now.reason != was.reason else "")
 
 

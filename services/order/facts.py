@@ -37,6 +37,8 @@ from shared.contracts.values import Address, LineQuantity
 
 ADDRESS = "address"
 """The hold that a warehouse sets when it cannot ship to the address; a new address takes it away."""
+INCOMPLETE = ("address: ", " missing")
+"""How the hold of an order begins and ends whose address lacks the parts between; a new address takes it away, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,8 @@ def keep_return(order: Order, said: ReturnStatement) -> Order:
 
 def place(order: Order, m: PlaceOrder) -> Order:
     order = order.telling(OrderPlaced)
+    for reason in order.progress.holds:  # of its address, which was looked at before
+        order = order.telling(OrderHeld, reason)
     return hold(order, m.hold) if m.hold else order
 
 
@@ -202,7 +206,27 @@ def edit(order: Order, m: Edited) -> Order:
     ship_to = header.ship_to if m.ship_to is None else m.ship_to
     priority = header.priority if m.priority is None else m.priority
     order = order.but(lines=(*order.lines, *m.lines), header=replace(header, ship_to=ship_to, priority=priority))
-    return order if m.ship_to is None else release(order, ADDRESS)
+    if m.ship_to is not None:
+        for reason in order.progress.holds:
+            if reason == ADDRESS or (reason.startswith(INCOMPLETE[0]) and reason.endswith(INCOMPLETE[1])):
+                order = release(order, reason)
+    return order
+
+
+def lacking(order: Order, address: Address) -> str:
+    """The parts that goods cannot be sent without, and that this address has not (OMS-14); empty when none are missing.
+
+    Not the postcode: not every country has one.
+    """
+    if order.only_charges(line.line_no for line in order.lines):
+        return ""
+    parts = {
+        "name": address.name or address.company,
+        "street": "".join(address.street),
+        "city": address.city,
+        "country": address.country,
+    }
+    return ", ".join(part for part, text in parts.items() if not text.strip())
 
 
 def open_return(order: Order, m: ReturnGoods) -> Order:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from services.order.domain import Ctx, find_order, settle, to_order
+from services.order.facts import INCOMPLETE, lacking
 from services.order.quantities import Order, priced
 from services.order.rows import (
     Counter,
@@ -114,6 +115,8 @@ def place_order(m: PlaceOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         fingerprint=fingerprint,
     )
     new = Order(header, tuple(lines), Progress(m.order_id), Stock(m.order_id), Money(m.order_id))
+    if ctx.policy.address_check and (missing := lacking(new, ship_to)):
+        new = new.moved(holds=(missing.join(INCOMPLETE),))  # taken all the same: an order must not be lost
     after, effects = settle(None, *react(new, m), m, ctx)
     yield from effects
     yield counter

@@ -24,6 +24,9 @@ class Settings(ServiceSettings):
         "own",
         description="VAT of postage whose rate the channel leaves open: its own, or split over the rates of the goods",
     )
+    address_check: bool = Field(
+        True, description="hold orders of goods whose address lacks name, street, city or country"
+    )
     withdrawal_d: int = Field(14, ge=0, le=365, description="days a customer has to withdraw after the last delivery")
     send_back_d: int = Field(14, ge=1, le=365, description="days a customer has to send back after withdrawing")
     time_zone: TimeZone = Field("UTC", description="where the shop's days begin, as Europe/Brussels")
@@ -39,5 +42,6 @@ class Settings(ServiceSettings):
             consent=timedelta(days=self.consent_d),
             no_consent=self.no_consent,
             postage_vat=self.postage_vat,
+            address_check=self.address_check,
             withdrawal=Terms(self.withdrawal_d, self.send_back_d, ZoneInfo(self.time_zone)),
         )

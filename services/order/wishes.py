@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from services.order.domain import Ctx, load_order, settle, to_order
-from services.order.facts import Edited, Trigger, not_returnable
+from services.order.facts import Edited, Trigger, lacking, not_returnable
 from services.order.placing import frozen, products_of
 from services.order.preview import check_quote, in_one_line
 from services.order.quantities import Order, priced
@@ -140,6 +140,8 @@ def edit_order(m: EditOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         raise Refused(
             "Everything was handed over already: the address can change no more.", field="ship_to", status=409
         )
+    if m.ship_to is not None and ctx.policy.address_check and (missing := lacking(order, m.ship_to)):
+        raise Refused(f"Nothing can be sent to this address: {missing} missing.", field="ship_to")
     next_no = 1 + max(line.line_no for line in order.lines)
     more = [
         replace(order.line(of.line_no), line_no=next_no + i, quantity=of.quantity, discount=Decimal(0))

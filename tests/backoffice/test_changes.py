@@ -61,6 +61,8 @@ async def test_an_address_that_went_stale_or_is_wrong_is_not_taken(shop: Shop) -
     wrong = await shop.post(f"{where}/address", {**NEW, "country": "N1"}, status=422)
     assert 'role="alert"' in wrong.text
     assert "Kade 1" in wrong.text, "what was typed is still there"
+    half = await shop.post(f"{where}/address", {**NEW, "city": ""}, status=422)
+    assert "Nothing can be sent to this address: city missing." in half.text
     owner = await shop.ask("GET", f"/order/orders/{placed['id']}")
     assert owner["ship_to"]["city"] == "Utrecht"
 

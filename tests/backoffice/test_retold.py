@@ -10,6 +10,7 @@ import pytest
 from services.backoffice.languages import PSEUDO, translations
 from services.backoffice.pages import NBSP, TOLD, English
 from services.backoffice.retold import SENTENCES, found
+from services.order.facts import INCOMPLETE
 from services.order.waits import _ASKED, _IN_SHIPMENT
 from shared.contracts.message import Message
 from shared.contracts.order import OrderStatement
@@ -50,6 +51,7 @@ COMPOSED = {
 """Sentences with a part that is text itself, and how they are in full."""
 SAID = [
     *said_by("services/order/waits.py"),
+    "x".join(INCOMPLETE),
     *(why for _, why in _ASKED.values()),
     *(f"Shipment 1 from north {why}." for _, why in _IN_SHIPMENT.values()),
     *said_by("services/order/preview.py"),
@@ -103,6 +105,9 @@ def words(language: str) -> English:
         ("It is held (check the address); somebody must release the hold.",
          "It is held (check the address); somebody must release the hold.",
          "Gesperrt (check the address); jemand muss die Sperre aufheben."),
+        ("It is held (address: name, street missing); somebody must release the hold.",
+         "It is held (address: name, street missing); somebody must release the hold.",
+         "Gesperrt (Adresse unvollständig, es fehlt: Name, Straße); jemand muss die Sperre aufheben."),
     ],
 )  # fmt: skip
 def test_a_sentence_is_said_again_with_all_that_stands_in_it(text: str, english: str, german: str) -> None:

@@ -25,7 +25,7 @@ async def shop(databases: Databases) -> AsyncIterator[Shop]:
     for sale in sales:
         for line in sale.lines[:LINES]:
             wanted[line.code] += line.quantity
-    async with shop_at(databases, "sizes") as founded:
+    async with shop_at(databases, "sizes", address_check=False) as founded:
         await founded.open(**{sku: n if i % 16 else n // 2 for i, (sku, n) in enumerate(sorted(wanted.items()))})
         for n, sale in enumerate(sales):
             lines = [

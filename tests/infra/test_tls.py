@@ -26,6 +26,7 @@ from shared.serve import NotHere, until_there
 from shared.service import application
 from tests.conftest import Databases
 from tests.eventually import eventually
+from tests.journeys.town import ANNA
 
 
 @dataclass
@@ -95,7 +96,9 @@ async def test_users_queues_and_an_order_go_over_encrypted_lines(
         receipt = {"warehouse": "north", "reference": "PO-1", "lines": [{"sku": "mug", "quantity": 10}]}
         await inventory.post("/receipts", json=receipt, headers={"Idempotency-Key": "1"})
         line = {"sku": "mug", "quantity": 2, "unit_price": "12.50", "vat_rate": "21"}
-        placed = (await order.post("/orders", json={"lines": [line]}, headers={"Idempotency-Key": "1"})).json()
+        placed = (
+            await order.post("/orders", json={"lines": [line], "ship_to": ANNA}, headers={"Idempotency-Key": "1"})
+        ).json()
 
         async def completed() -> bool:
             return bool((await order.get(f"/orders/{placed['id']}")).json()["status"] == "completed")

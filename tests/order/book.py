@@ -14,10 +14,12 @@ from services.order.quantities import Order
 from services.order.rows import Header, Line, Money, Product, Progress
 from shared.contracts.message import Message
 from shared.contracts.order import NewLine, PlaceOrder
+from shared.contracts.values import Address
 from shared.messaging.decision import Context, Effect, Row, Rows, Timer, decide_alone
 from tests.order.builders import NOW, ORDER
 
 MUG = Product("mug", "Blue mug", "Kitchen", "Delft", "goods", Decimal("12.50"), "S", Decimal(21))
+HOME = Address(name="Anna", street=("Oudegracht 1",), city="Utrecht", country="NL")
 POST = Product("post", "Postage", "", "", "shipping", Decimal("4.95"), "S", Decimal(21))
 
 
@@ -80,8 +82,8 @@ class Book:
         return self.do(timer.message)
 
 
-def place(*lines: NewLine, **fields: Any) -> PlaceOrder:
-    return PlaceOrder(order_id=ORDER, lines=lines or (NewLine(sku="mug", quantity=2),), **fields)
+def place(*lines: NewLine, ship_to: Address = HOME, **fields: Any) -> PlaceOrder:
+    return PlaceOrder(order_id=ORDER, lines=lines or (NewLine(sku="mug", quantity=2),), ship_to=ship_to, **fields)
 
 
 def placed(*lines: NewLine, **fields: Any) -> Book:

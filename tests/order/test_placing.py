@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import ROUND_DOWN, Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,10 +14,10 @@ from services.order.rows import Counter, Customer, External, Header, History, Li
 from shared.contracts.billing import AuthorisePayment
 from shared.contracts.inventory import ReserveStock
 from shared.contracts.money import line_amount
-from shared.contracts.order import EditOrder, NewLine, OrderPlaced
+from shared.contracts.order import EditOrder, NewLine, OrderHeld, OrderPlaced
 from shared.contracts.values import Address
 from shared.messaging.decision import Refused, Reply
-from tests.order.book import MUG, POST, Book, place, placed
+from tests.order.book import HOME, MUG, POST, Book, place, placed
 from tests.order.builders import NOW, ORDER, OTHER, cancel, of
 
 
@@ -213,10 +214,53 @@ def test_a_discount_above_the_price_is_refused() -> None:
 
 
 def test_an_order_without_address_takes_the_customers_first() -> None:
-    home = Address(city="Utrecht", country="NL")
-    book = Book(MUG, Customer("anna", "Anna", "", (home, Address(city="Paris"))))
-    book.do(place(customer_id="anna"))
-    assert (book.only(Header).ship_to, book.only(ReserveStock).country) == (home, "NL")
+    book = Book(MUG, Customer("anna", "Anna", "", (HOME, Address(city="Paris"))))
+    book.do(place(customer_id="anna", ship_to=Address()))
+    assert (book.only(Header).ship_to, book.only(ReserveStock).country) == (HOME, "NL")
+    assert book.only(Progress).holds == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({"name": " "}, "name"), ({"street": ("", " ")}, "street"), ({"city": "", "country": ""}, "city, country"),
+        ({"name": "", "street": (), "city": "", "country": ""}, "name, street, city, country"),
+        ({"name": "", "company": "Delft BV"}, ""), ({"postcode": ""}, ""),
+    ],
+)  # fmt: skip
+def test_goods_without_an_address_to_go_to_are_taken_and_held_until_there_is_one_oms14(
+    changes: dict[str, Any], missing: str
+) -> None:
+    book = placed(ship_to=HOME.model_copy(update=changes))
+    if not missing:
+        assert book.order.progress.holds == ()
+        return
+    reason = f"address: {missing} missing"
+    assert (book.order.progress.holds, book.order.progress.status) == ((reason,), "held")
+    assert book.only(Reply).body["status"] == "held"
+    assert (book.only(OrderHeld).reason, book.only(History).note) == (reason, reason)
+    assert book.only(ReserveStock), "stock and money are seen to meanwhile"
+    with pytest.raises(Refused, match=missing) as refused:
+        book.do(EditOrder(order_id=ORDER, ship_to=book.order.header.ship_to))
+    assert (refused.value.field, refused.value.status) == ("ship_to", 422)
+    book.do(EditOrder(order_id=ORDER, ship_to=HOME))
+    assert (book.order.progress.holds, book.order.progress.status) == ((), "awaiting_payment")
+
+
+def test_who_looks_for_fraud_and_who_completes_the_address_decide_for_themselves() -> None:
+    book = placed(ship_to=HOME.model_copy(update={"city": ""}), hold="fraud check")
+    assert book.order.progress.holds == ("address: city missing", "fraud check")
+    book.do(EditOrder(order_id=ORDER, ship_to=HOME))
+    assert book.order.progress.holds == ("fraud check",)
+
+
+def test_no_address_is_needed_where_nothing_is_sent_or_the_shop_has_none() -> None:
+    assert placed(NewLine(sku="post", quantity=1), ship_to=Address()).order.progress.holds == ()
+    book = Book(MUG, address_check=False)
+    book.do(place(ship_to=Address()))
+    assert book.order.progress.holds == ()
+    book.do(EditOrder(order_id=ORDER, ship_to=Address(city="Delft")))
+    assert book.order.header.ship_to.city == "Delft"
 
 
 def test_an_order_may_be_placed_on_hold() -> None:

@@ -18,7 +18,10 @@ from shared.messaging.bus import LocalBus
 from shared.messaging.kept import Shelf
 from shared.service import Running, application
 from tests.conftest import Databases
+from tests.order.book import HOME
 from tests.order.builders import money, shipment, stock
+
+ADDRESS = HOME.model_dump(mode="json")
 
 pytestmark = pytest.mark.postgres
 
@@ -45,7 +48,7 @@ class Shop:
         assert reply.status < 400, reply
 
     async def place(self, **fields: Any) -> dict[str, Any]:
-        body = {"lines": [{"sku": "mug", "quantity": 2, "unit_price": "5.00"}], **fields}
+        body = {"lines": [{"sku": "mug", "quantity": 2, "unit_price": "5.00"}], "ship_to": ADDRESS, **fields}
         answer = await self.post("/orders", body)
         assert answer.status_code == 201, answer.text
         placed: dict[str, Any] = answer.json()
@@ -175,7 +178,7 @@ async def test_catalogue_and_customers(shop: Shop) -> None:
     assert [row["customer_id"] for row in (await shop.get("/customers", search="car"))["items"]] == ["carla"]
     assert (await shop.http.get("/customers/nobody")).status_code == 404
     assert (await shop.http.put("/channels/web", json={"name": "Web"})).status_code == 200
-    order = await shop.place(lines=[{"sku": "lamp", "quantity": 1}], customer_id="carla")
+    order = await shop.place(lines=[{"sku": "lamp", "quantity": 1}], customer_id="carla", ship_to={})
     assert order["gross"] == "36.30"
     assert (await shop.get(f"/orders/{order['id']}"))["ship_to"]["city"] == "Gent"
 
@@ -207,6 +210,18 @@ async def test_vat_categories_are_those_of_en_16931_and_go_with_their_rates(shop
     batch = (await shop.post("/orders/batch", {"orders": [fine, {"order_id": str(uuid4()), "lines": [line]}]})).json()
     assert [outcome["status"] for outcome in batch["outcomes"]] == [201, 422]
     assert "lines[0].vat_rate" in str(batch["outcomes"][1])
+
+
+async def test_an_order_without_a_street_is_taken_and_held_until_the_address_is_whole_oms14(shop: Shop) -> None:
+    placed = await shop.place(ship_to={**ADDRESS, "street": []})
+    found = await shop.get(f"/orders/{placed['id']}")
+    assert (placed["status"], found["holds"]) == ("held", ["address: street missing"])
+    assert found["why_not_moving"] == "It is held (address: street missing); somebody must release the hold."
+    path = f"/orders/{placed['id']}/edit"
+    half = await shop.post(path, {"ship_to": {**ADDRESS, "city": ""}})
+    assert (half.status_code, half.json()["errors"][0]["field"]) == (422, "ship_to")
+    assert half.json()["title"] == "Nothing can be sent to this address: city missing."
+    assert (await shop.post(path, {"ship_to": ADDRESS})).json()["holds"] == []
 
 
 # Previews
@@ -337,11 +352,13 @@ async def test_a_preview_of_a_cancel_says_what_is_given_up_also_before_a_parcel_
 
 
 async def test_a_preview_of_another_address_says_both_and_is_then_done_or_stale(shop: Shop) -> None:
-    order_id = (await shop.place(ship_to={"name": "Anna", "city": "Utrecht", "country": "NL"}))["id"]
+    order_id = (await shop.place())["id"]
     path = f"/orders/{order_id}/edit"
-    wish = {"ship_to": {"name": "Anna", "street": ["Kade 1", "b"], "postcode": "9711 AA", "city": "Groningen"}}
+    there = {"name": "Anna", "street": ["Kade 1", "b"], "postcode": "9711 AA", "city": "Groningen", "country": "NL"}
+    wish = {"ship_to": there}
     would = (await shop.http.post(f"{path}/preview", json=wish)).json()
-    assert would["sentences"][0] == "It would go to Anna, Kade 1, b, 9711 AA Groningen instead of Anna, Utrecht, NL."
+    went = "It would go to Anna, Kade 1, b, 9711 AA Groningen, NL instead of Anna, Oudegracht 1, Utrecht, NL."
+    assert would["sentences"][0] == went
     assert (await shop.get(f"/orders/{order_id}"))["ship_to"]["city"] == "Utrecht"
     assert (await shop.post(f"/orders/{order_id}/hold", {"reason": "somebody else"})).status_code == 200
     late = await shop.post(path, {**wish, "quote": would["quote"]})

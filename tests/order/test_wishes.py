@@ -30,7 +30,7 @@ from shared.contracts.order import (
 )
 from shared.contracts.values import Address
 from shared.messaging.decision import Refused, Reply
-from tests.order.book import MUG, Book, book_of, placed
+from tests.order.book import HOME, MUG, Book, book_of, placed
 from tests.order.builders import (
     ORDER,
     OTHER,
@@ -45,6 +45,8 @@ from tests.order.builders import (
     shipment,
     stock,
 )
+
+DELFT = HOME.model_copy(update={"city": "Delft"})
 
 
 def test_cancelling_everything_answers_and_records_the_person() -> None:
@@ -113,7 +115,7 @@ def test_a_changed_priority_is_told_to_inventory_once() -> None:
 
 
 def test_the_history_says_what_an_edit_changed_by_whom_and_why() -> None:
-    book = placed(ship_to=Address(city="Utrecht", country="NL"))
+    book = placed(ship_to=HOME)
     changes = EditOrder(
         order_id=ORDER,
         more=(of(1, 1),),
@@ -128,7 +130,7 @@ def test_the_history_says_what_an_edit_changed_by_whom_and_why() -> None:
     assert entry.actor == "bob"
     assert entry.note == (
         "she called: line 2: 1 x mug more; line 3: 1 x post more; "
-        "ship to Anna, Dam 1, 1012 JS Amsterdam, NL instead of Utrecht, NL; priority 7 instead of 0"
+        "ship to Anna, Dam 1, 1012 JS Amsterdam, NL instead of Anna, Oudegracht 1, Utrecht, NL; priority 7 instead of 0"
     )
     book.do(EditOrder(order_id=ORDER, priority=7))
     assert book.only(History).note == "nothing changed"
@@ -144,7 +146,7 @@ def test_an_edit_of_an_older_version_is_refused_with_what_changed() -> None:
 
 def test_an_address_changes_only_while_nothing_is_with_the_warehouse() -> None:
     book = book_of(released(1))
-    edit = EditOrder(order_id=ORDER, ship_to=Address(city="Delft"))
+    edit = EditOrder(order_id=ORDER, ship_to=DELFT)
     with pytest.raises(Refused, match="hold the order") as refused:
         book.do(edit)
     assert refused.value.field == "ship_to"
@@ -159,9 +161,9 @@ def test_an_address_changes_only_while_nothing_is_with_the_warehouse() -> None:
 def test_the_address_of_what_is_out_changes_no_more() -> None:
     book = book_of(sent(1))
     with pytest.raises(Refused, match="handed over already") as refused:
-        book.do(EditOrder(order_id=ORDER, ship_to=Address(city="Delft")))
+        book.do(EditOrder(order_id=ORDER, ship_to=DELFT))
     assert (refused.value.field, refused.value.status) == ("ship_to", 409)
-    book.do(EditOrder(order_id=ORDER, ship_to=Address(city="Delft"), more=(of(1, 1),)))
+    book.do(EditOrder(order_id=ORDER, ship_to=DELFT, more=(of(1, 1),)))
     assert book.order.header.ship_to.city == "Delft"
 
 

@@ -11,6 +11,7 @@ import pytest
 from comptoir.suite import BusName
 from shared.contracts.fulfilment import ShipmentDispatched, ShipmentLine
 from shared.contracts.order import CancelOrder, NewLine, PlaceOrder
+from shared.contracts.values import Address
 from shared.messaging.envelope import Packet
 from shared.messaging.topology import Names
 from shared.messaging.workers import Relay
@@ -159,7 +160,8 @@ async def test_sc14_poison_in_the_middle_is_parked_with_its_cause_the_others_flo
     early, first, last = uuid4(), uuid4(), uuid4()
 
     def wish(id: UUID) -> PlaceOrder:
-        return PlaceOrder(order_id=id, payment_token="tok_visa", lines=(NewLine(sku="mug", quantity=1),))
+        lines = (NewLine(sku="mug", quantity=1),)
+        return PlaceOrder(order_id=id, payment_token="tok_visa", lines=lines, ship_to=Address(**ANNA))  # type: ignore[arg-type]
 
     await town.overhears(wish(first), wish(last))
     await town.overhears(*(CancelOrder(order_id=id, lines=(), reason="no") for id in (early, first)))

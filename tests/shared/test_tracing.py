@@ -13,6 +13,7 @@ from shared.service import application
 from shared.tracing import OpenTelemetry
 from tests.conftest import Databases
 from tests.eventually import eventually, settled
+from tests.journeys.town import ANNA
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER = "b7ad6b7169203331"
@@ -56,7 +57,9 @@ async def one_trace(databases: Databases, bus: BusName, **settings: Any) -> None
         await suite.rest()
         line = {"sku": "mug", "quantity": 2, "unit_price": "12.50", "vat_rate": "21"}
         headers = {"Idempotency-Key": "1", "traceparent": f"00-{TRACE}-{CALLER}-01"}
-        order = (await clients["order"].post("/orders", json={"lines": [line]}, headers=headers)).json()
+        order = (
+            await clients["order"].post("/orders", json={"lines": [line], "ship_to": ANNA}, headers=headers)
+        ).json()
 
         async def completed() -> bool:
             return bool((await clients["order"].get(f"/orders/{order['id']}")).json()["status"] == "completed")
@@ -116,7 +119,9 @@ async def test_without_an_address_there_is_no_trace_and_a_callers_is_passed_on(d
         client = httpx.AsyncClient(transport=httpx.ASGITransport(application(running)), base_url="http://order")
         line = {"sku": "mug", "quantity": 2, "unit_price": "12.50", "vat_rate": "21"}
         given = f"00-{TRACE}-{CALLER}-01"
-        await client.post("/orders", json={"lines": [line]}, headers={"Idempotency-Key": "1", "traceparent": given})
+        await client.post(
+            "/orders", json={"lines": [line], "ship_to": ANNA}, headers={"Idempotency-Key": "1", "traceparent": given}
+        )
         async with running.reads.connect() as connection:
             bodies = (await connection.exec_driver_sql("select body from outbox")).scalars().all()
     assert bodies
