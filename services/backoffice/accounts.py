@@ -9,6 +9,7 @@ from services.backoffice.rows import Account, DocumentView, OfficeAct, Session
 from shared.contracts.backoffice import (
     ChooseLanguage,
     KeepSession,
+    NoteMatched,
     NoteResumed,
     NoteView,
     OpenSession,
@@ -150,6 +151,11 @@ def note_view(m: NoteView, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
 
 def note_resumed(m: NoteResumed, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
     facts = {"order_id": str(m.order_id), "number": m.number}
+    yield OfficeAct(ctx.new_id(), ctx.now, m.key, m.actor, facts)
+
+
+def note_matched(m: NoteMatched, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
+    facts = {"order_id": str(m.order_id), "number": m.number, "entry": m.entry_id}
     yield OfficeAct(ctx.new_id(), ctx.now, m.key, m.actor, facts)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -261,6 +262,24 @@ async def order_id_of(conn: AsyncConnection, name: str) -> UUID | None:
     called = func.lower(o.number) == name.lower() if id is None else o.order_id == id
     found: UUID | None = await conn.scalar(select(o.order_id).where(called).limit(1))
     return found
+
+
+PAYABLE = (o.order_id, o.number, o.name, o.placed_at, o.currency, o.due)
+
+
+async def payable(conn: AsyncConnection, name: str) -> Item | None:
+    """What a transfer must know of the order with this number or id."""
+    if (order_id := await order_id_of(conn, name)) is None:
+        return None
+    found = await _all(conn, select(*PAYABLE).where(o.order_id == order_id, o.seen > 0))
+    return found[0] if found else None
+
+
+async def waiting_for(conn: AsyncConnection, amount: Decimal, currency: str, limit: int) -> list[Item]:
+    """Open orders by bank transfer of just this amount, of which nothing has come in; the oldest first."""
+    paid = money.c.order_id == o.order_id, money.c.captured > 0
+    wanted = o.method == "bank_transfer", o.due == amount, o.currency == currency, ~exists().where(*paid)
+    return await _all(conn, select(*PAYABLE).where(~o.final, *wanted).order_by(o.placed_at, o.order_id).limit(limit))
 
 
 async def orders_called(conn: AsyncConnection, numbers: Collection[str]) -> list[Item]:

@@ -36,6 +36,7 @@ DOES: dict[str, frozenset[str]] = {
     "mail": frozenset({"support", "admin"}),
     "resume": frozenset({"support", "finance", "admin"}),
     "refund": frozenset({"support", "finance", "admin"}),
+    "match": frozenset({"finance", "admin"}),
     "approve": frozenset({"finance", "admin"}),
     "share": frozenset({"admin"}),
     "export": frozenset({"support", "finance", "admin"}),

@@ -237,6 +237,10 @@ def _resumed(f: Facts, b: Facts, w: Words) -> Line:
     return Line(w.say("Had billing try again what it had parked."), "person", "people")
 
 
+def _matched(f: Facts, b: Facts, w: Words) -> Line:
+    return Line(w.say("Matched the transfer %(entry)s to the order.", entry=f["entry"]), "person", "people")
+
+
 def _account(f: Facts, b: Facts, w: Words) -> Line:
     """What became of the account of a person, by the staff or by what the login service said."""
 
@@ -320,6 +324,7 @@ SAYINGS: dict[str, Callable[[Facts, Facts, Words], Line]] = {
     "change_view": _view(N_("Changed the saved view %(name)s; it is called %(now)s.")),
     "remove_view": _view(N_("Removed the saved view %(name)s.")),
     "note_resumed": _resumed,
+    "note_matched": _matched,
     "set_account": _account,
     "signed_on": _account,
 }

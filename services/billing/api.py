@@ -312,9 +312,10 @@ async def bank_entry(body: BankEntryIn, ask: Ask, conn: Reader) -> Response:
 
 
 @router.get("/bank-entries", tags=["receipts"])
-async def bank_entries(conn: Reader, paging: Paging, state: Filter = "") -> Item:
-    """Entries of the bank statement; state=review are those that wait for a person."""
-    rows = await queries.bank_entries(conn, paging.limit, _cursor(paging.after, _word), state=state)
+async def bank_entries(conn: Reader, paging: Paging, state: Filter = "", entry_id: Filter = "") -> Item:
+    """Entries of the bank statement; state=review are those that wait for a person. `entry_id`: that one alone."""
+    after = _cursor(paging.after, _word)
+    rows = await queries.bank_entries(conn, paging.limit, after, state=state, entry_id=entry_id)
     return page_of(rows, paging, key=lambda row: (row["entry_id"],))
 
 

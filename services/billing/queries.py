@@ -288,9 +288,12 @@ async def open_items(connection: AsyncConnection, limit: int, after: Sequence[An
 
 
 async def bank_entries(
-    connection: AsyncConnection, limit: int, after: Sequence[Any] | None, *, state: str = ""
+    connection: AsyncConnection, limit: int, after: Sequence[Any] | None, *, state: str = "", entry_id: str = ""
 ) -> list[Item]:
-    return await _keyed(connection, t.bank_entries, t.bank_entries.c.entry_id, limit, after, state)
+    key = t.bank_entries.c.entry_id
+    if entry_id:
+        return await _all(connection, select(t.bank_entries).where(key == entry_id))
+    return await _keyed(connection, t.bank_entries, key, limit, after, state)
 
 
 async def credits(

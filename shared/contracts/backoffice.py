@@ -257,6 +257,19 @@ class NoteResumed(Internal, key="backoffice.note_resumed.v1"):
         return str(self.order_id)
 
 
+class NoteMatched(Internal, key="backoffice.note_matched.v1"):
+    """A person matched an entry of the bank statement to an order; billing states the money, not who it was."""
+
+    order_id: UUID
+    number: Code
+    entry_id: Code
+    actor: Code
+
+    @property
+    def subject(self) -> str:
+        return str(self.order_id)
+
+
 class KeepSession(Internal, key="backoffice.keep_session.v1"):
     """A session was used, or ends now."""
 

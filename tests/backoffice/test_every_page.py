@@ -80,6 +80,9 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     found["slip"] = f"/shipments/{await shipment(packed)}/slip"
     noted = "update shipments set parked = 'K-1' where shipment_id = $1"
     await shop.change("fulfilment", noted, UUID(await shipment(packed)))
+    stray = {"entry_id": "K-1/7", "reference": "K-1", "amount": "10.00", "currency": "EUR", "booked_on": "2026-03-02"}
+    await shop.ask("POST", "/billing/bank-entries", stray)
+    found |= {"match": "/money/match?entry=K-1%2F7", "matching": f"/money/match?entry=K-1%2F7&order={unpaid['number']}"}
     found["resume"] = f"/orders/{packed['number']}/resume"
     out = await shipment(done)
     await shop.ship(out)

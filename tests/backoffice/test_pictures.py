@@ -54,7 +54,7 @@ SEEN = {
     "parked-message": "billing.no_such", "login": "Password", "reports-brands": "Delft",
     "reports-categories": "Table", "reports-outlook": "lamp", "reports-returns": "1",
     "reports-perfect-orders": "Without a fault", "reports-vat": "NL",
-    "reports-errors": "wrong item", "resume": "card expired",
+    "reports-errors": "wrong item", "resume": "card expired", "match": "Luc Peeters",
     "payments": "Luc Peeters", "journal": "INV-",
 }  # fmt: skip
 """What of each page must be in its picture."""
@@ -118,7 +118,7 @@ async def paths(shop: Shop, server: MailServer) -> Mapping[str, str]:
     waiting = await bought(shop, 1, 0, bowl=9, mug=1)
     held = await bought(shop, 2, 0, {"hold": "address looks wrong"}, plate=6)
     packing = await bought(shop, 0, 0, mug=2, candle=6)
-    await bought(shop, 1, 3, {"payment_method": "bank_transfer"}, lamp=1)
+    unpaid = await bought(shop, 1, 3, {"payment_method": "bank_transfer"}, lamp=1)
     expected = {"warehouse": "north", "reference": "PO-21", "sku": "bowl", "quantity": 40, "expected_on": "2031-03-04"}
     await shop.ask("POST", "/inventory/expected-receipts", expected)
     await shop.ask("POST", f"/fulfilment/shipments/{await shipment(shop, packing)}/pick", {}, who="pia")
@@ -147,6 +147,9 @@ async def paths(shop: Shop, server: MailServer) -> Mapping[str, str]:
     await eventually(running.store.parked_count)
     (message,) = set(re.findall(r'href="(/parked-messages/billing/[0-9a-f-]+)"', await shop.page("/parked-messages")))
     await shop.rest()
+    due = (await shop.ask("GET", f"/billing/accounts/{unpaid['id']}"))["due"]
+    stray = {"entry_id": "2026-03-02/17", "reference": "thank you", "amount": due, "booked_on": "2026-03-02"}
+    await shop.ask("POST", "/billing/bank-entries", stray)
     stuck = await bought(shop, 0, 0, mug=1)
     refused = "update accounts set blocked = 'capture', parked = 'capture 2 was refused 4 times: card expired'"
     await shop.change("billing", f"{refused} where order_id = $1", UUID(stuck["id"]))
@@ -161,7 +164,7 @@ async def paths(shop: Shop, server: MailServer) -> Mapping[str, str]:
         "messages": f"{number}/messages", "mails": "/mails", "address": f"/orders/{held['number']}/address",
         "take-back": f"{number}/take-back", "hold": f"/orders/{packing['number']}/hold",
         "withdrawal": f"{await link(shop, done)}/return", "customer-decides": await link(shop, waiting),
-        "resume": f"/orders/{stuck['number']}/resume",
+        "resume": f"/orders/{stuck['number']}/resume", "match": "/money/match?entry=2026-03-02/17",
         "parked-message": message, "login": "/login", "payments": "/money/payments", "journal": "/money/journal",
     }  # fmt: skip
     reports = ("brands", "categories", "outlook", "returns", "perfect-orders", "errors", "vat")

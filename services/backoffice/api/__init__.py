@@ -20,6 +20,7 @@ from services.backoffice.api import (
     live,
     login,
     mails,
+    match,
     money,
     order,
     orders,
@@ -48,7 +49,7 @@ from shared.http import NotFound
 
 AREAS = (
     login, today, orders, bulk, saved, order, status, withdrawal, mails, changes, refunds, resume, wishes, stock,
-    shelves, bins, warehouse, shipments, returns, money, customers, reports, staff, audit, parked, live, files,
+    shelves, bins, warehouse, shipments, returns, match, money, customers, reports, staff, audit, parked, live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)
 """The pages of each area."""

@@ -40,6 +40,7 @@ async def order(visit: Annotated[Visit, allowed("orders")], name: Name, show: st
     said["address"] = w.say("The address was changed.")
     said["refund"] = w.say("The money goes back to the customer.")
     said["refund-asked"] = w.say("The refund waits until another person approves it.")
+    said["match"] = w.say("The transfer is matched.")
     said["resume"] = w.say("It is tried again.")
     said["take-back"] = w.say("The goods are expected back.")
     return visit.page("order.html", "orders", page, toast=said.get(done, ""))

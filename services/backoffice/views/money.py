@@ -14,6 +14,7 @@ from services.backoffice import queries
 from services.backoffice.owners import Owners
 from services.backoffice.pages import METHODS, English, Pages
 from services.backoffice.queries import Reading
+from services.backoffice.views import match
 from services.backoffice.views.cells import Cell, Column, Table, amount
 from services.backoffice.words import N_
 
@@ -241,7 +242,7 @@ def _payment(w: English, names: Mapping[str, Item], of: Item) -> list[Cell]:
 
 def _transfer(w: English, names: Mapping[str, Item], of: Item) -> list[Cell]:
     return [
-        Cell(of["entry_id"], sub=w.day(of["booked_on"])),
+        Cell(of["entry_id"], match.address(of["entry_id"]) if of["state"] == "review" else "", w.day(of["booked_on"])),
         Cell(of["reference"], sub=w.heard(of["reason"])),
         _order(names, of["order_id"]),
         _state(w, of["state"]),
