@@ -26,7 +26,9 @@ T = TypeVar("T")
 @app.command()
 def up(
     port: Annotated[int, typer.Option(min=0, max=65535, help="port of the one door; 0 takes a free one")] = 8000,
-    host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines in; there are no passwords")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="0.0.0.0 lets other machines in: first see that there is an account")
+    ] = "127.0.0.1",
     automatic: Annotated[
         bool,
         typer.Option(

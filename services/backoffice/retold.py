@@ -196,22 +196,13 @@ SENTENCES = (
     N_("found"),
     N_("restock"),
     N_("quarantine"),
-    # entries and accounts of the ledger
+    # entries of the ledger
     N_("sale"),
     N_("delivery"),
     N_("capture"),
     N_("refund"),
     N_("credit"),
     N_("remittance"),
-    N_("receivable"),
-    N_("customer_prepayments"),
-    N_("revenue"),
-    N_("vat_payable"),
-    N_("psp_clearing"),
-    N_("bank"),
-    N_("cod_in_custody"),
-    N_("cod_fees"),
-    N_("unmatched_receipts"),
     # how fast
     N_("standard"),
     N_("express"),

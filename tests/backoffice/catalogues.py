@@ -98,9 +98,15 @@ def faults(source: Message, known: Message, catalogue: Catalog) -> Iterator[str]
             yield f"{text!r} does not have the places {sorted(allowed[-1])}"
         if set('"<>') & set(text) - set("".join(ours)):
             yield f"{text!r} has marks that pages take for markup"
+        if str(catalogue.locale) == "fr" and (odd := FRENCH.search(text)):
+            yield f"{text!r} has {odd[0]!r}: the apostrophe is ’, and before : ; ? ! » stands a no-break space"
         for end in (" ", ".", "?", ":", ","):
             if text.rstrip("\u00a0").endswith(end) != ours[-1].endswith(end):
                 yield f"{text!r} and the source do not both end in {end!r}"
+
+
+FRENCH = re.compile(r"\w'\w| [:;?!»]|« |[\w)][;?!]|[\w)]:(?=\s|$)")
+"""What a French text does not have: a straight apostrophe, and before a high mark anything but a no-break space."""
 
 
 def places(text: str) -> frozenset[str]:

@@ -48,6 +48,20 @@ def test_a_wrong_translation_is_named_with_its_place_and_its_language(msgstr: st
     assert "services/backoffice/locale/de/LC_MESSAGES/backoffice.po" in line
 
 
+@pytest.mark.parametrize(
+    ("msgstr", "right"),
+    [
+        ("l'ordre~?", False), ("c’est tout ?", False), ("« ordre~»~?", False), ("ordre?", False),
+        ("ordre: tout~?", False), ("l’ordre~: «~tout~»~; c’est à 12:30~?", True),
+    ],
+)  # fmt: skip
+def test_french_has_its_own_apostrophe_and_space_before_high_marks(msgstr: str, right: bool) -> None:
+    texts, catalogue = Catalog(), Catalog(locale="fr")
+    texts.add("What?", locations=[("a.py", 1)])
+    catalogue.add("What?", msgstr.replace("~", NBSP))
+    assert ["no-break space" in line for line in wrong(texts, catalogue, "fr")] == ([] if right else [True])
+
+
 def test_plural_forms_fuzzy_new_and_old_texts_are_named() -> None:
     both = ("%(n)d order", "%(n)d orders")
     assert planted(("%(n)d Bestellung", "%(n)d Bestellungen"), msgid=both) == []

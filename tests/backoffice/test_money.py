@@ -10,6 +10,7 @@ from pypdf import PdfReader
 
 from comptoir.rebuilding import rebuild
 from services.backoffice.paper import WORDS
+from services.backoffice.views.money import ACCOUNTS
 from tests.backoffice.shop import ANNA, Item, Shop
 
 pytestmark = pytest.mark.postgres
@@ -76,8 +77,22 @@ async def test_the_trial_balance_is_the_owners_and_adds_up_to_zero(shop: Shop) -
     await sold(shop)
     owner = (await shop.ask("GET", "/billing/trial-balance"))["accounts"]
     rows = shown(await shop.page("/money/trial-balance"))
-    assert [(row[0], figure(row[4])) for row in rows] == [(of["account"], Decimal(of["balance"])) for of in owner]
+    assert [(row[0], figure(row[4])) for row in rows] == [
+        (ACCOUNTS[of["account"]], Decimal(of["balance"])) for of in owner
+    ]
     assert sum(figure(row[4]) for row in rows) == 0
+
+
+async def test_accounts_are_called_by_words_in_every_language(shop: Shop) -> None:
+    words = {"en": "VAT to be paid", "nl": "af te dragen btw", "de": "Umsatzsteuer", "fr": "TVA à payer"}
+    for language, vat in words.items():
+        for what in ("trial-balance", "journal", "journal?account=vat_payable"):
+            page = await shop.page(f"/money/{what}", **{"Accept-Language": language})
+            assert vat in page
+            assert not re.search(r">[a-z]+_[a-z_]+<", page), "no code"
+    assert '<option value="vat_payable" selected>VAT to be paid' in await shop.page(
+        "/money/journal?account=vat_payable"
+    )
 
 
 async def test_lists_go_on_from_where_a_page_ended(shop: Shop) -> None:

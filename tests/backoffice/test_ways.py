@@ -118,3 +118,14 @@ async def test_after_a_parcel_the_picker_is_back_in_the_same_warehouse(shop: Sho
     assert 'href="/pick?warehouse=north"' in await shop.page(f"/pick/{id}"), (
         "when there is nothing to pick any more, too"
     )
+
+
+async def test_a_movement_leads_to_the_order_that_it_is_of(shop: Shop) -> None:
+    placed = await shop.place()
+    await shop.ship(await shipment(shop, placed))
+    await shop.receive(mug=3)
+    page = await shop.page("/stock/mug")
+    movements = page[page.index('aria-labelledby="h-mv"') : page.index('id="h-lv"')]
+    assert f'<a href="/orders/{placed["number"]}">{placed["number"]}</a>' in movements
+    assert re.search(r">PO-\d+<", movements), "what was delivered has its reference"
+    assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", movements)

@@ -75,6 +75,6 @@ async def product(
     after: Annotated[str, Query(max_length=500)] = "",
 ) -> Response:
     """One product: levels, what is coming, who waits, movements."""
-    page = await stock_view.product(visit.office.owners, visit.office.pages, sku, after)
+    page = await stock_view.product(visit.office.reading, visit.office.owners, visit.office.pages, sku, after)
     await _name_orders(visit.office, page["queue"])
     return visit.page("product.html", "stock", page)

@@ -48,6 +48,18 @@ KINDS: Mapping[str, str] = {
     "void": N_("Let go"),
     "refund": N_("Refund"),
 }
+ACCOUNTS: Mapping[str, str] = {
+    "receivable": N_("owed by customers"),
+    "customer_prepayments": N_("paid in advance by customers"),
+    "revenue": N_("revenue"),
+    "vat_payable": N_("VAT to be paid"),
+    "psp_clearing": N_("payment provider, to be settled"),
+    "bank": N_("bank"),
+    "cod_in_custody": N_("cash on delivery, with carriers"),
+    "cod_fees": N_("cash on delivery, fees"),
+    "unmatched_receipts": N_("receipts not matched"),
+}
+"""What people call an account of billing's ledger."""
 STATES: Mapping[str, tuple[str, str]] = {
     "wanted": (N_("Asked"), "info"),
     "unknown": (N_("Not known yet"), "wait"),
@@ -112,7 +124,7 @@ async def page(reading: Reading, pages: Pages, owners: Owners, what: str, asked:
         "tabs": [{"text": w.say(text), "href": f"/money/{name}", "here": name == what} for name, text in TABS],
         "states": [(state, w.say(STATES[state][0])) for state in _states(what)],
         "dated": what in ("invoices", "credit-notes"),
-        "accounts": what == "journal",
+        "accounts": [(code, w.say(text)) for code, text in ACCOUNTS.items()] if what == "journal" else [],
         "table": table,
         "first": asked.address(what) if asked.after else "",
         "older": asked.address(what, after=next_) if next_ else "",
@@ -197,7 +209,9 @@ def _moment(w: English, at: object) -> str:
 
 
 def _account(w: English, of: Item) -> Cell:
-    return Cell(w.heard(of["account"]), f"/money/journal?{urlencode({'account': of['account']})}")
+    return Cell(
+        w.say(ACCOUNTS.get(of["account"], of["account"])), f"/money/journal?{urlencode({'account': of['account']})}"
+    )
 
 
 def _paper(number: str, sub: str = "") -> Cell:

@@ -61,13 +61,13 @@ FAULTS = {
     "late": N_("Handed over after the promised day"),
     "refused": N_("A parcel came back"),
 }
-IN_SHORT = (N_("perfect"), N_("incomplete"), N_("short"), N_("returned"), N_("late"), N_("refused"))
+IN_SHORT = (N_("perfect"), N_("incomplete"), N_("short"), N_("returned"), N_("late"), N_("parcel refused"))
 """The bars of perfect orders and of each fault."""
 ERRORS = {
     "item": (N_("wrong item"), N_("Another product was sent")),
     "bin": (N_("wrong bin"), N_("Another product lay in the bin")),
     "address": (N_("wrong address"), N_("The address was wrong")),
-    "refused": (N_("refused"), N_("A parcel came back")),
+    "refused": (N_("parcel refused"), N_("A parcel came back")),
     "late": (N_("late"), N_("Handed over after the promised day")),
 }
 """What goes wrong with an order: in short, and in words."""

@@ -8,9 +8,12 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 from urllib.parse import quote, urlencode
+from uuid import UUID
 
+from services.backoffice import queries
 from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import Pages
+from services.backoffice.queries import Reading
 from services.backoffice.views.orders import cell
 from services.backoffice.words import N_
 from shared.clock import now
@@ -114,13 +117,15 @@ def _page(pages: Pages, wanted: Wanted, said: Item, places: list[str]) -> Item:
     }
 
 
-async def product(owners: Owners, pages: Pages, sku: str, after: str) -> Item:
+async def product(reading: Reading, owners: Owners, pages: Pages, sku: str, after: str) -> Item:
     """One SKU. Raises Away or Said; Said with 404 when there is none."""
     found, moves, listed = await asyncio.gather(
         owners.get("inventory", f"/stock/{quote(sku, safe='')}"),
         owners.get("inventory", "/movements", sku=sku, newest="true", limit=50, after=after),
         _listed(owners, sku),
     )
+    async with reading() as conn:
+        numbers = await queries.numbers_of(conn, [UUID(of["order_id"]) for of in moves["items"] if of["order_id"]])
     w, today = pages.words, now().date()
     levels = found["levels"]
     free = sum(level["available"] for level in levels)
@@ -145,7 +150,9 @@ async def product(owners: Owners, pages: Pages, sku: str, after: str) -> Item:
         "queue": found["queue"],
         "backordered": late,
         "stocked": found["stocked"],
-        "movements": moves["items"],
+        "movements": [
+            {**of, "number": numbers.get(UUID(of["order_id"]), "") if of["order_id"] else ""} for of in moves["items"]
+        ],
         "older": f"/stock/{quote(sku, safe='')}?{urlencode({'after': moves['next']})}" if moves.get("next") else "",
     }
 
