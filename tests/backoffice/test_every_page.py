@@ -84,6 +84,8 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     await shop.ask("POST", "/billing/bank-entries", stray)
     found |= {"match": "/money/match?entry=K-1%2F7", "matching": f"/money/match?entry=K-1%2F7&order={unpaid['number']}"}
     found["resume"] = f"/orders/{packed['number']}/resume"
+    found["shipment"] = f"/shipments/{await shipment(packed)}"
+    found |= {act: f"{found['shipment']}/{act}" for act in ("reject", "report", "label")}
     out = await shipment(done)
     await shop.ship(out)
     back = {"shipment_id": out, "lines": [{"line_no": 1, "quantity": 2}], "reason": "K-1"}

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from services.backoffice.views.warehouse import grams
-from tests.backoffice.shop import ANNA, Shop, field, shop_at
+from tests.backoffice.shop import ANNA, Shop, field, logged_in, shop_at
 from tests.conftest import Databases
 
 Item = dict[str, Any]
@@ -151,12 +153,100 @@ async def test_what_never_goes_has_no_slip(shop: Shop) -> None:
     assert f"/shipments/{id}/slip" not in await shop.page(f"/orders/{number}")
 
 
+# What people do with a shipment beside packing
+
+
+async def did(shop: Shop, id: str, act: str, status: int = 303, **form: str) -> str:
+    """The page after an act, as it was shown; or the one that says why it was not done."""
+    key = field(await shop.page(f"/shipments/{id}/{act}"), "key")
+    answer = await shop.post(f"/shipments/{id}/{act}", {"key": key, **form}, status=status)
+    await shop.rest()
+    return await shop.page(answer.headers["location"]) if status == 303 else answer.text
+
+
 @pytest.mark.postgres
-async def test_where_nobody_weighs_one_tap_packs(databases: Databases) -> None:
-    async with shop_at(databases, "unweighed", weigh_parcels=False) as shop:
-        await shop.open(mug=10)
-        number, id = await to_pack(shop)
-        assert f'action="/pack/{id}/pack"' in await shop.page("/pack")
-        assert 'name="weight"' not in await shop.page(f"/pack/{id}")
-        done = await shop.post(f"/pack/{id}/pack", {"key": "k" * 12})
-        assert f"{number} is packed.<" in await shop.page(done.headers["location"])
+@pytest.mark.parametrize(("way", "becomes"), [("closed", ""), ("address", "held")])
+async def test_a_shipment_is_rejected_after_its_effect_was_shown_in_the_persons_name(
+    shop: Shop, way: str, becomes: str
+) -> None:
+    number, id = await to_pack(shop)
+    shown = await shop.page(f"/shipments/{id}/reject")
+    assert "Nothing has happened yet." in shown
+    assert "Stock is looked for in other warehouses." in shown
+    assert "The order is on hold until the address is another." in shown
+    assert (await owned(shop, id))["state"] == "picked"
+    assert f'href="/shipments/{id}"' in await shop.page(f"/orders/{number}")
+    assert f'href="/shipments/{id}"' in await shop.page(f"/pack/{id}")
+    assert "It was rejected; the order knows." in await did(shop, id, "reject", way=way)
+    of = await owned(shop, id)
+    assert (of["state"], of["reason"], of["history"][-1]["actor"]) == ("rejected", way, "local")
+    order = await shop.ask("GET", f"/order/orders/{of['order_id']}")
+    assert (order["status"] == "held") is (becomes == "held")
+    acts = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", await shop.page("/acts?who=local")))
+    assert re.search(rf"local north cannot ship it\. [^.]*\. {number} ", acts), acts
+    late = await shop.page(f"/shipments/{id}/reject", status=409)
+    assert "The shipment is further than that." in late
+    assert f"/shipments/{id}/reject" not in await shop.page(f"/shipments/{id}")
+    for unsaid in ("king", ""):
+        told = (await shop.post(f"/shipments/{id}/report", {"key": "k" * 12, "way": unsaid}, status=422)).text
+        assert "Choose what is the matter." in told
+
+
+@pytest.mark.postgres
+async def test_a_parcel_that_was_refused_or_lost_is_reported_and_expected_back(shop: Shop) -> None:
+    for way in ("refused", "lost"):
+        number, id = await shipment(shop)
+        assert f"/shipments/{id}/report" not in await shop.page(f"/shipments/{id}"), "it is not on its way"
+        early = await shop.post(f"/shipments/{id}/report", {"key": "k" * 12, "way": way}, status=404)
+        assert "Nothing was done." in early.text
+        await shop.ship(id)
+        assert "It is noted, and the order knows." in await did(shop, id, "report", way=way, note="nobody there")
+        of = await owned(shop, id)
+        assert (of["state"], of["reason"], of["history"][-1]["actor"]) == ("refused", way, "local")
+        assert "nobody there" in str(of["history"])
+        assert [back["reason"] for back in of["returns"]] == [way]
+        assert f">{number}<" in await shop.page("/acts?who=local")
+
+
+@pytest.mark.postgres
+async def test_a_parked_label_is_tried_again_from_the_packing_table(shop: Shop) -> None:
+    _, id = await to_pack(shop)
+    why = "label buy: refused, no such postcode"
+    parked = "update shipments set parked = $2, packed_at = now(), revision = revision + 1 where shipment_id = $1"
+    await shop.change("fulfilment", parked, UUID(id), why)
+    table = await shop.page(f"/pack/{id}")
+    assert "It is packed and waits for its label." in table
+    assert 'name="weight"' not in table, "it is closed already"
+    assert f'href="/shipments/{id}/label"' in table
+    assert "The note is taken off the parcel" in await shop.page(f"/shipments/{id}/label")
+    assert "It is tried again." in await did(shop, id, "label")
+    of = await owned(shop, id)
+    assert (of["parked"], of["history"][-1]["what"], of["history"][-1]["actor"]) == ("", "resumed", "local")
+    assert "This cannot be done now." in await shop.page(f"/shipments/{id}/label", status=409)
+
+
+@pytest.mark.postgres
+async def test_where_nobody_weighs_one_tap_packs(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shop.office, "weigh", False)
+    number, id = await to_pack(shop)
+    assert f'action="/pack/{id}/pack"' in await shop.page("/pack")
+    assert 'name="weight"' not in await shop.page(f"/pack/{id}")
+    done = await shop.post(f"/pack/{id}/pack", {"key": "k" * 12})
+    assert f"{number} is packed.<" in await shop.page(done.headers["location"])
+
+
+@pytest.mark.postgres
+async def test_who_does_not_look_after_parcels_sees_and_does_nothing_with_them(shop: Shop) -> None:
+    """The last one: with accounts nobody gets in without."""
+    _, id = await to_pack(shop)
+    await shop.staff("packer", "finance", "picker")
+    for who, may in (("packer", True), ("finance", False), ("picker", False)):
+        async with aclosing(await logged_in(shop, who)) as http:
+            for path in ("", "/slip", "/reject"):
+                assert (await http.get(f"/shipments/{id}{path}")).status_code == (200 if may else 403)
+            csrf = field((await http.get("/password")).text, "csrf")
+            form = {"key": f"key-of-{who}", "way": "closed"}
+            assert (await http.post(f"/shipments/{id}/reject", data=form)).status_code == 403, "without csrf"
+            if not may:
+                assert (await http.post(f"/shipments/{id}/reject", data={**form, "csrf": csrf})).status_code == 403
+    assert (await owned(shop, id))["state"] == "picked"

@@ -47,7 +47,8 @@ PHONE = ("pack", "pack-one", "withdrawal", "customer-decides")
 """Are held in the hand."""
 SEEN = {
     "stock": "Lamp, brass", "backorders": "5", "bins": "A-01-3", "bin": "mug", "receive": "PO-21", "adjust": "mug",
-    "count": "mug", "pack": "Pack", "pack-one": "mug", "slip": "Pakbon", "returns": "C-",
+    "count": "mug", "pack": "Pack", "pack-one": "mug", "slip": "Pakbon", "shipment": "Handed over",
+    "reject": "Stock is looked for", "report-parcel": "The carrier lost it", "returns": "C-",
     "return": "bowls came", "refunds": "€", "acts": "anna", "document-views": "INV-", "saved-views": "Held too long",
     "link": "Show the link", "messages": "is bevestigd", "mails": "no such user", "address": "Köln",
     "take-back": "Mug, white", "hold": "Hold", "withdrawal": "Mug, white", "customer-decides": "Bowl, blue",
@@ -123,7 +124,9 @@ async def paths(shop: Shop, server: MailServer) -> Mapping[str, str]:
     await shop.ask("POST", "/inventory/expected-receipts", expected)
     await shop.ask("POST", f"/fulfilment/shipments/{await shipment(shop, packing)}/pick", {}, who="pia")
     late = await bought(shop, 1, 0, plate=3)
-    await shop.ask("POST", f"/fulfilment/shipments/{await shipment(shop, late)}/pick", {}, who="pia")
+    closed = f"/fulfilment/shipments/{await shipment(shop, late)}"
+    await shop.ask("POST", f"{closed}/pick", {}, who="pia")
+    await shop.ask("POST", f"{closed}/pack", {"weight_g": 1900}, who="pia")
     out = await delivered(shop, done)
     back = {"shipment_id": out, "lines": [{"line_no": 1, "quantity": 2}], "reason": "wrong item: bowls came"}
     coming = (await shop.ask("POST", f"/order/orders/{done['id']}/returns", back, who="anna"))["return_id"]
@@ -158,6 +161,8 @@ async def paths(shop: Shop, server: MailServer) -> Mapping[str, str]:
         "stock": "/stock", "backorders": "/stock?view=backorders", "bins": "/bins",
         "bin": "/bins/mug?warehouse=north", "receive": "/receive", "adjust": "/adjust?sku=mug",
         "count": "/count?sku=mug", "pack": "/pack", "pack-one": f"/pack/{await shipment(shop, packing)}",
+        "shipment": f"/shipments/{out}", "report-parcel": f"/shipments/{await shipment(shop, late)}/report",
+        "reject": f"/shipments/{await shipment(shop, packing)}/reject",
         "slip": f"/shipments/{await shipment(shop, packing)}/slip?lang=nl",
         "returns": "/returns", "return": f"/returns/{coming}", "refunds": "/refunds", "acts": "/acts",
         "document-views": "/document-views", "saved-views": "/orders/views?view=late", "link": f"{number}/link",

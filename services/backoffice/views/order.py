@@ -23,8 +23,6 @@ from services.backoffice.words import N_, Told, timeline
 Item = dict[str, Any]
 MAYBE_OUT = ("in_fulfilment", "backordered", "held", "shipped", "delivered", "completed")
 """Statuses of orders of which something may be with the customer."""
-NO_SLIP = ("asked", "cancelled", "rejected")
-"""States of shipments that have no packing slip: not known in the warehouse yet, or never to go."""
 GROUPS = (
     ("", N_("All")),
     ("people", N_("People")),
@@ -198,15 +196,15 @@ def _sums(w: English, kept: Item, said: Item | None) -> list[tuple[str, str, str
 
 def _shipments(kept: Item, said: Item | None, person: Person) -> list[Item]:
     if said is None:
-        return [{**row, "slip": ""} for row in kept["shipments"]]
+        return [{**row, "href": ""} for row in kept["shipments"]]
     known = {str(row["shipment_id"]): row for row in kept["shipments"]}
     return [
         {
             **shipment,
             "pieces": sum(line["quantity"] for line in shipment["planned"]),
             **{name: known.get(shipment["shipment_id"], {}).get(name) for name in ("parked", "dispatched_at")},
-            "slip": f"/shipments/{shipment['shipment_id']}/slip"
-            if person.may("slip") and shipment["state"] not in NO_SLIP
+            "href": f"/shipments/{shipment['shipment_id']}"
+            if person.may("shipments") and shipment["state"] != "asked"
             else "",
         }
         for shipment in said["shipments"]

@@ -37,11 +37,15 @@ async def parked(owners: Owners, order_id: UUID) -> list[Parked]:
         _money(owners, order_id),
         owners.get("fulfilment", "/shipments", order_id=str(order_id), parked="true", limit=100),
     )
-    labels = {"void_wanted": "void", "wanted": "buy", "refused": "buy"}
     return [
         *money,
-        *(Parked(of["shipment_id"], of["parked"], labels.get(of["label"], "note")) for of in shipments["items"]),
+        *(Parked(of["shipment_id"], of["parked"], how(of)) for of in shipments["items"]),
     ]
+
+
+def how(of: Item) -> str:
+    """Which way what is parked of a shipment is tried again."""
+    return {"void_wanted": "void", "wanted": "buy", "refused": "buy"}.get(of["label"], "note")
 
 
 async def _money(owners: Owners, order_id: UUID) -> list[Parked]:
