@@ -514,18 +514,38 @@ async def views(
     return await _all(conn, query)
 
 
+async def called(conn: AsyncConnection, begins: str) -> list[str]:
+    """The logins of those whose login or shown name begins so; and the text itself, for who has no account."""
+    a, start = accounts.c, begins.lower()
+    query = select(a.name).where(or_(*(func.starts_with(func.lower(name), start) for name in (a.name, a.shown))))
+    return sorted({begins, *await conn.scalars(query.limit(FOUND_AT_MOST))})
+
+
 async def acts(
-    conn: AsyncConnection, *, who: str = "", after: tuple[datetime, UUID] | None = None, limit: int = 50
+    conn: AsyncConnection,
+    *,
+    who: Sequence[str] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+    after: tuple[datetime, UUID] | None = None,
+    limit: int = 50,
 ) -> list[Item]:
-    """What people did, the newest first: entries with a name, each with the number of its order, and our own."""
+    """What people did, the newest first: entries with a name, each with the number of its order, and our own.
+
+    `who`: only theirs; `since` and `until`: from the one and before the other moment.
+    """
     e, own = entries.c, office_acts.c
     told = select(e.event_id.label("act_id"), e.at, e.key, e.actor, e.facts, e.order_id, orders.c.number)
     told = told.join_from(entries, orders, e.order_id == orders.c.order_id, isouter=True)
-    told = told.where(e.actor == who) if who else told.where(e.actor != "")
-    here = select(office_acts).where(own.actor == who) if who else select(office_acts)
+    told = told.where(e.actor != "")
+    here = select(office_acts)
+    if who:
+        told, here = told.where(e.actor.in_(who)), here.where(own.actor.in_(who))
     rows: list[Item] = []
     for query, at, id in ((told, e.at, e.event_id), (here, own.at, own.act_id)):
         some = query.where(tuple_(at, id) < _place(after)) if after is not None else query
+        some = some.where(at >= since) if since else some
+        some = some.where(at < until) if until else some
         rows += await _all(conn, some.order_by(at.desc(), id.desc()).limit(limit))
     return sorted(rows, key=lambda row: (row["at"], row["act_id"]), reverse=True)[:limit]
 

@@ -120,7 +120,7 @@ async def paths(shop: Shop) -> Mapping[str, str]:
 
 
 NO_PAGES = (
-    "/live", "/static", "/orders.csv", "/stock.csv", "/reports/{what}.csv", "/documents/{number}/pdf",
+    "/live", "/static", "/orders.csv", "/stock.csv", "/acts.csv", "/reports/{what}.csv", "/documents/{number}/pdf",
     "/s/{token}/documents/{number}", "/s/{token}/stop", "/login/provider",
 )  # fmt: skip
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -228,6 +228,41 @@ async def test_who_guesses_the_old_password_waits_as_at_the_login(shop: Shop) ->
         await browser.post("/password", 422, old="not the old one", **two(NEW))
     assert (await shop.rows("select locked_until from accounts where name = 'guess'"))[0]["locked_until"] is not None
     await browser.http.aclose()
+
+
+@pytest.mark.postgres
+async def test_acts_are_found_by_the_beginning_of_a_name_and_by_day_and_taken_along_as_a_file(shop: Shop) -> None:
+    when = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+    facts = '{"name": "=V", "owner": "v", "query": "", "shared": false}'
+    put = "insert into office_acts (act_id, at, key, actor, facts) values ($1, $2, 'backoffice.save_view.v1', $3, $4)"
+    for n, (who, days) in enumerate((("vera1", 0), ("vera2", 1), ("wim", 1))):
+        await shop.change("backoffice", put, UUID(int=100 + n), when + timedelta(days=days), who, facts)
+    async with browser_of(shop, "admin") as admin:
+        for name, shown in (("vera1", "Vera Smit"), ("vera2", "Vera Maas"), ("wim", "Wim")):
+            await admin.post("/staff", name=name, shown=shown, role=["picker"], **two(PASSWORD))
+
+        async def seen(query: str) -> list[str]:
+            lines = (await admin.page(f"/acts.csv?{query}")).splitlines()
+            assert lines[0] == "at,who,what,why,order,act"
+            found = [line.split(",")[1] for line in lines[1:] if "Saved the view" in line]
+            page = await admin.page(f"/acts?{query}")
+            assert page.count("Saved the view") == len(found), "the page shows what the file has"
+            return found
+
+        assert await seen("who=vera s") == ["vera1"]
+        assert await seen("who=VERA") == ["vera2", "vera1"]
+        assert await seen("who=vera2") == ["vera2"]
+        assert await seen("who=ver%") == []
+        assert await seen("until=2026-03-02") == ["vera1"]
+        assert await seen("since=2026-03-03&until=2026-03-03") == ["wim", "vera2"]
+        assert await seen("since=2026-03-04&until=2026-03-05") == []
+        assert await seen("since=nonsense&until=9999-12-31&who=wim") == ["wim"]
+        assert "Nobody did anything in this time." in await admin.page("/acts?until=2020-01-01")
+        assert "/acts.csv?who=vera&amp;since=2026-03-01" in await admin.page("/acts?who=vera&since=2026-03-01")
+        file = await admin.page("/acts.csv?who=wim&until=2026-03-09")
+        assert "2026-03-03T09:00:00+00:00,wim,Saved the view =V.,Of v alone.,,backoffice.save_view.v1" in file
+    async with browser_of(shop, "support") as other:
+        await other.page("/acts.csv", 403)
 
 
 @pytest.mark.postgres

@@ -1,5 +1,8 @@
 """What people did, the newest first: every change that an owner told of with a person's name, and of saved views."""
 
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -7,36 +10,103 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.backoffice import queries
 from services.backoffice.pages import Pages
+from services.backoffice.queries import Reading
 from services.backoffice.views.cells import Cell, Column, Table, cursor, place
-from services.backoffice.words import NOTHING, line
+from services.backoffice.views.orders import cell, csv_line
+from services.backoffice.words import NOTHING, Line, line
 
 Item = dict[str, Any]
 SHOWN = 50
+AT_ONCE = 1000
+"""Acts of a file that are read in one go."""
+COLUMNS = ("at", "who", "what", "why", "order", "act")
 
 
-async def acts(conn: AsyncConnection, pages: Pages, who: str, after: str) -> Item:
-    """A page of acts; of one person where a name is given."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the address asks for: whose acts, by the beginning of a name, from and until which day of the shop."""
+
+    who: str = ""
+    since: str = ""
+    until: str = ""
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> "Asked":
+        """What is no day is not asked for."""
+        found = cls(*(query.get(name, "").strip().replace("\x00", "")[:200] for name in cls.__dataclass_fields__))
+        return cls(found.who, *("" if _day(text) is None else text for text in (found.since, found.until)))
+
+    def address(self, path: str = "/acts", **more: str) -> str:
+        parts = {name: text for name in self.__dataclass_fields__ if (text := getattr(self, name))} | more
+        return f"{path}?{urlencode(parts)}" if parts else path
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+async def _read(
+    conn: AsyncConnection, pages: Pages, asked: Asked, after: tuple[datetime, Any] | None, limit: int
+) -> list[Item]:
+    who = await queries.called(conn, asked.who) if asked.who else []
+    since, until = (_day(text) for text in (asked.since, asked.until))
+
+    def begins(day: date | None) -> datetime | None:
+        return None if day is None else datetime(day.year, day.month, day.day, tzinfo=pages.zone)
+
+    ends = begins(until + timedelta(days=1)) if until and until < date.max else None
+    return await queries.acts(conn, who=who, since=begins(since), until=ends, after=after, limit=limit)
+
+
+def _told(of: Item, pages: Pages) -> tuple[Line, str]:
+    """What an act says, and the number of the order that it is about."""
+    number = (of["number"] or str(of["order_id"])) if "order_id" in of else of["facts"].get("number", "")
+    return line(of["key"], of["facts"], NOTHING, pages.words), number
+
+
+async def acts(conn: AsyncConnection, pages: Pages, asked: Asked, after: str) -> Item:
+    """A page of acts."""
     w = pages.words
-    rows = await queries.acts(conn, who=who, after=place(after), limit=SHOWN + 1)
+    rows = await _read(conn, pages, asked, place(after), SHOWN + 1)
     shown = rows[:SHOWN]
-    more = {"who": who} if who else {}
-    older = {**more, "after": cursor(shown[-1]["at"], shown[-1]["act_id"])} if len(rows) > SHOWN else {}
+    older = asked.address(after=cursor(shown[-1]["at"], shown[-1]["act_id"])) if len(rows) > SHOWN else ""
     columns = (Column(w.say("When")), Column(w.say("Who")), Column(w.say("What")), Column(w.say("Order")))
     cells = []
     for of in shown:
-        told = line(of["key"], of["facts"], NOTHING, w)
-        number = (of["number"] or str(of["order_id"])) if "order_id" in of else of["facts"].get("number", "")
+        told, number = _told(of, pages)
         cells.append(
             [
                 Cell(w.moment(of["at"])),
-                Cell(of["actor"], f"/acts?{urlencode({'who': of['actor']})}"),
+                Cell(of["actor"], Asked(of["actor"]).address()),
                 Cell(told.text, sub=told.why),
                 Cell(number, f"/orders/{quote(number)}") if number else Cell("–"),
             ]
         )
     return {
-        "who": who,
+        "asked": asked,
+        "csv": asked.address("/acts.csv"),
         "table": Table(w.say("What people did, newest first"), columns, cells),
-        "first": f"/acts?{urlencode(more)}" if after else "",
-        "older": f"/acts?{urlencode(older)}" if older else "",
+        "first": asked.address() if after else "",
+        "older": older,
     }
+
+
+async def as_csv(reading: Reading, pages: Pages, asked: Asked) -> AsyncIterator[str]:
+    """All that is asked for, some at a time, so that years of it need no memory."""
+    yield csv_line(COLUMNS)
+    after = None
+    while True:
+        async with reading() as conn:
+            rows = await _read(conn, pages, asked, after, AT_ONCE)
+        if not rows:
+            return
+        said = []
+        for of in rows:
+            told, number = _told(of, pages)
+            at = of["at"].astimezone(pages.zone).isoformat()
+            said.append(csv_line([at, *map(cell, (of["actor"], told.text, told.why, number, of["key"]))]))
+        yield "".join(said)
+        after = rows[-1]["at"], rows[-1]["act_id"]

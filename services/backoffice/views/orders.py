@@ -213,18 +213,19 @@ def cell(value: Any) -> str:
 
 async def as_csv(reading: Reading, wanted: Filter) -> AsyncIterator[str]:
     """The whole filter, a page of rows at a time, so that a million rows need no memory."""
-    yield _line(COLUMNS)
+    yield csv_line(COLUMNS)
     after = None
     while True:
         async with reading() as conn:
             rows = await queries.list_orders(conn, wanted, after=after, limit=1000)
         if not rows:
             return
-        yield "".join(_line([cell(row[name]) for name in COLUMNS]) for row in rows)
+        yield "".join(csv_line([cell(row[name]) for name in COLUMNS]) for row in rows)
         after = queries.place_of(rows[-1], wanted.sort)
 
 
-def _line(cells: Any) -> str:
+def csv_line(cells: Any) -> str:
+    """A line of a file for other programs."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow(cells)
     return text.getvalue()
