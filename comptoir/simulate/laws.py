@@ -23,6 +23,7 @@ from services.order.quantities import Order
 from services.order.waits import waits
 from shared.contracts.billing import MoneyStatement
 from shared.contracts.fulfilment import ReturnStatement, ShipmentStatement
+from shared.contracts.inventory import AvailabilityChanged
 from shared.contracts.order import FINAL
 from shared.messaging.decision import Row
 from shared.messaging.unit import Outcome
@@ -85,6 +86,7 @@ class Laws:
         self.promised_only = not counted  # a count may take back what is in a shipment already
         self.history: dict[UUID, list[order.History]] = defaultdict(list)
         self.documents: dict[UUID, list[fulfilment.History]] = defaultdict(list)
+        self.announced: dict[str, AvailabilityChanged] = {}  # per SKU, the newest that channels were told
 
     # As things are committed
 
@@ -103,6 +105,12 @@ class Laws:
                 isinstance(event.data, ShipmentStatement) for arrival in outcome.new for event in arrival.envelopes
             )
             self._stock(changed, inserted, heard)
+            for event, _ in outcome.sent:
+                if isinstance(event.data, AvailabilityChanged):
+                    known = self.announced.get(event.data.sku)
+                    if known is not None and event.data.version <= known.version:
+                        raise Broken(f"I21: {event.data.sku} is announced as version {event.data.version} again")
+                    self.announced[event.data.sku] = event.data
         elif n == FULFILMENT:
             for kind in (fulfilment.Shipment, fulfilment.Return):
                 if kind in changed:
@@ -354,6 +362,11 @@ class Laws:
                 if kinds[line.line_no] == "goods" and graded != booked:
                     yield f"I1: return {r.return_id} line {line.line_no}: {graded} came back, {booked} are booked"
         yield from self._books()
+        for level in self.all(INVENTORY, inventory.Level):
+            said = self.announced.get(level.sku)
+            told = {of.warehouse: (of.on_hand, of.reserved) for of in said.warehouses} if said else {}
+            if told.get(level.warehouse) != (level.on_hand, level.reserved):
+                yield f"I21: channels were told {told} of {level.sku}, it is {level}"
         if machine.nodes[ORDER].books.rows.get(order.External):
             for external in self.all(ORDER, order.External):
                 same = [

@@ -144,7 +144,7 @@ def services(plan: Plan) -> list[tuple[Any, Any, Any, Any]]:
             consent=4 * hours,
             no_consent=plan.no_consent,  # type: ignore[arg-type]
         ),
-        inventory.Policy(serve_at_once=2, promise_grace_days=0),
+        inventory.Policy(serve_at_once=2, promise_grace_days=0, announce_after=timedelta(seconds=5)),
         fulfilment.Policy(
             automatic_warehouses=plan.automatic,
             automatic_returns=plan.automatic_returns,

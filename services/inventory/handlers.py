@@ -16,6 +16,7 @@ from shared.contracts.fulfilment import (
 )
 from shared.contracts.inventory import (
     AdjustStock,
+    AnnounceAvailability,
     CountStock,
     ExpectReceipt,
     HoldersFound,
@@ -59,5 +60,6 @@ HANDLERS: Handlers = {
     ExpectReceipt: Handler(domain.to_expect, domain.expect_receipt),
     ServeQueue: Handler(domain.to_serve, domain.serve_queue, domain.to_serve_besides),
     PromiseDue: Handler(domain.to_promise_again, domain.promise_again, domain.to_promise_again_besides),
+    AnnounceAvailability: Handler(domain.to_announce, domain.announce),
     PromiseAgain: Handler(domain.to_look_at_promises, domain.look_at_promises, domain.to_look_at_promises_besides),
 }

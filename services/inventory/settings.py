@@ -1,5 +1,7 @@
 """Settings of inventory."""
 
+from datetime import timedelta
+
 from pydantic import Field
 
 from services.inventory.domain import Policy
@@ -12,5 +14,13 @@ class Settings(ServiceSettings):
     serve_at_once: int = Field(64, ge=1, le=64, description="waiting lines that one transaction serves")
     promise_grace_days: int = Field(1, ge=0, le=30, description="a promised day is broken so many days after it began")
 
+    announce_after_s: float = Field(
+        5, ge=0, le=3600, description="channels are told of a SKU's stock so long after it changed; 0: never"
+    )
+
     def policy(self) -> Policy:
-        return Policy(serve_at_once=self.serve_at_once, promise_grace_days=self.promise_grace_days)
+        return Policy(
+            serve_at_once=self.serve_at_once,
+            promise_grace_days=self.promise_grace_days,
+            announce_after=timedelta(seconds=self.announce_after_s) if self.announce_after_s else None,
+        )

@@ -62,6 +62,7 @@ queues = Table(
     Column("waiting", BigInteger, nullable=False),
     Column("pages", JSONB, nullable=False),
     Column("sums", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("announced", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("waiting >= 0", name="waiting_not_negative"),
     postgresql_with=MOVING,
 )
@@ -75,6 +76,7 @@ levels = Table(
     Column("reserved", BigInteger, nullable=False),
     Column("quarantined", BigInteger, nullable=False),
     Column("to_count", Boolean, nullable=False),
+    Column("due", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("0 <= reserved and reserved <= on_hand", name="never_oversold"),
     CheckConstraint("quarantined >= 0", name="quarantined_not_negative"),
     postgresql_with=MOVING,

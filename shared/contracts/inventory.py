@@ -320,6 +320,45 @@ class PromiseAgain(Internal, key="inventory.promise_again.v1"):
         return self.sku
 
 
+class AnnounceAvailability(Internal, key="inventory.announce_availability.v1"):
+    """Timer: the stock of a SKU changed a while ago; channels are told how it stands now."""
+
+    sku: Sku
+
+    @property
+    def subject(self) -> str:
+        return self.sku
+
+
+class Availability(Value):
+    """Stock of a SKU in one warehouse. available = on_hand - reserved (R-21)."""
+
+    warehouse: Code
+    on_hand: Count
+    reserved: Count
+    available: Count
+
+
+class AvailabilityChanged(Event, key="inventory.availability_changed.v1"):
+    """How much of a SKU is there, in all and per warehouse, whatever changed it: orders, parcels, returns, counts.
+
+    Sent a few seconds after the first change and once for all that changed until then. A higher version is newer.
+    `backorderable`: with nothing available it can be ordered all the same.
+    """
+
+    sku: Sku
+    version: int
+    on_hand: Count
+    reserved: Count
+    available: Count
+    backorderable: bool
+    warehouses: tuple[Availability, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        return self.sku
+
+
 class StockChanged(Event, key="inventory.stock_changed.v1"):
     """Stock on hand was received, adjusted or counted; channels may offer another quantity now."""
 

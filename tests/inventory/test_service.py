@@ -17,9 +17,17 @@ from services.inventory import tables
 from services.inventory.app import build
 from services.inventory.settings import Settings
 from shared.contracts.fulfilment import ShipmentDispatched, ShipmentLine
-from shared.contracts.inventory import Item, Kept, RegisterItems, RegisterWarehouse, ReserveStock, Want
+from shared.contracts.inventory import (
+    AvailabilityChanged,
+    Item,
+    Kept,
+    RegisterItems,
+    RegisterWarehouse,
+    ReserveStock,
+    Want,
+)
 from shared.contracts.message import Message
-from shared.messaging.envelope import Packet
+from shared.messaging.envelope import Packet, read
 from shared.service import Running, application
 from tests.eventually import eventually
 
@@ -50,7 +58,7 @@ class Depot:
     """A running inventory and its API. Every test uses SKUs of its own."""
 
     def __init__(self, database: str) -> None:
-        self.settings = Settings(_env_file=None, database_url=database, serve_at_once=3)
+        self.settings = Settings(_env_file=None, database_url=database, serve_at_once=3, announce_after_s=0.05)
         self.running, self.bus = Running(build(self.settings)), Told()
         transport = httpx.ASGITransport(app=application(self.running))
         self.http = httpx.AsyncClient(base_url="http://inventory", transport=transport)
@@ -226,6 +234,23 @@ async def test_who_waits_for_a_purchase_order_is_promised_its_new_day(depot: Dep
     moved = (day + timedelta(days=35)).isoformat()
     await depot.post("/expected-receipts", {**due, "expected_on": moved})
     assert await eventually(lambda: promised(moved))
+
+
+async def test_channels_hear_how_the_stock_stands_after_orders_and_receipts(depot: Depot) -> None:
+    sku = await depot.sku()
+    await depot.receive(sku, 9)
+    await depot.say(*(wish(sku, 1, uuid4()) for _ in range(4)))
+    key = AvailabilityChanged.key
+
+    async def told() -> bool:
+        said = [
+            event.data for packet in depot.bus.packets if packet.key == key for event in read(packet.key, packet.body)
+        ]
+        mine = [of for of in said if isinstance(of, AvailabilityChanged) and of.sku == sku]
+        assert [of.version for of in mine] == list(range(1, len(mine) + 1))
+        return bool(mine) and (mine[-1].on_hand, mine[-1].reserved, mine[-1].available) == (9, 4, 5)
+
+    assert await eventually(told)
 
 
 async def test_an_order_shows_its_promises_and_why_from_there(depot: Depot) -> None:

@@ -1,12 +1,14 @@
 """What inventory decides: rows, policy and the pure functions over them."""
 
 from services.inventory.domain.decisions import (
+    announce,
     issue_stock,
     look_at_promises,
     promise_again,
     reserve_stock,
     serve_queue,
     take_back,
+    to_announce,
     to_issue,
     to_issue_besides,
     to_look_at_promises,
@@ -77,6 +79,7 @@ __all__ = [
     "StockOrder",
     "Warehouse",
     "adjust_stock",
+    "announce",
     "count_stock",
     "expect_receipt",
     "issue_stock",
@@ -93,6 +96,7 @@ __all__ = [
     "reserve_stock",
     "serve_queue",
     "take_back",
+    "to_announce",
     "to_count",
     "to_count_besides",
     "to_expect",

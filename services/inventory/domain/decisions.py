@@ -11,6 +11,7 @@ from services.inventory.domain.rows import (
     Expected,
     Impossible,
     Item,
+    Level,
     Queue,
     Queued,
     Reservation,
@@ -24,7 +25,16 @@ from services.inventory.domain.rows import (
 )
 from services.inventory.domain.working import Promises, Shelves, repromise, serve
 from shared.contracts.fulfilment import ReturnStatement, ShipmentStatement
-from shared.contracts.inventory import PromiseAgain, PromiseDue, ReserveStock, ServeQueue, StockIssued
+from shared.contracts.inventory import (
+    AnnounceAvailability,
+    Availability,
+    AvailabilityChanged,
+    PromiseAgain,
+    PromiseDue,
+    ReserveStock,
+    ServeQueue,
+    StockIssued,
+)
 from shared.messaging.decision import Effect, Missing, Needs, Rows
 
 
@@ -440,3 +450,35 @@ def look_at_promises(m: PromiseAgain, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         yield repromise(ctx, m.sku, m.page, after)
     elif later := [page for page in shelves.queue(m.sku).pages if page > m.page]:
         yield repromise(ctx, m.sku, later[0], "")
+
+
+# What channels hear
+
+
+def to_announce(m: AnnounceAvailability) -> Needs:
+    yield Queue, m.sku
+    yield Item, m.sku
+    yield Level, m.sku
+
+
+def announce(m: AnnounceAvailability, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """Tells how the stock of a SKU stands now (IMS-11). The next change arms the next timer."""
+    levels = sorted(rows.group(Level, m.sku), key=lambda level: level.warehouse)
+    yield from (replace(level, due=False) for level in levels if level.due)
+    queue, item = rows.find(Queue, m.sku) or Queue(m.sku), rows.find(Item, m.sku)
+    queue = replace(queue, announced=queue.announced + 1)
+    yield queue
+    yield AvailabilityChanged(
+        sku=m.sku,
+        version=queue.announced,
+        on_hand=sum(level.on_hand for level in levels),
+        reserved=sum(level.reserved for level in levels),
+        available=sum(level.available for level in levels),
+        backorderable=item is not None and item.backorderable,
+        warehouses=tuple(
+            Availability(
+                warehouse=level.warehouse, on_hand=level.on_hand, reserved=level.reserved, available=level.available
+            )
+            for level in levels
+        ),
+    )

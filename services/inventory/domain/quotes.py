@@ -1,6 +1,7 @@
 """Whether work on the shelves would still do what somebody was shown: the figures of a preview, as a short text."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -65,7 +66,7 @@ def quote_of(
     for sku, more in changes.items():
         levels: Sequence[Level] = found(Level, sku)
         expected: Sequence[Expected] = found(Expected, sku)
-        shown += [level for level in levels if level.warehouse == warehouse]
+        shown += [replace(level, due=False) for level in levels if level.warehouse == warehouse]
         shown += [row for row in expected if (row.reference, row.warehouse) == (reference, warehouse)]
         if more > 0:
             shown += in_turn(found, sku, sum(level.available for level in levels) + more)

@@ -1,7 +1,7 @@
 """What inventory remembers. Quantities are pieces; times are UTC."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import ClassVar
@@ -25,6 +25,8 @@ class Policy:
     """Queue entries that one decision serves; the rest follows in the next one, so that no transaction grows long."""
     promise_grace_days: int = 1
     """A promised day is broken when so many days have passed since its beginning."""
+    announce_after: timedelta | None = None
+    """How long after a change of a SKU's stock channels are told how it stands then; None: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Queue(Row):
     """Who waits for a SKU, in sum. There is one row per stocked SKU, and its lock is the lock of the SKU.
 
     `waiting`: pieces in the queue; `pages`: its parts that are not empty, first in line first; `sums`: the pieces in
-    each of them.
+    each of them; `announced`: how often channels were told of the SKU's stock.
     """
 
     KEY: ClassVar[tuple[str, ...]] = ("sku",)
@@ -79,6 +81,7 @@ class Queue(Row):
     waiting: int = 0
     pages: tuple[str, ...] = ()
     sums: tuple[tuple[str, int], ...] = ()
+    announced: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class Level(Row):
     reserved: int = 0
     quarantined: int = 0
     to_count: bool = False  # the shelf did not hold what the books said: somebody should count (R-36)
+    due: bool = False  # a timer is armed that tells channels of the SKU; one of its levels says so
 
     @property
     def available(self) -> int:

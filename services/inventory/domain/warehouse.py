@@ -20,7 +20,7 @@ from services.inventory.domain.rows import (
     of_sku,
     page_of,
 )
-from services.inventory.domain.working import Promises, Shelves, repromise
+from services.inventory.domain.working import Promises, Shelves, announcement, repromise
 from shared.contracts.inventory import (
     AdjustStock,
     CountStock,
@@ -63,6 +63,8 @@ def register_items(m: RegisterItems, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         yield row
         if item.stocked and queue is None:
             yield Queue(item.sku)
+        if known is not None and known.backorderable != row.backorderable and ctx.policy.announce_after:
+            yield announcement(ctx, item.sku)
     yield Reply({"registered": len(m.items)} | ({"etag": etag_of([row])} if len(m.items) == 1 else {}))
 
 

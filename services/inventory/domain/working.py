@@ -23,6 +23,7 @@ from services.inventory.domain.rows import (
     place_of,
 )
 from shared.contracts.inventory import (
+    AnnounceAvailability,
     PromiseAgain,
     PromiseDue,
     ServeQueue,
@@ -71,7 +72,8 @@ class Shelves:
     def reserve(self, sku: str, warehouse: str, pieces: int) -> None:
         """More is promised, or less if negative; the total stays within what is on hand."""
         level = self.level(sku, warehouse)
-        self.put(Level(sku, warehouse, level.on_hand, level.reserved + pieces, level.quarantined, level.to_count))
+        reserved = level.reserved + pieces
+        self.put(Level(sku, warehouse, level.on_hand, reserved, level.quarantined, level.to_count, level.due))
         if pieces < 0:
             self.freed[sku] = None
 
@@ -88,6 +90,7 @@ class Shelves:
             level.reserved - kept_promises,
             level.quarantined + movement.quarantined,
             level.to_count if to_count is None else to_count,
+            level.due,
         )
         self.put(level)
         self.movements.append(movement)
@@ -138,7 +141,7 @@ class Shelves:
         elif not entries and page in pages:
             pages = tuple(name for name in pages if name != page)
         waiting = max(0, queue.waiting + pieces - before)
-        queue = self._queues[sku] = Queue(sku, waiting, pages, tuple(sorted(sums.items())))
+        queue = self._queues[sku] = Queue(sku, waiting, pages, tuple(sorted(sums.items())), queue.announced)
         self._changed[(sku,)] = queue
         if pieces > before and page < pages[-1]:
             self.overtaken[sku] = None
@@ -173,7 +176,17 @@ class Shelves:
         """A day that was promised for this one, or for one before, has come in vain."""
         return self.ctx.now.date() - timedelta(days=self.ctx.policy.promise_grace_days)
 
+    def announce(self) -> Iterator[Timer]:
+        """One timer per SKU of which stock moved, unless one is armed: who changes a hot SKU writes nothing more."""
+        if self.ctx.policy.announce_after is None:
+            return
+        for row in tuple(self._changed.values()):
+            if isinstance(row, Level) and not any(level.due for level in self.levels(row.sku).values()):
+                self.put(replace(row, due=True))
+                yield announcement(self.ctx, row.sku)
+
     def effects(self) -> Iterator[Effect]:
+        yield from self.announce()
         yield from self._changed.values()
         yield from self._queued.values()
         yield from self.movements
@@ -189,6 +202,12 @@ def serve(ctx: Context[Policy], sku: str, page: str, after: str | None = None) -
     """One timer per SKU starts with the first in line; another goes on, so that neither can put off the other."""
     key = f"queue:{sku}" if after is None else f"queue-on:{sku}"
     return Timer(key, ctx.now, ServeQueue(sku=sku, page=page, after=after or ""))
+
+
+def announcement(ctx: Context[Policy], sku: str) -> Timer:
+    """A while after the first change, however many follow it: channels are told of what it came to by then."""
+    at = ctx.now + (ctx.policy.announce_after or timedelta())
+    return Timer(f"announce:{sku}", at, AnnounceAvailability(sku=sku))
 
 
 def soon(now: datetime) -> datetime:
