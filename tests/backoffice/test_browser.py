@@ -384,7 +384,7 @@ async def test_received_goods_go_to_the_backorder_and_its_page_says_so_live(shop
     line = {"warehouse": "north", "reference": "PO-9", "sku": "bowl", "quantity": 6, "expected_on": "2031-03-04"}
     await shop.ask("POST", "/inventory/expected-receipts", line)
     watching = await (await visit()).open(f"/orders/{placed['number']}")
-    await expect(watching.locator("#h-why")).to_contain_text("2 pieces on backorder")
+    await expect(watching.locator("#h-why")).to_contain_text("2 pieces come later than the customer accepted")
     await watching.evaluate("window.same = 1")
     page = await (await visit(320)).open("/receive")
     await shot(page, "receive-320")
