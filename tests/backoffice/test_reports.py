@@ -227,7 +227,7 @@ async def test_errors_name_the_orders_and_what_went_wrong_with_each(filled: Shop
     await shop.rest()
     found = {row["Order"]: row["Error"] for row in await rows()}
     assert found == {
-        late["number"]: "late", back["number"]: "refused", address["number"]: "wrong address",
+        late["number"]: "late", back["number"]: "parcel refused", address["number"]: "wrong address",
         bin_["number"]: "wrong bin", wrong["number"]: "wrong item",
     }  # fmt: skip
     assert list(found) == [order["number"] for order in (late, back, address, bin_, wrong)], "the newest first"
