@@ -51,6 +51,8 @@ Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
 
 WAREHOUSE = "main"
+NOT_SAID = "not in the file"
+"""Of an address: invoices name a country only, and an order without an address is held."""
 CHANNEL = "retail"
 CURRENCY = "GBP"
 CHUNK = 1000
@@ -177,7 +179,9 @@ class Replay:
             currency=CURRENCY,
             payment_method="card",
             payment_token="tok_replay",
-            ship_to=Address(name=f"Customer {sale.customer}" if sale.customer else "", country=sale.country),
+            ship_to=Address(
+                name=f"Customer {sale.customer}".rstrip(), street=(NOT_SAID,), city=NOT_SAID, country=sale.country
+            ),
             lines=tuple(
                 NewLine(
                     sku=line.code,

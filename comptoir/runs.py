@@ -28,12 +28,8 @@ BY_ITSELF: dict[str, Any] = {
     "deliver_after_s": 0.0,
     "carrier_url": "instant:",
     "payment_provider_url": "instant:",
-    "address_check": False,
 }
-"""Warehouses, carrier and payment provider that answer at once: what is measured is the suite.
-
-Real invoices name a country at most, so what they are sent to is not looked at.
-"""
+"""Warehouses, carrier and payment provider that answer at once: what is measured is the suite."""
 
 
 @dataclass

@@ -66,7 +66,7 @@ class Sale:
     invoice: str
     at: datetime
     customer: str  # "17850", or empty
-    country: str  # ISO code, or empty
+    country: str  # ISO code, or ZZ
     country_name: str
     lines: tuple[SaleLine, ...]
 

@@ -170,6 +170,9 @@ def _price(text: str) -> Decimal:
     return price
 
 
+UNKNOWN = "ZZ"
+"""What Unicode says of a country that is not known; ISO 3166-1 leaves it to its users."""
+
 COUNTRIES: dict[str, str] = {
     "Australia": "AU",
     "Austria": "AT",
@@ -177,12 +180,12 @@ COUNTRIES: dict[str, str] = {
     "Belgium": "BE",
     "Brazil": "BR",
     "Canada": "CA",
-    "Channel Islands": "",  # Jersey or Guernsey; the file does not say which
+    "Channel Islands": UNKNOWN,  # Jersey or Guernsey; the file does not say which
     "Cyprus": "CY",
     "Czech Republic": "CZ",
     "Denmark": "DK",
     "EIRE": "IE",
-    "European Community": "",
+    "European Community": UNKNOWN,
     "Finland": "FI",
     "France": "FR",
     "Germany": "DE",
@@ -208,14 +211,14 @@ COUNTRIES: dict[str, str] = {
     "USA": "US",
     "United Arab Emirates": "AE",
     "United Kingdom": "GB",
-    "Unspecified": "",
+    "Unspecified": UNKNOWN,
 }
-"""The file's names of countries as ISO 3166-1 alpha-2; empty where there is no single code."""
+"""The file's names of countries as ISO 3166-1 alpha-2, where there is a single code."""
 
 
 def country_code(name: str) -> str:
-    """ISO 3166-1 alpha-2, or empty: a name that is not known is not known, and a reader may go on."""
-    return COUNTRIES.get(name, "")
+    """ISO 3166-1 alpha-2, or UNKNOWN: a name that is not known is not known, and a reader may go on."""
+    return COUNTRIES.get(name, UNKNOWN)
 
 
 class Vat(NamedTuple):

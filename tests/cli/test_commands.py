@@ -16,6 +16,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from comptoir.chaos.works import ANNA
 from comptoir.postgres import free_port
 from comptoir.suite import migrate
 from tests.conftest import Databases
@@ -207,7 +208,8 @@ async def up(data: Path) -> AsyncIterator[tuple[httpx.AsyncClient, "subprocess.P
 
 async def place(http: httpx.AsyncClient, key: str) -> str:
     lines = [{"sku": "mug", "quantity": 2, "unit_price": "12.50", "vat_rate": "21"}]
-    answer = await http.post("/order/orders", json={"lines": lines}, headers={"Idempotency-Key": key})
+    body = {"lines": lines, "ship_to": ANNA}
+    answer = await http.post("/order/orders", json=body, headers={"Idempotency-Key": key})
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 

@@ -6,6 +6,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from comptoir.bench.work import ADDRESS
 from comptoir.operating import resent
 from comptoir.rest import Databases, at_rest, motion
 from comptoir.runs import BY_ITSELF, NAMES
@@ -43,7 +44,8 @@ async def test_a_lost_packet_is_sent_again_and_what_is_known_changes_nothing(
         await inventory.ask(RegisterItems(items=(Item(sku="MUG"),)), id=uuid4())
         lines = (StockLine(sku="MUG", quantity=3),)
         await inventory.ask(ReceiveStock(warehouse="main", reference="PO-1", lines=lines), id=uuid4())
-        wish = PlaceOrder(order_id=uuid4(), lines=(NewLine(sku="MUG", quantity=1, unit_price="5"),))  # type: ignore[arg-type]
+        line = NewLine(sku="MUG", quantity=1, unit_price="5")  # type: ignore[arg-type]
+        wish = PlaceOrder(order_id=uuid4(), ship_to=ADDRESS, lines=(line,))
         await order.ask(wish, id=uuid4())
         await suite.rest()
         assert (await motion(connections)).unread == 1, "inventory's word about the issue is lost"

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import httpx
 
+from comptoir.chaos.works import ANNA
 from tests.eventually import eventually
 
 Item = dict[str, Any]
@@ -42,6 +43,7 @@ class Door:
         wish = {
             "external_id": f"{self.run}-{i}",
             "payment_token": "tok_visa",
+            "ship_to": ANNA,
             "lines": [{"sku": "mug", "quantity": 1 + i % 3, "unit_price": "12.35", "vat_rate": "21"}],
         }
         return str((await self.ask("POST", "/order/orders", wish, f"{self.run}-{i}"))["id"])

@@ -90,7 +90,13 @@ async def test_a_confirmation_arrives_in_the_customers_language_and_leads_to_the
     wish = {
         "external_id": f"{door.run}-mailed",
         "payment_token": "tok_visa",
-        "ship_to": {"name": "Jörg Weiß", "city": "Köln", "country": "DE", "email": "joerg@customer.example"},
+        "ship_to": {
+            "name": "Jörg Weiß",
+            "street": ["Domstr. 4"],
+            "city": "Köln",
+            "country": "DE",
+            "email": "joerg@customer.example",
+        },
         "lines": [{"sku": "mug", "quantity": 2, "unit_price": "12.35", "vat_rate": "21"}],
     }
     order = (await door.ask("POST", "/order/orders", wish))["id"]

@@ -13,6 +13,7 @@ import pytest
 
 from comptoir.retail.reader import (
     COUNTRIES,
+    UNKNOWN,
     Kind,
     RetailFileError,
     RetailLine,
@@ -173,12 +174,12 @@ def test_every_country_of_the_file_is_known(half_year: list[RetailLine]) -> None
     names = {line.country for line in half_year}
     assert len(names) == 37
     assert names <= set(COUNTRIES)
-    assert {name for name in names if not country_code(name)} == {
+    assert {name for name in names if country_code(name) == UNKNOWN} == {
         "Channel Islands",
         "European Community",
         "Unspecified",
     }
-    assert (country_code("EIRE"), country_code("United Kingdom"), country_code("Atlantis")) == ("IE", "GB", "")
+    assert (country_code("EIRE"), country_code("United Kingdom"), country_code("Atlantis")) == ("IE", "GB", UNKNOWN)
 
 
 def test_vat_is_on_products_in_the_united_kingdom_only() -> None:

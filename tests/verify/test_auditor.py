@@ -55,7 +55,7 @@ class Shop:
                 external_id=str(n),
                 currency="GBP",
                 payment_token="tok",
-                ship_to=Address(name="A. Customer", city="Town", country="GB"),
+                ship_to=Address(name="A. Customer", street=("1 High Street",), city="Town", country="GB"),
                 lines=(line,),
                 hold="checked by hand" if held else "",
             )

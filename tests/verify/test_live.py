@@ -30,7 +30,7 @@ from tests.conftest import Databases
 
 pytestmark = pytest.mark.postgres
 NAMES = tuple(BUILD)
-ADDRESS = Address(name="A. Customer", city="Town", country="GB")
+ADDRESS = Address(name="A. Customer", street=("1 High Street",), city="Town", country="GB")
 
 
 @dataclass
