@@ -122,6 +122,9 @@ SENTENCES = (
     N_("no refund %(id)s of this order"),
     N_("this refund was done already, by %(who)s"),
     N_("this refund was refused already, by %(who)s"),
+    # why a transfer waits
+    N_("no order"),
+    N_("the order is not in %(currency)s"),
     # what the warehouse refuses
     N_("there is no such shipment"),
     N_("nothing of this shipment is parked"),
