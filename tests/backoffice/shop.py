@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import httpx
@@ -132,6 +133,11 @@ class Shop:
         response = await self.http.post(path, data=form, headers={"Accept": "text/html", **headers})
         assert response.status_code == status, f"{response.status_code} {response.text[:500]}"
         return response
+
+
+def row_of(order: Item) -> str:
+    """Where an order stands in the list, as style sheets and scripts say it."""
+    return f"#o-{UUID(order['id']).hex[-16:]}"
 
 
 async def logged_in(shop: Shop, name: str) -> httpx.AsyncClient:

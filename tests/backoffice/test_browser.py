@@ -19,7 +19,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Route, async_pla
 from services.backoffice.views.money import TABS
 from services.backoffice.views.reports import TITLES
 from services.backoffice.views.scanning import parcel_code
-from tests.backoffice.shop import ANNA, Shop
+from tests.backoffice.shop import ANNA, Shop, row_of
 from tests.eventually import eventually
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
@@ -83,7 +83,7 @@ async def test_an_order_appears_live_and_its_row_changes_where_it_is(shop: Shop,
     first = await shop.place()
     tab = await visit()
     page = await tab.open("/orders")
-    row = page.locator(f"#o-{first['id']}")
+    row = page.locator(row_of(first))
     await expect(row).to_contain_text("In the warehouse")
     await page.evaluate("window.same = 1")
     before = await row.bounding_box()
@@ -97,7 +97,7 @@ async def test_an_order_appears_live_and_its_row_changes_where_it_is(shop: Shop,
     assert (before["x"], before["width"]) == (after["x"], after["width"])
     assert await page.evaluate("window.same") == 1, "it was not loaded again"
     await page.locator("#arrivals a").click()
-    await expect(page.locator(f"#o-{second['id']}")).to_be_visible()
+    await expect(page.locator(row_of(second))).to_be_visible()
     await shot(page, "orders")
 
 
@@ -226,7 +226,7 @@ async def test_filtering_changes_the_list_and_the_address_in_place(shop: Shop, v
     await expect(page.locator("#list tbody tr")).not_to_have_count(1)
     later = await shop.place()
     await page.locator("#arrivals a").click()
-    await expect(page.locator(f"#o-{later['id']}")).to_be_visible()
+    await expect(page.locator(row_of(later))).to_be_visible()
 
 
 async def test_the_light_is_lit_where_a_stream_is_and_says_since_when_it_is_cut(shop: Shop, visit: Any) -> None:
@@ -275,7 +275,7 @@ async def test_pages_work_without_script(shop: Shop, visit: Any) -> None:
     placed = await shop.place()
     tab = await visit(java_script_enabled=False)
     page = await tab.open("/orders")
-    await page.locator(f"#o-{placed['id']} a").first.click()
+    await page.locator(row_of(placed) + " a").first.click()
     await page.locator("a:has-text('Hold')").click()
     await page.fill("#reason", "check it")
     await page.click("button:has-text('Hold the order')")
@@ -293,7 +293,7 @@ async def test_many_orders_are_chosen_by_keys_alone_and_held_at_once(shop: Shop,
         await page.keyboard.press(key)
     await expect(bar).to_contain_text("Chosen: 2")
     await shop.ask("POST", f"/order/orders/{second['id']}/hold", {"reason": "look"})
-    await expect(page.locator(f"#o-{second['id']}")).to_contain_text("On hold")
+    await expect(page.locator(row_of(second))).to_contain_text("On hold")
     await expect(chosen).to_have_count(2)
     assert await page.evaluate("document.documentElement.scrollWidth") <= 320
     await shot(page, "orders-chosen-320")

@@ -24,7 +24,7 @@ from services.backoffice.queries import Filter, listing
 from services.backoffice.views.money import TABS
 from services.backoffice.views.orders import cell, sortable
 from services.backoffice.views.reports import TITLES
-from tests.backoffice.shop import ANNA, Shop, field
+from tests.backoffice.shop import ANNA, Shop, field, row_of
 from tests.eventually import eventually
 
 pytestmark = pytest.mark.postgres
@@ -435,7 +435,7 @@ async def test_open_pages_are_told_what_changes(shop: Shop) -> None:
         again = ""
         while "waits to be picked" not in again:  # the same order once more, and nothing else between
             again += await anext(parts)
-    assert f'hx-target="#o-{placed["id"]}"' in told
+    assert f'hx-target="{row_of(placed)}"' in told
     assert "id: " in told
 
 

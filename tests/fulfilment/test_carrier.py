@@ -208,6 +208,7 @@ async def test_one_key_cannot_be_used_for_two_parcels(town: Town) -> None:
 
 async def test_many_at_once_get_one_label_each_and_all_are_in_the_book(town: Town) -> None:
     shipments = [UUID(int=n % 50) for n in range(100)]
+    town.port.client.timeout = httpx.Timeout(60)
     answers = await asyncio.gather(*(town.port.perform(wanted(shipment=shipment)) for shipment in shipments))
     assert {a.outcome for a in answers} == {"ok"}
     assert len({a.label_id for a in answers}) == 50

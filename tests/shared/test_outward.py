@@ -71,13 +71,16 @@ async def test_who_is_silent_is_not_waited_for() -> None:
 
 
 async def test_who_says_a_little_now_and_then_is_not_waited_for() -> None:
+    never = asyncio.Event()
+
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
         with suppress(ConnectionError):
             while not writer.is_closing():
                 writer.write(b".")
                 await writer.drain()
-                await asyncio.wait([asyncio.ensure_future(reader.read(1))], timeout=0.05)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(never.wait(), 0.05)
 
     async with peer(drip) as url, outward(url, timeout_s=0.3) as client:
         with pytest.raises(httpx.TimeoutException):

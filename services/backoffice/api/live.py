@@ -75,7 +75,7 @@ def _list_parts(office: Office, person: Person, newest: str) -> Parts:
         rows = await office.rows.of(changed)
         now = office.running.now()
         html = [
-            watcher.fresh(f"o-{id}", office.pages.part("_orders.html", "row", rows[id], now, chosen))
+            watcher.fresh(f"o-{id.hex[-16:]}", office.pages.part("_orders.html", "row", rows[id], now, chosen))
             for id in watcher.ids & rows.keys()
         ]
         if newest:
