@@ -102,7 +102,7 @@ class People(Machine):
         lines = [
             NewLine(
                 sku=sku, quantity=pieces, unit_price=price, discount=min(discount, price), text=sku, kind="goods",
-                vat_category="S", vat_rate=rate,
+                vat_category="S" if rate else "Z", vat_rate=rate,
             )
             for sku, pieces, price, discount, rate in bought.lines
         ]  # fmt: skip
@@ -129,7 +129,7 @@ class People(Machine):
             "customer",
             f"places order {bought.n}: {bought.method}, {', '.join(f'{n} {s}' for s, n, *_ in bought.lines)}",
         )
-        self.ask(ORDER, m, id)
+        self.ask(ORDER, m, id, self.taken)
         if bought.external and self.tape.hit("request with other content"):
             again = m.model_copy(update={"order_id": uuid5(id, "again")})
             self.at(self.now + 10 * SECOND, self.place_again, again)
@@ -138,6 +138,11 @@ class People(Machine):
         """The channel sends its order once more under another id: refused, once the first is known."""
         if self.laws.one(ORDER, order.Progress, self.ids_of[int(m.external_id[1:])]) is not None:
             self.ask(ORDER, m, None, self.refused)
+
+    def taken(self, reply: Reply) -> None:
+        """What customers order makes sense: a story without its orders would say nothing."""
+        if reply.status >= 400:
+            raise Broken(f"an order was refused: {reply.body}")
 
     def refused(self, reply: Reply) -> None:
         if reply.status < 400:
