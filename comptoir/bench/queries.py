@@ -13,9 +13,19 @@ from comptoir.bench.stored import store
 from comptoir.runs import running
 
 OTHERS = {
-    "inventory": {"stock": ["/stock"], "movements of a SKU": ["/movements?sku=SKU-007"]},
+    "inventory": {
+        "stock": ["/stock"],
+        "movements of a SKU": ["/movements?sku=SKU-007"],
+        "last movements": ["/movements?newest=true"],
+    },
     "fulfilment": {"shipments": ["/shipments"], "pick list": ["/pick-list?warehouse=north"]},
-    "billing": {"invoices": ["/invoices"], "trial balance": ["/trial-balance"], "open items": ["/open-items"]},
+    "billing": {
+        "invoices": ["/invoices"],
+        "last invoices": ["/invoices?newest=true"],
+        "last of the journal": ["/ledger?newest=true"],
+        "trial balance": ["/trial-balance"],
+        "open items": ["/open-items"],
+    },
 }
 """Paths of the services beside order."""
 

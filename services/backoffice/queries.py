@@ -49,6 +49,7 @@ from services.backoffice.tables import refunds as by_staff
 from services.backoffice.tables import saved_views as views_saved
 from shared.contracts.backoffice import SetAccount, SignedOn
 from shared.contracts.fulfilment import ReturnExpected
+from shared.database import begins
 
 Item = dict[str, Any]
 Reading = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
@@ -151,12 +152,6 @@ def found(q: str) -> Select[Any]:
         ways.append(o.order_id == id)
     parts = [select(o.order_id).where(way).limit(FOUND_AT_MOST).subquery() for way in ways]
     return select(union(*(select(part.c.order_id) for part in parts)).subquery().c.order_id)
-
-
-def begins(column: Any, beginning: str) -> ColumnElement[bool]:
-    """Whether a text begins so, whatever the case: by its bytes, which an index finds also in a plan made for any."""
-    lowered, first = func.lower(column), beginning.lower()
-    return and_(lowered.op("~>=~")(first), lowered.op("~<~")(first + chr(0x10FFFF)))
 
 
 def as_id(text: str) -> UUID | None:

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.database import NAMING
+from shared.database import NAMING, lowered
 from shared.messaging.tables import messaging_tables
 
 metadata = MetaData(naming_convention=NAMING)
@@ -85,8 +85,7 @@ PROMISE = func.coalesce(orders.c.promised_on, orders.c.accepted_on, literal_colu
 """What open orders are sorted by: those without a promise come last."""
 Index("ix_orders_promise", PROMISE, orders.c.order_id, postgresql_where=text("not final"))
 for name in ("number", "external_id", "email"):
-    beginning = func.lower(orders.c[name]).label(f"{name}_lower")
-    Index(f"ix_orders_{name}", beginning, postgresql_ops={f"{name}_lower": "text_pattern_ops"})
+    lowered(f"ix_orders_{name}", orders.c[name])
 
 sold = Table(
     "sold",

@@ -11,11 +11,9 @@ from sqlalchemy import (
     Numeric,
     Select,
     Table,
-    and_,
     distinct,
     func,
     literal,
-    or_,
     select,
     text,
     tuple_,
@@ -27,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.billing import tables as t
 from services.billing.domain import rule
 from services.billing.domain.credits import left_of
+from services.billing.domain.documents import CREDIT_NOTES, INVOICES
 from services.billing.domain.refunds import free
 from services.billing.domain.rows import Account, CreditNote, Invoice, Sale
 from services.billing.store import BOOKS
@@ -34,7 +33,7 @@ from shared.messaging.decision import Row
 
 Item = dict[str, Any]
 R = TypeVar("R", bound=Row)
-OWED = t.accounts.c.invoiced - t.accounts.c.credited - t.accounts.c.captured + t.accounts.c.refunded
+SERIES = {"invoices": INVOICES, "credit_notes": CREDIT_NOTES}
 
 
 async def account(connection: AsyncConnection, order_id: UUID) -> Item | None:
@@ -280,8 +279,8 @@ async def vat(connection: AsyncConnection, issued_from: datetime | None, issued_
 async def open_items(connection: AsyncConnection, limit: int, after: Sequence[Any] | None) -> list[Item]:
     """Orders whose goods are out and whose money is not here, and what waits for a person."""
     a = t.accounts.c
-    columns = (a.order_id, a.method, a.currency, OWED.label("owed"), a.custody, a.parked, a.dunned, a.dunning_at)
-    query = select(*columns).where(or_(OWED > 0, a.parked != "")).order_by(a.order_id).limit(limit + 1)
+    columns = (a.order_id, a.method, a.currency, t.OWED.label("owed"), a.custody, a.parked, a.dunned, a.dunning_at)
+    query = select(*columns).where(t.OPEN).order_by(a.order_id).limit(limit + 1)
     if after:
         query = query.where(a.order_id > after[0])
     return await _all(connection, query)
@@ -338,7 +337,8 @@ async def _documents(
     wanted: Sequence[ColumnElement[bool]],
     newest: bool,
 ) -> list[Item]:
-    query = select(table).where(and_(True, *wanted)).limit(limit + 1)
+    of_series = table.c.series == SERIES[table.name]  # the only one: the index of numbers has it first
+    query = select(table).where(of_series, *wanted).limit(limit + 1)
     return await _all(connection, _ordered(query, (table.c.year, table.c.serial), after, newest))
 
 

@@ -20,6 +20,8 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     event,
+    literal_column,
+    or_,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -78,6 +80,10 @@ accounts = Table(
     CheckConstraint("running in (0, operations)", name="one_operation_at_a_time"),
     postgresql_with=MOVING,
 )
+OWED = accounts.c.invoiced - accounts.c.credited - accounts.c.captured + accounts.c.refunded
+NOTHING, NO_TEXT = literal_column("0"), literal_column("''")  # so that a plan made for any values goes by the index
+OPEN = or_(OWED > NOTHING, accounts.c.parked != NO_TEXT)
+Index("ix_accounts_open", accounts.c.order_id, postgresql_where=OPEN)
 
 sales = Table(
     "sales",
@@ -258,6 +264,7 @@ postings = Table(
     _text("kind"),
     _time("booked_at"),
     CheckConstraint("amount <> 0", name="amount"),
+    Index("ix_postings_booked_at", "booked_at"),
 )
 
 messaging_tables(metadata)

@@ -184,6 +184,7 @@ movements = Table(
     Column("unit_cost", Numeric),
     Column("order_id", Uuid),
     Index("ix_movements_sku_at", "sku", "at"),
+    Index("ix_movements_at", "at"),
 )
 
 placements = Table(

@@ -18,6 +18,7 @@ from services.order.saga import line_progress
 from services.order.waits import waits, why_not_moving
 from shared.contracts.money import totals, unit_of
 from shared.contracts.order import FINAL
+from shared.database import begins
 from shared.messaging.decision import Row
 
 R = TypeVar("R", bound=Row)
@@ -302,8 +303,7 @@ async def orders(
     if until:
         query = query.where(head.c.placed_at < until)
     if number:
-        begins = head.c.number.istartswith(number, autoescape=True)
-        query = query.where(begins | head.c.external_id.istartswith(number, autoescape=True))
+        query = query.where(begins(head.c.number, number) | begins(head.c.external_id, number))
     if after:
         query = query.where(tuple_(head.c.placed_at, head.c.order_id) < tuple_(*after))
     query = query.order_by(head.c.placed_at.desc(), head.c.order_id.desc()).limit(limit)
@@ -343,8 +343,7 @@ async def products(
         if value is not None:
             query = query.where(column == value)
     if search:
-        begins = table.c.sku.istartswith(search, autoescape=True)
-        query = query.where(begins | table.c.name.icontains(search, autoescape=True))
+        query = query.where(begins(table.c.sku, search) | table.c.name.icontains(search, autoescape=True))
     if after is not None:
         query = query.where(table.c.sku > after)
     return [_told(record) for record in (await conn.execute(query)).mappings()]
@@ -382,9 +381,8 @@ async def customers(conn: AsyncConnection, *, search: str | None, after: str | N
     table = tables.customers
     query = select(table).order_by(table.c.customer_id).limit(limit)
     if search:
-        begins = table.c.customer_id.istartswith(search, autoescape=True)
         named = table.c.name.icontains(search, autoescape=True)
-        query = query.where(begins | named | (table.c.email == search))
+        query = query.where(begins(table.c.customer_id, search) | named | (table.c.email == search))
     if after is not None:
         query = query.where(table.c.customer_id > after)
     return [dict(record) for record in (await conn.execute(query)).mappings()]

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.database import NAMING
+from shared.database import NAMING, lowered
 from shared.messaging.tables import messaging_tables, revised
 
 metadata = MetaData(naming_convention=NAMING)
@@ -90,6 +90,8 @@ orders = Table(
     Index("ix_orders_placed_at", "placed_at", "order_id"),
     Index("ix_orders_customer_id", "customer_id", postgresql_where=text("customer_id <> ''")),
 )
+lowered("ix_orders_number_begins", orders.c.number)
+lowered("ix_orders_external_id_begins", orders.c.external_id)
 
 lines = Table(
     "lines",
