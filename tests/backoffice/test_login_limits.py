@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator
 
 import pytest
+from argon2 import PasswordHasher
 
 from services.backoffice import login
 from tests.backoffice.shop import PASSWORD, Shop, shop_at
@@ -35,7 +36,7 @@ class Hasher:
         self.go.wait(30)
         with self.lock:
             self.inside -= 1
-        return login.PasswordHasher().verify(kept, password)
+        return PasswordHasher().verify(kept, password)
 
 
 async def test_two_passwords_are_checked_at_a_time_and_the_others_wait(
