@@ -155,7 +155,9 @@ def parked_acts(
     print_acts(in_databases(lambda url, names: acts(url, names, limit), data, service), out, as_json)
 
 
-orders = typer.Typer(no_args_is_help=True, help="Orders that wait for a person: see them, resume or cancel them.")
+orders = typer.Typer(
+    no_args_is_help=True, help="Orders that wait for a person: see them, resume or cancel them; orders from a file."
+)
 
 OrderId = Annotated[str, typer.Argument(help="its id or number, from `comptoir order waiting`")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what it would do, and the quote for exactly that")]
@@ -216,6 +218,37 @@ def order_cancel(
 
     who = by or me()
     decide(lambda url: to_cancel(url, order, who, reason, quote), dry_run, data, as_json)
+
+
+@orders.command("import")
+def order_import(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, as the page Orders from a file says")],
+    place: Annotated[bool, typer.Option("--place", help="place them; without it nothing is done")] = False,
+    good: Annotated[bool, typer.Option("--good", help="with --place: the good ones, though others are wrong")] = False,
+    errors: Annotated[
+        Path | None, typer.Option("--errors", dir_okay=False, help="write the rows with faults here, to be mended")
+    ] = None,
+    mark: Annotated[str, typer.Option("--mark", help="decimal mark, . or ,; else as the file says")] = "",
+    zone: Annotated[str, typer.Option("--zone", envvar="COMPTOIR_TIME_ZONE", help="of moments that name none")] = "UTC",
+    by: By = "",
+    data: Data = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Looks at a file of orders, or with --place places them, each once however often. Exit code 1 when one is wrong.
+
+    With --place and a fault anywhere nothing is placed, unless --good says that the others are.
+    """
+    from comptoir.importing import import_orders, print_import, read_file, write_errors
+
+    if mark not in ("", ".", ","):
+        raise typer.BadParameter("a point or a comma", param_hint="--mark")
+    orders = read_file(file, zone, mark)
+    who = by or me()
+    done = in_databases(lambda url, names: import_orders(url, orders, who, place=place, despite=good), data, "order")
+    if errors is not None:
+        write_errors(errors, orders, done.told)
+    if not print_import(done, orders, out, as_json):
+        raise typer.Exit(1)
 
 
 def resend(

@@ -1,15 +1,18 @@
 """Which decision answers which message: every statement that anybody makes about an order."""
 
-from services.backoffice import accounts, letters, saved
+from services.backoffice import accounts, letters, saved, uploads
 from services.backoffice.domain import SAID, look_again, order_seen, to_order, to_seen
 from shared.contracts.backoffice import (
     ChangeView,
     ChooseLanguage,
     ClaimMail,
+    DropUpload,
     KeepSession,
+    KeepUpload,
     LookAgain,
     MailAnswered,
     MailDue,
+    NoteImported,
     NoteMatched,
     NoteResumed,
     NoteView,
@@ -45,5 +48,8 @@ HANDLERS: Handlers = {
     SaveView: Handler(saved.to_views, saved.save_view),
     ChangeView: Handler(saved.to_views, saved.change_view),
     RemoveView: Handler(saved.to_views, saved.remove_view),
+    KeepUpload: Handler(uploads.to_uploads, uploads.keep_upload),
+    DropUpload: Handler(uploads.to_uploads, uploads.drop_upload),
+    NoteImported: Handler(uploads.to_nothing, uploads.note_imported),
     **{fact: Handler(*ways) for statement, ways in SAID.items() for fact in statement.__subclasses__()},
 }

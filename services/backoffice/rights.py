@@ -24,6 +24,7 @@ SEES: dict[str, frozenset[str]] = {
 """Areas, and the roles that see them."""
 
 DOES: dict[str, frozenset[str]] = {
+    "enter": frozenset({"support", "admin"}),
     "cancel": frozenset({"support", "admin"}),
     "hold": frozenset({"support", "admin"}),
     "release": frozenset({"support", "admin"}),

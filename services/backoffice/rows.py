@@ -260,6 +260,23 @@ class SavedView(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class Upload(Row):
+    """A place for a file that a person uploaded. Without a code it is free for another one."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("owner", "place")
+    GROUP: ClassVar[str] = "owner"
+
+    owner: str
+    place: int
+    code: str  # its short address
+    kind: str
+    file: str  # its name, as the browser said
+    content: str  # zlib, base64
+    mark: str  # the decimal mark that was chosen; empty: by the file itself
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Account(Row):
     """A person who may log in. `epoch` rises with every change; sessions of an older one are over.
 

@@ -18,6 +18,7 @@ BOOKS = mapping(
     (rows.DocumentView, tables.document_views, False),
     (rows.OfficeAct, tables.office_acts, False),
     (rows.SavedView, tables.saved_views, True),
+    (rows.Upload, tables.uploads, True),
     (rows.Account, tables.accounts, True),
     (rows.Session, tables.sessions, True),
 )

@@ -268,6 +268,20 @@ saved_views = Table(
     Index("ix_saved_views_shared", "name", postgresql_where=text("shared")),
 )
 
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("code", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("mark", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Index("ix_uploads_code", "code", unique=True, postgresql_where=text("code <> ''")),
+)
+
 accounts = Table(
     "accounts",
     metadata,

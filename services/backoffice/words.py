@@ -237,6 +237,16 @@ def _resumed(f: Facts, b: Facts, w: Words) -> Line:
     return Line(w.say("Had billing try again what it had parked."), "person", "people")
 
 
+def _imported(f: Facts, b: Facts, w: Words) -> Line:
+    """What came of a file, and which file that was."""
+    one = NN_("Had %(n)d order of %(file)s placed.", "Had %(n)d orders of %(file)s placed.")
+    counts = w.say(
+        "%(repeated)s were there before, %(refused)s were refused, of %(unknown)s it was not known.",
+        **{name: f[name] for name in ("repeated", "refused", "unknown")},
+    )
+    return Line(w.many(*one, f["done"], file=f["file"]), "person", "people", counts)
+
+
 def _matched(f: Facts, b: Facts, w: Words) -> Line:
     return Line(w.say("Matched the transfer %(entry)s to the order.", entry=f["entry"]), "person", "people")
 
@@ -324,6 +334,7 @@ SAYINGS: dict[str, Callable[[Facts, Facts, Words], Line]] = {
     "change_view": _view(N_("Changed the saved view %(name)s; it is called %(now)s.")),
     "remove_view": _view(N_("Removed the saved view %(name)s.")),
     "note_resumed": _resumed,
+    "note_imported": _imported,
     "note_matched": _matched,
     "set_account": _account,
     "signed_on": _account,

@@ -24,13 +24,16 @@ from services.order.rows import (
 )
 from services.order.saga import react
 from services.order.vat import category_at, misfit
-from shared.contracts.money import allocate, line_amount, rounded, totals, unit_of
+from shared.contracts.money import Totals, allocate, line_amount, rounded, totals, unit_of
 from shared.contracts.order import (
     NewLine,
     PlaceOrder,
 )
 from shared.contracts.values import Address
 from shared.messaging.decision import Effect, Needs, Refused, Reply, Rows
+
+MOST_WORTH = 10**10
+"""Amounts of messages have at most ten digits before the point (`Money`)."""
 
 
 def to_place(m: PlaceOrder) -> Needs:
@@ -89,7 +92,14 @@ def place_order(m: PlaceOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     if ctx.policy.postage_vat == "goods":
         lines = with_vat_of_goods(m.lines, lines, m.currency)
     lines = discounted(lines, m.discount, m.currency)
-    whole = totals(priced(lines), inclusive=m.prices_include_vat, unit=unit_of(m.currency))
+    whole = worth_of(lines, m.prices_include_vat, m.currency)
+    if m.expected_gross is not None and m.expected_gross != whole.gross:
+        raise Refused(
+            f"The order comes to {whole.gross:f} {m.currency} now, not to {m.expected_gross:f} {m.currency}. "
+            "Nothing was done; look at it again.",
+            field="expected_gross",
+            status=409,
+        )
     counter = rows.find(Counter, "order") or Counter("order", 0)
     counter = replace(counter, last=counter.last + 1)
     placed_at = m.placed_at or ctx.now
@@ -123,6 +133,16 @@ def place_order(m: PlaceOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     yield Reply(placed(after), 201)
 
 
+def worth_of(lines: Sequence[Line], inclusive: bool, currency: str) -> Totals:
+    """The sums of an order. Refused when they are more than messages carry."""
+    whole = totals(priced(lines), inclusive=inclusive, unit=unit_of(currency))
+    if whole.gross >= MOST_WORTH:
+        raise Refused(
+            f"An order is worth less than {MOST_WORTH} {currency}, not {whole.gross:f} {currency}.", field="lines"
+        )
+    return whole
+
+
 def placed(order: Order) -> dict[str, Any]:
     header = order.header
     return {
@@ -137,7 +157,8 @@ def placed(order: Order) -> dict[str, Any]:
 
 
 def _fingerprint(m: PlaceOrder) -> str:
-    return blake2b(m.model_dump_json(exclude={"actor"}).encode(), digest_size=16).hexdigest()
+    """Of what the order is. Who places it and what they were shown is no part of it."""
+    return blake2b(m.model_dump_json(exclude={"actor", "expected_gross"}).encode(), digest_size=16).hexdigest()
 
 
 def frozen(
@@ -145,22 +166,27 @@ def frozen(
 ) -> list[Line]:
     """Copies what the channel left open from the catalogue; later changes there alter no order (R-09).
 
+    Refused with every fault of every line.
+
     A VAT category that is named must go with the rate. Left open it is that of the product, if that goes with the rate:
     a channel that knows only its rates must not lose an order.
     """
     unit = unit_of(currency)
-    made = []
+    made: list[Line] = []
+    faults: list[tuple[str, str]] = []
     for i, line in enumerate(lines):
         product = rows.find(Product, line.sku) if _leaves_open(line) else None
         if product is None and line.unit_price is None:
-            raise Refused(f"{line.sku} is not in the catalogue and has no price.", field=f"{place}[{i}].sku")
+            faults.append((f"{place}[{i}].sku", f"{line.sku} is not in the catalogue and has no price."))
+            continue
         known = product or UNKNOWN
         rate = known.vat_rate if line.vat_rate is None else line.vat_rate
         category = line.vat_category
         if category is None:
             category = category_at(rate) if misfit(known.vat_category, rate) else known.vat_category
         elif reason := misfit(category, rate):
-            raise Refused(reason, field=f"{place}[{i}].vat_rate")
+            faults.append((f"{place}[{i}].vat_rate", reason))
+            continue
         row = Line(
             order_id=order_id,
             line_no=first_no + i,
@@ -174,8 +200,12 @@ def frozen(
             vat_rate=rate,
         )
         if line_amount(priced([row])[0], unit) < 0:
-            raise Refused(f"The discount of {line.sku} is more than its price.", field=f"{place}[{i}].discount")
+            faults.append((f"{place}[{i}].discount", f"The discount of {line.sku} is more than its price."))
+            continue
         made.append(row)
+    if faults:
+        (field, reason), *others = faults
+        raise Refused(reason, field=field, also=others)
     return made
 
 

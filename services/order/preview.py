@@ -17,6 +17,7 @@ from shared.contracts.billing import AuthorisePayment
 from shared.contracts.fulfilment import CancelShipment, ExpectReturn, PlanShipment
 from shared.contracts.inventory import ReserveStock
 from shared.contracts.message import Message
+from shared.contracts.money import line_amount, unit_of
 from shared.contracts.order import OrderStatement
 from shared.contracts.values import Address
 from shared.etag import etag_of
@@ -54,6 +55,43 @@ def _order(rows: Rows, order_id: UUID, *, before: bool) -> Order:
         return tuple(rows.group_before(kind, order_id) if before else rows.group(kind, order_id))
 
     return Order(of(Header)[0], of(Line), of(Progress)[0], of(Stock)[0], of(Money)[0], of(Shipment), of(Return))
+
+
+def new_order(rows: Rows, order_id: UUID) -> Item:
+    """What an order that is placed would be: its lines with the prices that are frozen, its sums, what holds it.
+
+    `repeated`: it was placed before with the same content, so that placing it does nothing; only then it has a number.
+    """
+    order, repeated = _order(rows, order_id, before=False), bool(rows.group_before(Header, order_id))
+    header, unit = order.header, unit_of(order.header.currency)
+    return {
+        "id": str(order_id),
+        "repeated": repeated,
+        "number": header.number if repeated else "",
+        "status": order.progress.status,
+        "holds": list(order.progress.holds),
+        "currency": header.currency,
+        "prices_include_vat": header.prices_include_vat,
+        "net": f"{header.net:f}",
+        "vat": f"{header.vat:f}",
+        "gross": f"{header.gross:f}",
+        "ship_to": header.ship_to.model_dump(),
+        "lines": [
+            {
+                "line_no": line.line_no,
+                "sku": line.sku,
+                "text": line.text,
+                "kind": line.kind,
+                "quantity": line.quantity,
+                "unit_price": f"{line.unit_price:f}",
+                "discount": f"{line.discount:f}",
+                "vat_category": line.vat_category,
+                "vat_rate": f"{line.vat_rate:f}",
+                "amount": f"{line_amount(line.price, unit):f}",
+            }
+            for line in order.lines
+        ],
+    }
 
 
 def preview(rows: Rows, order_id: UUID, sent: Iterable[Message]) -> Item:

@@ -7,13 +7,12 @@ from typing import Any
 
 from services.order.domain import Ctx, load_order, settle, to_order
 from services.order.facts import Edited, Trigger, lacking, not_returnable
-from services.order.placing import frozen, products_of
+from services.order.placing import frozen, products_of, worth_of
 from services.order.preview import check_quote, in_one_line
-from services.order.quantities import Order, priced
+from services.order.quantities import Order
 from services.order.rows import Line
 from services.order.saga import react
 from services.order.withdrawal import over, with_charges
-from shared.contracts.money import totals, unit_of
 from shared.contracts.order import (
     FINAL,
     AcceptDate,
@@ -159,7 +158,7 @@ def edit_order(m: EditOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     )
     after, asks = react(order, edited)
     if lines:
-        whole = totals(priced(after.lines), inclusive=header.prices_include_vat, unit=unit_of(header.currency))
+        whole = worth_of(after.lines, header.prices_include_vat, header.currency)
         after = after.but(header=replace(after.header, net=whole.net, vat=whole.vat, gross=whole.gross))
     after, effects = settle(order, after, asks, edited, ctx)
     yield from effects

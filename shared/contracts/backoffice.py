@@ -318,3 +318,48 @@ class RemoveView(OfViews, key="backoffice.remove_view.v1"):
     """Takes a saved view away; one that is gone already is no fault."""
 
     code: Code
+
+
+# Files that people upload, kept until they are looked at and confirmed
+
+
+class OfUploads(Internal):
+    """About the files of one person."""
+
+    person: Code
+
+    @property
+    def subject(self) -> str:
+        return self.person
+
+
+class KeepUpload(OfUploads, key="backoffice.keep_upload.v1"):
+    """Keeps a file for a day. `content`: its bytes, packed; `mark`: the decimal mark that was chosen, or empty."""
+
+    kind: Literal["orders", "products"]
+    file: Annotated[str, Field(max_length=200)]
+    content: Annotated[str, Field(max_length=4 * 1024 * 1024)]
+    mark: Literal["", ".", ","] = ""
+
+
+class DropUpload(OfUploads, key="backoffice.drop_upload.v1"):
+    """Timer, or the person's own word: the file is not wanted any more."""
+
+    code: Code
+
+
+class NoteImported(Internal, key="backoffice.note_imported.v1"):
+    """A person had the orders or products of a file taken; each of them says so itself, too. `digest`: of the file."""
+
+    kind: Literal["orders", "products"]
+    file: Annotated[str, Field(max_length=200)]
+    digest: str
+    done: Count
+    repeated: Count
+    refused: Count
+    unknown: Count
+    actor: str = ""
+
+    @property
+    def subject(self) -> str:
+        return self.digest[:16]

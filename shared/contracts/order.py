@@ -56,6 +56,7 @@ class PlaceOrder(Command, key="order.place_order.v1"):
 
     `external_id` is unique per channel (I11): another order id with a known one is refused.
     `discount` is an order-level discount, allocated to the lines once and frozen (R-07).
+    `expected_gross`: what whoever places it was shown; refused with 409 when the order comes to another sum by now.
     """
 
     order_id: UUID
@@ -76,6 +77,7 @@ class PlaceOrder(Command, key="order.place_order.v1"):
     placed_at: datetime | None = None  # imports only; now, when it is missing
     hold: Text = ""  # placed and held for this reason, for example a check by staff
     actor: str = ""
+    expected_gross: Money | None = None
 
 
 class CancelOrder(Command, key="order.cancel_order.v1"):

@@ -59,11 +59,16 @@ Needs = Iterable[tuple[type[Row], Hashable]]
 
 
 class Refused(Exception):
-    """The request makes no sense in this state. The caller is told; nothing is changed. `field` says where."""
+    """The request makes no sense in this state. The caller is told; nothing is changed. `field` says where.
 
-    def __init__(self, reason: str, *, field: str = "", status: int = 422) -> None:
+    `also`: what else is wrong with it, (field, reason) each, so that whoever mends it need not ask once per fault.
+    """
+
+    def __init__(
+        self, reason: str, *, field: str = "", status: int = 422, also: Sequence[tuple[str, str]] = ()
+    ) -> None:
         super().__init__(reason)
-        self.reason, self.field, self.status = reason, field, status
+        self.reason, self.field, self.status, self.also = reason, field, status, tuple(also)
 
 
 class Missing(Exception):

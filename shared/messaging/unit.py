@@ -379,6 +379,8 @@ class Unit:
         if arrival.kind == "request":
             if isinstance(error, Refused):
                 problem = {"title": error.reason, "status": error.status, "field": error.field}
+                if error.also:
+                    problem["also"] = [list(other) for other in error.also]
                 self.reply(arrival, Reply(problem, error.status), outcome)
                 return
             status, title = self.verdict(error)

@@ -93,6 +93,7 @@ async def story(town: Town) -> None:
     order = await town.place({"mug": 2, "pot": 1, "post": 1}, customer_id="anna", external_id="2026-000123")
     lines = [{"sku": "mug", "quantity": 1}]
     batch = [{"order_id": "0198a1b2-0000-7000-8000-000000000001", "ship_to": ANNA, "lines": lines}]
+    await town.do("order", "/orders/batch/preview", {"orders": batch})
     await town.do("order", "/orders/batch", {"orders": batch})
     for path in ("cancel/preview", "cancel"):
         await town.do("order", f"/orders/{batch[0]['order_id']}/{path}", {"reason": "changed my mind"})

@@ -28,6 +28,7 @@ WITHOUT_KEY = {
     ("inventory", "/receipts/preview"): "changes nothing",
     ("billing", "/webhooks/provider"): "known by the provider's own event id",
     ("fulfilment", "/webhooks/carrier"): "known by the carrier's own webhook id",
+    ("order", "/orders/batch/preview"): "changes nothing",
     ("order", "/orders/{order_id}/cancel/preview"): "changes nothing",
     ("order", "/orders/{order_id}/edit/preview"): "changes nothing",
     ("order", "/orders/{order_id}/hold/preview"): "changes nothing",

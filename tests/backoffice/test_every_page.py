@@ -70,6 +70,11 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     (short,) = set(re.findall(r'href="(/v/\w+)"', await shop.page("/orders/views")))
     found |= {"saved-views": "/orders/views?view=stock&q=K-1", "saved-view": short}
     found |= {f"bulk-{act}": f"/orders/bulk?act={act}{many}" for act in ("hold", "release", "cancel")}
+    sheet = "external_id;customer_id;sku;quantity;country\nK-1;K-1;mug;2;NL\nK-2;K-2;mug;two;N-1\n;;mug;1;\n"
+    listed = {"sku": "mug", "brand": "K-1", "category": "K-1", "price": "12.50"}
+    await shop.ask("PUT", "/order/products", {"products": [listed]})
+    kept = await shop.http.post("/orders/import", files={"file": ("K-1.csv", sheet)})
+    found |= {"import": "/orders/import", "import-one": kept.headers["location"]}
     found["order-cancelled"] = f"/orders/{gone['number']}"
 
     async def shipment(order: Mapping[str, Any]) -> str:
@@ -120,7 +125,8 @@ async def paths(shop: Shop) -> Mapping[str, str]:
 
 
 NO_PAGES = (
-    "/live", "/static", "/orders.csv", "/stock.csv", "/acts.csv", "/reports/{what}.csv", "/documents/{number}/pdf",
+    "/live", "/static", "/orders.csv", "/orders/import/template.csv", "/orders/import/{code}/errors.csv",
+    "/stock.csv", "/acts.csv", "/reports/{what}.csv", "/documents/{number}/pdf",
     "/s/{token}/documents/{number}", "/s/{token}/stop", "/login/provider",
 )  # fmt: skip
 

@@ -43,6 +43,14 @@ STAFF = (
     ("pia", "Pia Jansen", "packer", "picker"),
     ("tim", "Tim Bakker", "picker"),
 )
+FAIR = (
+    "external_id;name;street;postcode;city;country;sku;quantity;unit_price\n"
+    "FAIR-201;Anna de Vries;Oudegracht 1;3511 AB;Utrecht;NL;mug;12;7,50\nFAIR-201;;;;;;plate;6;\n"
+    "FAIR-202;Luc Peeters;Meir 12;2000;Antwerpen;BE;candle;two dozen;\n"
+    "FAIR-203;Greta Wolf;Domstr. 4;50668;Köln;Germany;candels;3;\n"
+    "FAIR-204;Greta Wolf;Domstr. 4;50668;Köln;DE;lamp;1;79,00\n"
+)
+"""A file of orders with which something is the matter, too."""
 PHONE = ("pack", "pack-one", "withdrawal", "customer-decides")
 """Are held in the hand."""
 SEEN = {
@@ -56,7 +64,7 @@ SEEN = {
     "reports-categories": "Table", "reports-outlook": "lamp", "reports-returns": "1",
     "reports-perfect-orders": "Without a fault", "reports-vat": "NL",
     "reports-errors": "wrong item", "resume": "card expired", "match": "Luc Peeters",
-    "payments": "Luc Peeters", "journal": "INV-",
+    "payments": "Luc Peeters", "journal": "INV-", "import": "external_id", "import-one": "Germany",
 }  # fmt: skip
 """What of each page must be in its picture."""
 
@@ -156,6 +164,10 @@ async def paths(shop: Shop, server: MailServer) -> Mapping[str, str]:
     stuck = await bought(shop, 0, 0, mug=1)
     refused = "update accounts set blocked = 'capture', parked = 'capture 2 was refused 4 times: card expired'"
     await shop.change("billing", f"{refused} where order_id = $1", UUID(stuck["id"]))
+    listed = [{"sku": sku, "brand": of[1], "category": of[2], "name": of[0], "price": "8.50", "vat_rate": "21"}
+              for sku, of in PRODUCTS.items()]  # fmt: skip
+    await shop.ask("PUT", "/order/products", {"products": listed})
+    kept = await shop.http.post("/orders/import", files={"file": ("fair-march.csv", FAIR)})
     number = f"/orders/{done['number']}"
     found = {
         "stock": "/stock", "backorders": "/stock?view=backorders", "bins": "/bins",
@@ -168,6 +180,7 @@ async def paths(shop: Shop, server: MailServer) -> Mapping[str, str]:
         "document-views": "/document-views", "saved-views": "/orders/views?view=late", "link": f"{number}/link",
         "messages": f"{number}/messages", "mails": "/mails", "address": f"/orders/{held['number']}/address",
         "take-back": f"{number}/take-back", "hold": f"/orders/{packing['number']}/hold",
+        "import": "/orders/import", "import-one": kept.headers["location"],
         "withdrawal": f"{await link(shop, done)}/return", "customer-decides": await link(shop, waiting),
         "resume": f"/orders/{stuck['number']}/resume", "match": "/money/match?entry=2026-03-02/17",
         "parked-message": message, "login": "/login", "payments": "/money/payments", "journal": "/money/journal",

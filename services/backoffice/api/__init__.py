@@ -17,6 +17,7 @@ from services.backoffice.api import (
     changes,
     customers,
     files,
+    importing,
     live,
     login,
     mails,
@@ -48,8 +49,9 @@ from services.backoffice.words import N_
 from shared.http import NotFound
 
 AREAS = (
-    login, today, orders, bulk, saved, order, status, withdrawal, mails, changes, refunds, resume, wishes, stock,
-    shelves, bins, warehouse, shipments, returns, match, money, customers, reports, staff, audit, parked, live, files,
+    login, today, orders, bulk, saved, importing, order, status, withdrawal, mails, changes, refunds, resume, wishes,
+    stock, shelves, bins, warehouse, shipments, returns, match, money, customers, reports, staff, audit, parked, live,
+    files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)
 """The pages of each area."""

@@ -28,6 +28,7 @@ class Cell:
     sub: str = ""
     badge: str | None = None
     plain: str = ""  # for programs: a figure without its currency and the reader's marks
+    mono: bool = False  # what people and machines type, letter by letter
 
     @property
     def data(self) -> str:

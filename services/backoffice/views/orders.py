@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.backoffice import queries
 from services.backoffice.pages import STATUSES, Pages
 from services.backoffice.queries import Filter, Reading
+from services.backoffice.sheets import kept_plain
 from services.backoffice.views import cells
 from services.backoffice.views.cells import place
 from services.backoffice.words import N_
@@ -205,10 +206,7 @@ def cell(value: Any) -> str:
         value = " ".join(map(str, value))
     if isinstance(value, datetime):
         return value.isoformat()
-    text = str(value)
-    begins = text.lstrip(" \"'")
-    risky = begins[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") or text[:1] in ("\t", "\r", "\n")
-    return f"'{text}" if risky and isinstance(value, str) else text
+    return kept_plain(value) if isinstance(value, str) else str(value)
 
 
 async def as_csv(reading: Reading, wanted: Filter) -> AsyncIterator[str]:
