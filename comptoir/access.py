@@ -9,6 +9,7 @@ running the job again. Rules S4 and S5 of docs/reliability.md.
 import re
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -16,7 +17,9 @@ import asyncpg
 import httpx
 from sqlalchemy.engine import URL, make_url
 
+from comptoir.keys import KeyFiles, ours
 from comptoir.rest import plain
+from shared import clock
 from shared.asyncapi import sent_by
 from shared.contracts.order import HoldOrder
 from shared.messaging.topology import OPTIONAL, SERVICES, Names
@@ -110,7 +113,23 @@ def make_secrets(kept: Secrets, postgres: str, rabbitmq: str, rabbitmq_authority
         made.append(kept.make(service, "webhook_secret", password()))
         made.append(kept.make(outside, "webhook_secret", kept.read(service, "webhook_secret")))
     made.append(kept.make("backoffice", "link_keys", password()))
-    return sum(made)
+    return sum(made) + make_keys(kept, clock.now())
+
+
+def make_keys(kept: Secrets, now: datetime) -> int:
+    """The file of API keys for each service, and a key for each of our own programs that asks them.
+
+    What opens is written before the key itself: a run that was cut off leaves a key that nobody has, none that is
+    not known. A key that was revoked stays so.
+    """
+    files = KeyFiles(kept.folder)
+    made = sum(not file.exists() for file in files.files)
+    if made:
+        files.change(lambda known: known)
+    for name in ("backoffice", TOOLS):
+        if not (kept.folder / name / "api_key").exists():
+            made += kept.make(name, "api_key", ours(files, name, now))
+    return made
 
 
 def keep_secret(kept: Secrets, consumer: str, name: str, text: str) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from comptoir.accessing import access
 from comptoir.acting import orders, parked, resend, staff
 from comptoir.bench.cli import bench
+from comptoir.keying import key
 from comptoir.options import DATA, Bus, Data, known, one_of_the_buses, run
 
 # Everything else is imported by the command that needs it, so that --help answers at once.
@@ -270,6 +271,7 @@ def verify(
 
 app.add_typer(access, name="access")
 app.add_typer(bench, name="bench")
+app.add_typer(key, name="key")
 app.add_typer(parked, name="parked")
 app.add_typer(orders, name="order")
 app.add_typer(staff, name="staff")
@@ -347,6 +349,7 @@ def mendable(error: Exception) -> str | None:
 
     from comptoir.postgres import PostgresFailed
     from comptoir.rabbit import RabbitFailed
+    from shared.keys import WrongKeys
     from shared.serve import NotHere, wrong_settings
     from shared.settings import WrongSetting
 
@@ -356,4 +359,4 @@ def mendable(error: Exception) -> str | None:
         return "COMPTOIR_DATABASE_URL is not the URL of a PostgreSQL server: postgresql://user:password@host:5432"
     if isinstance(error, InvalidCatalogNameError):
         return f"{error}: run `comptoir migrate`, or name the folder of another server with --data"
-    return str(error) if isinstance(error, NotHere | PostgresFailed | RabbitFailed | WrongSetting) else None
+    return str(error) if isinstance(error, NotHere | PostgresFailed | RabbitFailed | WrongKeys | WrongSetting) else None

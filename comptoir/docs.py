@@ -217,15 +217,21 @@ def asyncapi(service: str) -> dict[str, Any]:
 
 def openapi(service: str) -> dict[str, Any]:
     """What a service answers over HTTP; nothing is started for it."""
+    from prometheus_client import CollectorRegistry
+
+    from shared import clock
+    from shared.guard import Gate
     from shared.http import answers_beside
+    from shared.keyring import Keyring
     from shared.service import Running, application
 
     home, api = (import_module(f"services.{service}{room}") for room in ("", ".api"))
     settings, answers = SimpleNamespace(root_path=""), answers_beside(str(home.__file__))
     described = SimpleNamespace(
-        name=service, description="", router=api.router, settings=settings, answers=answers, extend=None
+        name=service, description="", router=api.router, settings=settings, answers=answers, extend=None, by_key=True
     )
-    running = SimpleNamespace(service=described, histograms=None, tracing=None)
+    gate = Gate(service, Keyring('{"keys": []}'), CollectorRegistry(), clock.now)
+    running = SimpleNamespace(service=described, histograms=None, tracing=None, gate=gate)
     document: dict[str, Any] = application(cast(Running, running)).openapi()
     return document
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from comptoir.disturbance import Disturbed
+from comptoir.keys import alone
 from comptoir.places import broker
 from comptoir.processes import Processes, processes
 from comptoir.replay import Connections
 from comptoir.rest import Databases
 from comptoir.suite import BUILD, BusName, Suite, know_topology, migrate, started
+from shared import clock
 from shared.messaging.bus import Bus
 from shared.messaging.rabbit import RabbitBus, declare, undeclare
 from shared.messaging.topology import OPTIONAL
@@ -42,6 +44,7 @@ class Run:
     processes: Processes | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     rabbitmq_url: str = ""
+    api_key: str = ""
 
     async def breathe(self) -> None:
         """Waits while desks of this process are full; on RabbitMQ the queues hold what waits."""
@@ -61,10 +64,12 @@ async def running(
     settings: dict[str, Any] | None = None,
     replicas: int = 1,
     office: bool = False,
+    by_key: bool = False,
 ) -> AsyncIterator[Run]:
     """Migrates, starts, connects; stops it all at the end. Names on the broker with another prefix are removed then.
 
-    `replicas`: copies of each service, on RabbitMQ. `office`: with the back office, on RabbitMQ.
+    `replicas`: copies of each service, on RabbitMQ. `office`: with the back office, on RabbitMQ. `by_key`: services
+    demand the key of the run; otherwise none, whatever the environment says.
     """
     temporary = prefix != "comptoir"
     chosen = BY_ITSELF | (settings or {})
@@ -92,6 +97,9 @@ async def running(
             "COMPTOIR_DISTURBED": str(disturbed),
             "COMPTOIR_LOG_LEVEL": "WARNING",
         }
+        api_key, known = alone("run", clock.now()) if by_key else ("", "")
+        environment |= {"COMPTOIR_API_KEYS": known, "COMPTOIR_API_KEYS_FILE": ""}
+        environment |= {"COMPTOIR_API_KEY": api_key, "COMPTOIR_API_KEY_FILE": ""}
         group = stack.enter_context(processes(NAMES, environment, logs, replicas))
         if office:
             environment |= {f"COMPTOIR_{name.upper()}_URL": group.urls(name)[0] for name in NAMES}
@@ -102,7 +110,7 @@ async def running(
             port = Disturbed(port)
         await port.start()
         stack.push_async_callback(port.stop)
-        yield Run(port, connections, None, group, chosen, url)
+        yield Run(port, connections, None, group, chosen, url, api_key)
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.contracts.message import Message as Contract
+from shared.keys import Key
 from shared.messaging.decision import Reply
 from shared.messaging.desk import Desk
 from shared.messaging.unit import Outcome, Unit
@@ -29,6 +30,9 @@ PROBLEM = "application/problem+json"
 KEYS = UUID("5b2a0a3e-7f0e-5c0b-9f43-6b1c5a7d0f11")  # the namespace of request ids
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of a request body; an import of 1,000 orders fits."""
+
+CALLER = "comptoir.caller"
+"""Where a request's scope has the key that it came with (shared/guard.py)."""
 
 REHEARSED_WITHIN_S = 5.0
 MAX_ERRORS = 100
@@ -104,8 +108,11 @@ def jsonable(body: Any) -> Any:
 class Asker:
     """Puts requests on the service's desk and waits for their commit."""
 
-    def __init__(self, desk: Desk, key: str, actor: str, traceparent: str, client: str) -> None:
-        self.desk, self.key, self.actor, self.traceparent = desk, key, actor, traceparent
+    def __init__(
+        self, desk: Desk, key: str, actor: str, traceparent: str, client: str, channel: str | None = None
+    ) -> None:
+        """`client`: whose Idempotency-Keys these are, and `channel`: what it is bound to."""
+        self.desk, self.key, self.actor, self.traceparent, self.channel = desk, key, actor, traceparent, channel
         self.key_id = uuid5(KEYS, f"{desk.unit.service}:{client}:{key}") if key else desk.unit.new_id()
 
     async def __call__(self, message: Contract) -> Response:
@@ -127,6 +134,12 @@ def _desk(request: Request) -> Desk:
     return desk
 
 
+def _client(request: Request) -> tuple[str, str | None]:
+    """Name and channel of who asks, where keys are needed: two callers may take the same Idempotency-Key."""
+    caller: Key | None = request.scope.get(CALLER)
+    return ("", None) if caller is None else (caller.name, caller.channel)
+
+
 async def _asker(
     request: Request,
     idempotency_key: Annotated[
@@ -135,7 +148,8 @@ async def _asker(
     x_actor: Annotated[str, Header(max_length=200)] = "",
     traceparent: Annotated[str, Header(max_length=100)] = "",
 ) -> Asker:
-    return Asker(_desk(request), f"{request.method} {request.url.path} {idempotency_key}", x_actor, traceparent, "")
+    key = f"{request.method} {request.url.path} {idempotency_key}"
+    return Asker(_desk(request), key, x_actor, traceparent, *_client(request))
 
 
 async def _teller(
@@ -145,7 +159,7 @@ async def _teller(
     traceparent: Annotated[str, Header(max_length=100)] = "",
 ) -> Asker:
     key = f"{request.method} {request.url.path} {idempotency_key}" if idempotency_key else ""
-    return Asker(_desk(request), key, x_actor, traceparent, "")
+    return Asker(_desk(request), key, x_actor, traceparent, *_client(request))
 
 
 class Rehearser:
@@ -364,8 +378,13 @@ def answers_beside(module_file: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def document(app: FastAPI, answers: Mapping[str, Mapping[str, Any]]) -> None:
-    """Every operation's OpenAPI shows what it answers, and says how it refuses: always with a problem."""
+def document(
+    app: FastAPI, answers: Mapping[str, Mapping[str, Any]], more: Callable[[FastAPI, Item], None] | None = None
+) -> None:
+    """Every operation's OpenAPI shows what it answers, and says how it refuses: always with a problem.
+
+    `more` writes what else there is to say into it.
+    """
     made = app.openapi
 
     def openapi() -> Item:
@@ -381,6 +400,8 @@ def document(app: FastAPI, answers: Mapping[str, Mapping[str, Any]]) -> None:
                     for status, body in answers.get(f"{method.upper()} {path}", {}).items():
                         answer = operation["responses"].setdefault(status, {"description": "Successful Response"})
                         answer.setdefault("content", {}).setdefault("application/json", {})["example"] = body
+            if more is not None:
+                more(app, described)
         return app.openapi_schema or made()
 
     app.openapi = openapi  # type: ignore[method-assign]

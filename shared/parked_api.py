@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
+from shared.guard import needs
 from shared.http import Ask, Body, NotFound, Paging, example, no_cursor, page_of, problem, wrong
 from shared.parked import Chosen, Replayed, State, drop, list_acts, list_parked, rehearse, replay, replay_all, show
 
@@ -168,6 +169,7 @@ def answer(done: Replayed) -> Response:
 
 
 @router.get("", response_model=ParkedPage, response_model_exclude_unset=True)
+@needs("parked:read")
 async def list_route(
     running: Running,
     paging: Paging,
@@ -186,6 +188,7 @@ async def list_route(
 
 
 @router.get("/acts", response_model=ActPage)
+@needs("parked:read")
 async def acts_route(
     running: Running,
     paging: Paging,
@@ -197,6 +200,7 @@ async def acts_route(
 
 
 @router.get("/{id}", response_model=ParkedMessage)
+@needs("parked:read")
 async def show_route(running: Running, id: UUID) -> Any:
     """One of them: the cause, its text, how that differs from the contract, where the error was raised, its acts."""
     found = await show(running.dsn, id)
@@ -206,6 +210,7 @@ async def show_route(running: Running, id: UUID) -> Any:
 
 
 @router.post("/replay", response_model=list[ReplayResult], response_model_exclude_none=True)
+@needs("parked:write")
 async def replay_all_route(running: Running, body: ReplayMany, actor: Actor, ask: Ask) -> Any:
     """Decides all that match again, one by one; by default only says what would come of each.
 
@@ -234,6 +239,7 @@ def result_of(done: Replayed) -> ReplayResult:
 
 
 @router.post("/{id}/replay", response_model=ReplayResult, response_model_exclude_none=True)
+@needs("parked:write")
 async def replay_route(running: Running, id: UUID, actor: Actor, ask: Ask, body: Replay | None = None) -> Any:
     """Decides it again. 409 when it is not parked any more or fails again, with the reason.
 
@@ -252,6 +258,7 @@ async def replay_route(running: Running, id: UUID, actor: Actor, ask: Ask, body:
 
 
 @router.post("/{id}/drop", response_model=ReplayResult, response_model_exclude_none=True)
+@needs("parked:write")
 async def drop_route(running: Running, id: UUID, body: Drop, actor: Actor, ask: Ask) -> Response:
     """Puts it aside for good, with the reason. It stays readable."""
     if await show(running.dsn, id) is None:

@@ -83,6 +83,10 @@ async def serve(
             quiet_collector()
             async with serving(application(running), door):
                 log.info("serving", service=name, at=address_of(door))
+                if (keyring := running.gate.keyring) is not None:
+                    log.info("API keys are demanded", service=name, keys=len(keyring.known))
+                elif service.by_key:
+                    log.info("no API keys: whoever reaches this service is believed", service=name)
                 await told.wait()
                 log.info("told to stop", service=name)
         finally:

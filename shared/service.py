@@ -1,13 +1,15 @@
 """A service, assembled: what it is, how it is started and stopped, its HTTP application."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -19,7 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared import clock, parked_api
 from shared.contracts.message import Internal
 from shared.database import normalised, reading_engine
+from shared.guard import Gate, add_guard, admitted, describe
 from shared.http import BodyLimit, add_problems, document, known_query
+from shared.keyring import Keyring
 from shared.messaging.books import Books
 from shared.messaging.bus import Bus, Reader
 from shared.messaging.decision import Handlers
@@ -55,6 +59,7 @@ class Service:
     joined: "Callable[[Running], None] | None" = None  # told what runs it, where outside calls decide something first
     figures: "Callable[[Running], Awaitable[Sequence[Figure]]] | None" = None  # what it measures besides
     extend: "Callable[[FastAPI, Running], None] | None" = None  # what its HTTP application has besides its router
+    by_key: bool = True  # its API is for other programs: by key, where keys are configured
     description: str = ""
     answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # examples for its OpenAPI
 
@@ -89,6 +94,7 @@ class Running:
         self.tasks: list[asyncio.Task[None]] = []
         self.workers: list[asyncio.Task[None]] = []
         self.histograms = Histograms(service.name)
+        self.gate = Gate(service.name, keyring(service), self.histograms.registry, now)
         self.tracing = tracing(service.name, service.settings.otlp_endpoint, service.settings.trace_ratio)
         self.trace(self.tracing)
         self.begins = self.sends = True  # until we stop: outside calls, and packets
@@ -170,6 +176,20 @@ class Running:
         )
 
 
+def keyring(service: Service) -> Keyring | None:
+    """The keys that open its API; None where whoever reaches it is believed."""
+    if not service.by_key or not service.settings.api_keys:
+        return None
+    file = os.environ.get("COMPTOIR_API_KEYS_FILE")
+    return Keyring(service.settings.api_keys, Path(file) if file else None)
+
+
+async def before_routes(request: Request) -> None:
+    """One step, as each that FastAPI takes costs."""
+    await admitted(request)
+    await known_query(request)
+
+
 class Live(BaseModel):
     live: bool
     ended: list[str] = Field(description="workers that ended, which they should not")
@@ -192,13 +212,16 @@ def application(running: Running) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.running = running
+    app.state.gate = running.gate
     app.add_middleware(BodyLimit)
+    if service.by_key:
+        add_guard(app, running.gate, service.router.routes)
     app.add_middleware(TimedRequests, histograms=running.histograms)
     if running.tracing is not None:
         app.add_middleware(TracedRequests, tracing=running.tracing)
     add_problems(app)
-    app.include_router(service.router, dependencies=[Depends(known_query)])
-    app.include_router(parked_api.router, dependencies=[Depends(known_query)])
+    app.include_router(service.router, dependencies=[Depends(before_routes)])
+    app.include_router(parked_api.router, dependencies=[Depends(before_routes)])
 
     @app.get("/health/live", tags=["health"], responses={503: {"model": Live}})
     async def live(response: Response) -> Live:
@@ -224,7 +247,7 @@ def application(running: Running) -> FastAPI:
         text = generate_latest(registry) + generate_latest(running.histograms.registry)
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
-    document(app, service.answers)
+    document(app, service.answers, None if running.gate.keyring is None else describe)
     if service.extend is not None:
         service.extend(app, running)
     return app
@@ -293,6 +316,12 @@ async def measures(running: Running) -> list[Metric]:
     gauge("unroutable", "kinds of commands that nobody takes now", len(relay.unroutable) if relay else 0)
     counter("calls", "outside calls answered since start", running.caller.calls if running.caller else 0)
     counter("timers_fired", "timers fired since start", running.timekeeper.fired)
+    if (known := running.gate.keyring) is not None:
+        known.look()
+    gauge("api_keys_demanded", "1 where its API is opened by keys only", known is not None)
+    gauge("api_keys_wrong", "1 while the file of API keys cannot be used", known is not None and bool(known.wrong))
+    ends_s = float("inf") if known is None else known.ends_s(running.now())
+    gauge("api_keys_end_seconds", "until the next API key expires", ends_s)
     gauge("bus_connected", "1 while the bus is there", bool(running.bus and running.bus.connected()))
     try:
         unsent, oldest_s = await within(running.store.outbox_age(running.now()), LOOKED_FOR_S)

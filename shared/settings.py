@@ -15,6 +15,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from shared.keys import parsed
+
 
 class WrongSetting(ValueError):
     """A file that a setting should come from is not to be used; the text says which and why."""
@@ -36,16 +38,21 @@ def from_file(variable: str) -> str | None:
         return None
     if os.environ.get(variable):
         raise WrongSetting(f"{variable} is set, and so is {variable}_FILE: which one is meant?")
+    return text_of(f"{variable}_FILE", Path(path))
+
+
+def text_of(named: str, path: Path) -> str:
+    """What a file holds, without the white space around. Raises WrongSetting, which begins with what named the file."""
     try:
-        with Path(path).open("rb") as file:
+        with path.open("rb") as file:
             held = file.read(MAX_FILE + 1)
         text = held.decode().strip()
     except OSError as error:
-        raise WrongSetting(f"{variable}_FILE: cannot read {path}: {error.strerror}") from None
+        raise WrongSetting(f"{named}: cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise WrongSetting(f"{variable}_FILE: {path} is not text in UTF-8") from None
+        raise WrongSetting(f"{named}: {path} is not text in UTF-8") from None
     if not text or len(held) > MAX_FILE:
-        raise WrongSetting(f"{variable}_FILE: {path} is {'too large' if text else 'empty'}")
+        raise WrongSetting(f"{named}: {path} is {'too large' if text else 'empty'}")
     return text
 
 
@@ -117,6 +124,11 @@ class ServiceSettings(FromFiles):
     trace_ratio: float = Field(1.0, ge=0, le=1, description="of the traces that begin here, so many are kept")
     root_path: str = Field("", description="where a reverse proxy has this service, as /order; it takes that away")
     declare_topology: bool = Field(True, description="declare exchange and queues at start; off where a job does it")
+    api_keys: str = Field(
+        "",
+        description="who gets in by HTTP, as `comptoir key` writes it, mostly as COMPTOIR_API_KEYS_FILE, which is read "
+        "again when it changes; empty: whoever reaches the service is believed",
+    )
     disturbed: bool = Field(False, description="publish every packet twice and shuffled, to prove that nothing changes")
 
     @field_validator("database_url")
@@ -137,6 +149,13 @@ class ServiceSettings(FromFiles):
         if parsed.scheme not in ("amqp", "amqps") or not parsed.hostname:
             raise ValueError("not the URL of a RabbitMQ: amqp://user:password@host:5672/")
         return url
+
+    @field_validator("api_keys")
+    @classmethod
+    def are_keys(cls, text: str) -> str:
+        if text:
+            parsed(text)
+        return text
 
 
 def database_of(url: str, service: str) -> str:

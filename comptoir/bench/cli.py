@@ -89,6 +89,7 @@ def intake(
     batch: Annotated[int, typer.Option(min=1, max=1000, help="orders per request; 1: POST /orders")] = 1,
     connections: Annotated[int, typer.Option(min=1, max=1000, help="keep-alive connections, each one request")] = 64,
     replicas: Replicas = 1,
+    by_key: Annotated[bool, typer.Option("--by-key", help="the services demand an API key")] = False,
     data: Data = DATA / "bench",
 ) -> None:
     """Orders over HTTP, until the last is answered and until all are completed; on RabbitMQ."""
@@ -96,7 +97,9 @@ def intake(
     async def work(url: str) -> dict[str, Any]:
         from comptoir.bench.intake import bench_intake
 
-        return await bench_intake(url, data, orders, batch=batch, connections=connections, replicas=replicas)
+        return await bench_intake(
+            url, data, orders, batch=batch, connections=connections, replicas=replicas, by_key=by_key
+        )
 
     measured(data, work)
 

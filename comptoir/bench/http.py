@@ -16,17 +16,20 @@ class Failed(RuntimeError):
 class Connection:
     """One keep-alive connection to one server."""
 
-    def __init__(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, api_key: str = ""
+    ) -> None:
         self.host, self.reader, self.writer = host, reader, writer
+        self.shown = f"authorization: Bearer {api_key}\r\n" if api_key else ""
 
     @classmethod
-    async def to(cls, url: str) -> "Connection":
+    async def to(cls, url: str, api_key: str = "") -> "Connection":
         place = urlsplit(url)
-        return cls(place.netloc, *await asyncio.open_connection(place.hostname, place.port))
+        return cls(place.netloc, *await asyncio.open_connection(place.hostname, place.port), api_key)
 
     async def ask(self, method: str, path: str, body: bytes = b"", key: str = "") -> bytes:
         """The body of a good answer. Raises Failed for a status from 400 on."""
-        head = f"{method} {path} HTTP/1.1\r\nhost: {self.host}\r\ncontent-length: {len(body)}\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nhost: {self.host}\r\ncontent-length: {len(body)}\r\n{self.shown}"
         head += "content-type: application/json\r\n" if body else ""
         head += f"idempotency-key: {key}\r\n" if key else ""
         self.writer.write(head.encode() + b"\r\n" + body)
@@ -50,9 +53,9 @@ class Pool:
 
     @classmethod
     @asynccontextmanager
-    async def of(cls, urls: Sequence[str], connections: int) -> AsyncIterator["Pool"]:
+    async def of(cls, urls: Sequence[str], connections: int, api_key: str = "") -> AsyncIterator["Pool"]:
         """`connections` in all, spread over the copies."""
-        pool = cls([await Connection.to(urls[i % len(urls)]) for i in range(connections)])
+        pool = cls([await Connection.to(urls[i % len(urls)], api_key) for i in range(connections)])
         try:
             yield pool
         finally:

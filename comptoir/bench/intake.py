@@ -24,10 +24,14 @@ async def bench_intake(
     batch: int = 1,
     connections: int = 64,
     replicas: int = 1,
+    by_key: bool = False,
     within_s: float = 600.0,
 ) -> dict[str, Any]:
-    """`batch`: orders per request; `connections`: requests in flight. Rates count until the last order is completed."""
-    async with running(database_url, "rabbit", data / "logs", prefix=PREFIX, replicas=replicas) as run:
+    """`batch`: orders per request; `connections`: requests in flight; `by_key`: the services demand an API key.
+
+    Rates count until the last order is completed.
+    """
+    async with running(database_url, "rabbit", data / "logs", prefix=PREFIX, replicas=replicas, by_key=by_key) as run:
         assert run.processes is not None
         sender = Sender(run.bus, "bench", clock.now)
         await prepare(sender, orders, lambda: at_rest(run.connections, 60))
@@ -42,7 +46,7 @@ async def bench_intake(
             else:
                 requests.append(("/orders/batch", json.dumps({"orders": some}).encode(), key))
         answered: list[float] = []
-        async with Pool.of(run.processes.urls("order"), min(connections, len(requests))) as pool:
+        async with Pool.of(run.processes.urls("order"), min(connections, len(requests)), run.api_key) as pool:
             left = iter(requests)
 
             async def client() -> None:
@@ -59,7 +63,13 @@ async def bench_intake(
         await all_completed(run, orders, within_s)
         result = meter.stop(orders)
         await at_rest(run.connections, 60)
-        about = {"bench": "intake", "batch": batch, "connections": len(pool.connections), "replicas": replicas}
+        about = {
+            "bench": "intake",
+            "batch": batch,
+            "connections": len(pool.connections),
+            "replicas": replicas,
+            "by_key": by_key,
+        }
         rates = {"accepted_s": round(accepted, 2), "accepted_per_s": round(orders / accepted, 1)}
         return {**about, **result, **rates, **spread_ms(answered), **await verified(run)}
 

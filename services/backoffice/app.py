@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from services.backoffice import api, tables
 from services.backoffice.api.frame import Office
 from services.backoffice.handlers import HANDLERS
-from services.backoffice.owners import Looker, Owners, clients
+from services.backoffice.owners import Looker, Owners, clients, key_now
 from services.backoffice.pages import Pages
 from services.backoffice.post import Postman
 from services.backoffice.settings import Settings
@@ -44,7 +44,7 @@ def sign_on(settings: Settings) -> "SignOn | None":
 
 def build(settings: Settings, owners: Owners | None = None) -> Service:
     """The service, assembled; nothing is started. `owners`: another way to the owners than over the network."""
-    reached = owners or Owners(clients(settings.owners(), settings.owner_timeout_s))
+    reached = owners or Owners(clients(settings.owners(), settings.owner_timeout_s, settings.api_key, key_now))
     looker = Looker(reached, settings.gather_ms / 1000)
     pages = Pages(settings.time_zone, settings.shop_name, settings.languages.partition(",")[0])
     postman = Postman(reached, pages, settings.sender())
@@ -80,5 +80,6 @@ def build(settings: Settings, owners: Owners | None = None) -> Service:
         joined=postman.join,
         figures=postman.figures,
         extend=extend,
+        by_key=False,  # its pages are for people, who log in
         description="Pages for the people of the shop, on read tables that the events of all services fill",
     )

@@ -1,7 +1,7 @@
 """The services that own the facts, over HTTP: looks at many orders in one request, and what people ask for."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from shared.contracts.backoffice import LookAtOrder, OrderSeen, OrderSummary
 from shared.outward import outward
+from shared.settings import WrongSetting, setting
 
 log = structlog.get_logger("comptoir.backoffice")
 MOST = 200
@@ -39,9 +40,40 @@ class Said(Exception):
         self.owner, self.status, self.title = owner, status, title
 
 
-def clients(addresses: Mapping[str, str], timeout_s: float) -> dict[str, httpx.AsyncClient]:
-    """One client per owner."""
-    return {name: outward(url, timeout_s=timeout_s) for name, url in addresses.items()}
+class ByKey(httpx.Auth):
+    """Shows our API key. When it is not taken, the one that the setting names by then is shown once: it may be new."""
+
+    def __init__(self, key: str, key_now: Callable[[], str]) -> None:
+        self.key, self.key_now = key, key_now
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        if self.key:
+            request.headers["Authorization"] = f"Bearer {self.key}"
+        answer = yield request
+        if answer.status_code == 401 and (fresh := self.key_now()) not in ("", self.key):
+            self.key = fresh
+            request.headers["Authorization"] = f"Bearer {self.key}"
+            yield request
+
+
+def clients(
+    addresses: Mapping[str, str], timeout_s: float, key: str = "", key_now: Callable[[], str] = str
+) -> dict[str, httpx.AsyncClient]:
+    """One client per owner, which all show the same key."""
+    shown = ByKey(key, key_now)
+    found = {name: outward(url, timeout_s=timeout_s) for name, url in addresses.items()}
+    for client in found.values():
+        client.auth = shown
+    return found
+
+
+def key_now() -> str:
+    """The key as COMPTOIR_API_KEY or its file say now; empty when they cannot be read."""
+    try:
+        return setting("API_KEY")
+    except WrongSetting as error:
+        log.error("the API key cannot be read", error=str(error))
+        return ""
 
 
 class Owners:
@@ -81,6 +113,9 @@ class Owners:
             raise Away(owner, repr(error)) from error
         if response.status_code >= 500:
             raise Away(owner, f"{response.status_code}")
+        if response.status_code == 401:  # nothing that whoever sits at a page did or can mend
+            log.error("an owner does not take our API key", owner=owner, said=said)
+            raise Away(owner, "it does not take our API key")
         if response.status_code >= 400:
             title = said.get("title") if isinstance(said, dict) else None
             raise Said(owner, response.status_code, str(title or response.status_code))

@@ -40,6 +40,7 @@ class Settings(ServiceSettings):
     inventory_url: str = Field("http://127.0.0.1:8002", description="inventory's")
     fulfilment_url: str = Field("http://127.0.0.1:8003", description="fulfilment's")
     billing_url: str = Field("http://127.0.0.1:8004", description="billing's")
+    api_key: str = Field("", description="the API key with the scope act-as that it shows them, where they demand keys")
     owner_timeout_s: float = Field(5.0, gt=0, le=60, description="seconds to wait for an owner's answer")
     gather_ms: int = Field(100, ge=0, le=10_000, description="how long looks at orders are gathered into one request")
     time_zone: TimeZone = Field("UTC", description="where the shop's days begin, as Europe/Brussels")

@@ -31,6 +31,7 @@ from shared.contracts.billing import (
     ResumeOperation,
 )
 from shared.contracts.values import MAX_LINES, LineQuantity
+from shared.guard import needs, signed
 from shared.http import (
     KEYS,
     Ask,
@@ -221,6 +222,7 @@ class HintIn(BaseModel):
 
 
 @router.get("/accounts/{order_id}", tags=["money"])
+@needs("money:read")
 async def account(order_id: UUID, conn: Reader) -> Item:
     """All the money of one order: what is due, secured, captured, refunded, invoiced and credited, and why it waits."""
     found = await queries.account(conn, order_id)
@@ -230,6 +232,7 @@ async def account(order_id: UUID, conn: Reader) -> Item:
 
 
 @router.get("/invoices", tags=["documents"])
+@needs("documents:read")
 async def invoices(
     conn: Reader,
     paging: Paging,
@@ -254,6 +257,7 @@ async def invoices(
 
 
 @router.get("/invoices/{number}", tags=["documents"])
+@needs("documents:read")
 async def invoice(number: Code, conn: Reader) -> Item:
     """One invoice with its lines and VAT breakdown."""
     found = await queries.document(conn, tables.invoices, number)
@@ -263,6 +267,7 @@ async def invoice(number: Code, conn: Reader) -> Item:
 
 
 @router.get("/credit-notes", tags=["documents"])
+@needs("documents:read")
 async def credit_notes(
     conn: Reader,
     paging: Paging,
@@ -287,6 +292,7 @@ async def credit_notes(
 
 
 @router.get("/credit-notes/{number}", tags=["documents"])
+@needs("documents:read")
 async def credit_note(number: Code, conn: Reader) -> Item:
     """One credit note with its lines, VAT breakdown and the invoice that it corrects."""
     found = await queries.document(conn, tables.credit_notes, number)
@@ -296,6 +302,7 @@ async def credit_note(number: Code, conn: Reader) -> Item:
 
 
 @router.get("/payments", tags=["money"])
+@needs("money:read")
 async def payments(conn: Reader, paging: Paging, state: Filter = "", kind: Filter = "", newest: bool = False) -> Item:
     """Operations at the payment provider, by order; `newest`: from the last order back."""
     after = _cursor(paging.after, UUID, _number)
@@ -304,6 +311,7 @@ async def payments(conn: Reader, paging: Paging, state: Filter = "", kind: Filte
 
 
 @router.post("/bank-entries", tags=["receipts"], responses={202: {"description": "kept for review"}})
+@needs("money:write")
 async def bank_entry(body: BankEntryIn, ask: Ask, conn: Reader) -> Response:
     """Money on the bank account. Matched at once, or kept for review; sent again with an order it is matched to it."""
     order_id = body.order_id or await queries.order_of(conn, body.reference)
@@ -312,6 +320,7 @@ async def bank_entry(body: BankEntryIn, ask: Ask, conn: Reader) -> Response:
 
 
 @router.get("/bank-entries", tags=["receipts"])
+@needs("money:read")
 async def bank_entries(conn: Reader, paging: Paging, state: Filter = "", entry_id: Filter = "") -> Item:
     """Entries of the bank statement; state=review are those that wait for a person. `entry_id`: that one alone."""
     after = _cursor(paging.after, _word)
@@ -320,12 +329,14 @@ async def bank_entries(conn: Reader, paging: Paging, state: Filter = "", entry_i
 
 
 @router.post("/cash-remittances", tags=["receipts"])
+@needs("money:write")
 async def cash_remittance(body: RemittanceIn, ask: Ask) -> Response:
     """The carrier pays out what it collected, less its fee: the order is paid with both."""
     return await ask(CashRemitted(**body.model_dump()))
 
 
 @router.post("/credits", tags=["receipts"], status_code=201, responses={200: {"description": "known already"}})
+@needs("money:write")
 async def record_credit(body: CreditIn, ask: Ask) -> Response:
     """Keeps a credit without an order for review."""
     lines = tuple(CreditLine(**line.model_dump()) for line in body.lines)
@@ -333,6 +344,7 @@ async def record_credit(body: CreditIn, ask: Ask) -> Response:
 
 
 @router.get("/credits", tags=["receipts"])
+@needs("money:read")
 async def credits(conn: Reader, paging: Paging, state: Filter = "") -> Item:
     """Credits without an order."""
     rows = await queries.credits(conn, paging.limit, _cursor(paging.after, _word), state=state)
@@ -340,18 +352,21 @@ async def credits(conn: Reader, paging: Paging, state: Filter = "") -> Item:
 
 
 @router.post("/orders/{order_id}/pay-again", tags=["money"], status_code=202)
+@needs("money:write")
 async def pay_again(order_id: UUID, body: PayAgainIn, ask: Ask) -> Response:
     """The customer tries again after a decline, perhaps with another card."""
     return await ask(PayAgain(order_id=order_id, token=body.token))
 
 
 @router.post("/orders/{order_id}/resume", tags=["money"], status_code=202)
+@needs("money:write")
 async def resume(order_id: UUID, ask: Ask) -> Response:
     """Tries a parked operation again, or asks about an unknown one now."""
     return await ask(ResumeOperation(order_id=order_id, actor=ask.actor))
 
 
 @router.get("/orders/{order_id}/refundable", tags=["refunds"])
+@needs("money:read")
 async def refundable(order_id: UUID, conn: Reader) -> Item:
     """What may still be given back: per line of each invoice, and the order's money that is here (`free`).
 
@@ -364,6 +379,7 @@ async def refundable(order_id: UUID, conn: Reader) -> Item:
 
 
 @router.post("/orders/{order_id}/returns/preview", tags=["refunds"])
+@needs("refunds:write")
 async def preview_return(order_id: UUID, body: ComesBackIn, rehearse: Rehearse) -> Response:
     """What the customer is credited once these pieces came back and were accepted. Really decided, and undone.
 
@@ -384,6 +400,7 @@ async def preview_return(order_id: UUID, body: ComesBackIn, rehearse: Rehearse) 
     status_code=201,
     responses={202: {"description": "kept until another person approves it"}},
 )
+@needs("refunds:write")
 async def request_refund(order_id: UUID, body: RefundIn, ask: Ask, roles: Roles) -> Response:
     """Gives money back without goods that come back: credit note, ledger entry and refund at once (201).
 
@@ -394,6 +411,7 @@ async def request_refund(order_id: UUID, body: RefundIn, ask: Ask, roles: Roles)
 
 
 @router.post("/orders/{order_id}/refunds/preview", tags=["refunds"])
+@needs("refunds:write")
 async def preview_refund(order_id: UUID, body: RefundIn, rehearse: Rehearse, roles: Roles) -> Response:
     """What the refund would do: money, VAT, document, messages. Really decided, and undone."""
     return await _previewed(body.command(order_id, new_id(), rehearse.actor, roles), rehearse)
@@ -409,6 +427,7 @@ async def _previewed(m: RequestRefund | ApproveRefund, rehearse: Rehearser) -> R
 
 
 @router.get("/refunds", tags=["refunds"])
+@needs("money:read")
 async def refunds(
     conn: Reader, paging: Paging, state: State = "", order_id: UUID | None = None, newest: bool = False
 ) -> Item:
@@ -420,6 +439,7 @@ async def refunds(
 
 
 @router.get("/orders/{order_id}/refunds/{refund_id}", tags=["refunds"])
+@needs("money:read")
 async def refund(order_id: UUID, refund_id: UUID, conn: Reader) -> Item:
     """One refund: what was asked for, by whom and why, and what was decided."""
     found = await queries.refund(conn, order_id, refund_id)
@@ -429,12 +449,14 @@ async def refund(order_id: UUID, refund_id: UUID, conn: Reader) -> Item:
 
 
 @router.post("/orders/{order_id}/refunds/{refund_id}/approve", tags=["refunds"], responses=FORBIDDEN)
+@needs("refunds:write")
 async def approve_refund(order_id: UUID, refund_id: UUID, body: ApprovalIn, ask: Ask, roles: Roles) -> Response:
     """Has a waiting refund done exactly as it was asked for; never by who asked for it (403)."""
     return await ask(body.command(order_id, refund_id, ask.actor, roles))
 
 
 @router.post("/orders/{order_id}/refunds/{refund_id}/approve/preview", tags=["refunds"], responses=FORBIDDEN)
+@needs("refunds:write")
 async def preview_approval(
     order_id: UUID, refund_id: UUID, body: ApprovalIn, rehearse: Rehearse, roles: Roles
 ) -> Response:
@@ -443,6 +465,7 @@ async def preview_approval(
 
 
 @router.post("/orders/{order_id}/refunds/{refund_id}/refuse", tags=["refunds"], responses=FORBIDDEN)
+@needs("refunds:write")
 async def refuse_refund(order_id: UUID, refund_id: UUID, body: RefusalIn, ask: Ask, roles: Roles) -> Response:
     """Refuses a waiting refund, with the reason; who asked may take it back."""
     return await ask(
@@ -451,6 +474,7 @@ async def refuse_refund(order_id: UUID, refund_id: UUID, body: RefusalIn, ask: A
 
 
 @router.get("/ledger", tags=["ledger"])
+@needs("ledger:read")
 async def ledger(
     conn: Reader, paging: Paging, account: Filter = "", order_id: UUID | None = None, newest: bool = False
 ) -> Item:
@@ -461,18 +485,21 @@ async def ledger(
 
 
 @router.get("/trial-balance", tags=["ledger"])
+@needs("ledger:read")
 async def trial_balance(conn: Reader) -> Item:
     """Debit, credit and balance per account; each currency's balances sum to zero."""
     return await queries.trial_balance(conn)
 
 
 @router.get("/vat", tags=["ledger"])
+@needs("ledger:read")
 async def vat(conn: Reader, issued_from: Moment | None = None, issued_before: Moment | None = None) -> Item:
     """What was invoiced and credited per currency, country of the buyer, VAT category and rate, by date of issue."""
     return {"items": await queries.vat(conn, issued_from, issued_before)}
 
 
 @router.get("/open-items", tags=["ledger"])
+@needs("ledger:read")
 async def open_items(conn: Reader, paging: Paging) -> Item:
     """Money owed for goods that are out, and what waits for a person."""
     rows = await queries.open_items(conn, paging.limit, _cursor(paging.after, UUID))
@@ -480,6 +507,7 @@ async def open_items(conn: Reader, paging: Paging) -> Item:
 
 
 @router.post("/webhooks/provider", tags=["provider"], responses={401: {"description": "Not signed by the provider"}})
+@signed
 async def webhook(
     request: Request,
     x_timestamp: Annotated[str, Header(max_length=20)] = "",

@@ -25,6 +25,7 @@ from shared.contracts.fulfilment import (
     ShipmentState,
     ShortLine,
 )
+from shared.guard import needs, signed
 from shared.http import Ask, Asker, Body, NotFound, Paging, Reader, Tell, no_cursor, page_of
 
 router = APIRouter()
@@ -129,6 +130,7 @@ class CloseIn(Body):
 
 
 @router.get("/shipments", tags=["shipments"])
+@needs("shipments:read")
 async def list_shipments(
     conn: Reader,
     paging: Paging,
@@ -147,6 +149,7 @@ async def list_shipments(
 
 
 @router.get("/shipments/{shipment_id}", tags=["shipments"], responses=NOT_THERE)
+@needs("shipments:read")
 async def show_shipment(shipment_id: UUID, conn: Reader) -> dict[str, Any]:
     """One shipment with its returns and its history."""
     found = await queries.shipment(conn, shipment_id)
@@ -156,6 +159,7 @@ async def show_shipment(shipment_id: UUID, conn: Reader) -> dict[str, Any]:
 
 
 @router.get("/pick-list", tags=["shipments"])
+@needs("shipments:read")
 async def pick_list(
     conn: Reader, warehouse: Annotated[str, Query(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
 ) -> dict[str, Any]:
@@ -164,6 +168,7 @@ async def pick_list(
 
 
 @router.post("/shipments/{shipment_id}/pick", tags=["shipments"], responses=CONFLICT)
+@needs("shipments:write")
 async def pick(shipment_id: UUID, body: PickIn, ask: Ask) -> Response:
     """Picked. Nothing found at all rejects the shipment as short."""
     short = tuple(line.value() for line in body.short)
@@ -171,30 +176,35 @@ async def pick(shipment_id: UUID, body: PickIn, ask: Ask) -> Response:
 
 
 @router.post("/shipments/{shipment_id}/pack", tags=["shipments"], responses=CONFLICT)
+@needs("shipments:write")
 async def pack(shipment_id: UUID, body: PackIn, ask: Ask) -> Response:
     """The parcel is closed; its label is asked for. It counts as packed when the carrier has answered."""
     return await ask(PackShipment(shipment_id=shipment_id, weight_g=body.weight_g, actor=ask.actor))
 
 
 @router.post("/shipments/{shipment_id}/dispatch", tags=["shipments"], responses=CONFLICT)
+@needs("shipments:write")
 async def dispatch(shipment_id: UUID, ask: Ask) -> Response:
     """Handed over to the carrier: the point of no return. 409 when it was cancelled first or has no label yet."""
     return await ask(DispatchShipment(shipment_id=shipment_id, actor=ask.actor))
 
 
 @router.post("/shipments/{shipment_id}/reject", tags=["shipments"], responses=CONFLICT)
+@needs("shipments:write")
 async def reject(shipment_id: UUID, body: RejectIn, ask: Ask) -> Response:
     """The warehouse cannot ship it."""
     return await ask(RejectShipment(shipment_id=shipment_id, reason=body.reason, actor=ask.actor))
 
 
 @router.post("/shipments/{shipment_id}/tracking", tags=["shipments"], responses=NOT_THERE)
+@needs("shipments:write")
 async def tracking(shipment_id: UUID, body: TrackingIn, ask: Ask) -> Response:
     """What the carrier says of the parcel, typed in by a person. 404 also while the parcel is not closed yet."""
     return await ask(ReportTracking(shipment_id=shipment_id, status=body.status, at=body.at, text=body.text))
 
 
 @router.post("/shipments/{shipment_id}/resume", tags=["shipments"], responses=CONFLICT)
+@needs("shipments:write")
 async def resume(shipment_id: UUID, ask: Ask) -> Response:
     """Somebody saw to what is parked: the label operation starts again."""
     return await ask(ResumeLabel(shipment_id=shipment_id, actor=ask.actor))
@@ -205,6 +215,7 @@ async def resume(shipment_id: UUID, ask: Ask) -> Response:
     tags=["carrier"],
     responses={401: {"description": "Not signed by the carrier"}, 404: {"description": "Not known yet: send it later"}},
 )
+@signed
 async def carrier_says(request: Request, tell: Tell) -> Response:
     """Tracking events, signed by the carrier (Standard Webhooks headers). The same webhook-id counts once."""
     running = request.app.state.running
@@ -226,6 +237,7 @@ async def carrier_says(request: Request, tell: Tell) -> Response:
 
 
 @router.get("/returns", tags=["returns"])
+@needs("returns:read")
 async def list_returns(
     conn: Reader,
     paging: Paging,
@@ -243,6 +255,7 @@ async def list_returns(
 
 
 @router.get("/returns/{return_id}", tags=["returns"], responses=NOT_THERE)
+@needs("returns:read")
 async def show_return(return_id: UUID, conn: Reader) -> dict[str, Any]:
     """One return with its history."""
     found = await queries.one_return(conn, return_id)
@@ -252,6 +265,7 @@ async def show_return(return_id: UUID, conn: Reader) -> dict[str, Any]:
 
 
 @router.post("/returns/{return_id}/receive", tags=["returns"], responses=CONFLICT)
+@needs("returns:write")
 async def receive(return_id: UUID, body: ReceiveIn, conn: Reader, ask: Ask) -> Response:
     """Pieces arrived; they are not sellable before inspection."""
     lines = tuple(ReturnedLine(line_no=line.line_no, quantity=line.quantity) for line in body.lines)
@@ -260,6 +274,7 @@ async def receive(return_id: UUID, body: ReceiveIn, conn: Reader, ask: Ask) -> R
 
 
 @router.post("/returns/{return_id}/inspect", tags=["returns"], responses=CONFLICT)
+@needs("returns:write")
 async def inspect(return_id: UUID, body: InspectIn, conn: Reader, ask: Ask) -> Response:
     """Pieces were graded. When all that is expected was, the return closes by itself."""
     lines = tuple(InspectedLine(**line.model_dump()) for line in body.lines)
@@ -268,6 +283,7 @@ async def inspect(return_id: UUID, body: InspectIn, conn: Reader, ask: Ask) -> R
 
 
 @router.post("/returns/{return_id}/close", tags=["returns"], responses=CONFLICT)
+@needs("returns:write")
 async def close(return_id: UUID, body: CloseIn, conn: Reader, ask: Ask) -> Response:
     """Nothing more will come."""
     shipment_id = await shipment_of(conn, return_id)

@@ -29,6 +29,7 @@ from shared.contracts.inventory import (
     StockLine,
 )
 from shared.etag import etag_of
+from shared.guard import needs
 from shared.http import (
     Ask,
     Body,
@@ -226,12 +227,14 @@ def cursor(paging: Page, *kinds: type) -> list[Any] | None:
 
 
 @router.put("/items", tags=["items"])
+@needs("items:write")
 async def put_items(body: ItemsIn, tell: Tell) -> Response:
     """An import: creates or changes up to 1,000 SKUs; the last one wins."""
     return await tell(RegisterItems(items=tuple(Item(**item.model_dump()) for item in body.items)))
 
 
 @router.get("/items", tags=["items"])
+@needs("stock:read")
 async def get_items(conn: Reader, paging: Paging) -> Found:
     """SKUs and how they are kept."""
     rows = await queries.list_items(conn, after=cursor(paging, str), limit=paging.limit + 1)
@@ -239,6 +242,7 @@ async def get_items(conn: Reader, paging: Paging) -> Found:
 
 
 @router.get("/items/{sku:path}", tags=["items"])
+@needs("stock:read")
 async def get_item(sku: KeyPath, conn: Reader) -> Response:
     """One SKU and how it is kept; its quantities are at /stock."""
     return tagged("SKU", sku, await queries.item(conn, sku))
@@ -253,18 +257,21 @@ def tagged(what: str, key: str, row: domain.Item | domain.Warehouse | None) -> R
 
 
 @router.put("/items/{sku:path}", tags=["items"])
+@needs("items:write")
 async def put_item(sku: KeyPath, body: ItemFields, tell: Tell, if_match: IfMatch) -> Response:
     """Creates or changes one SKU."""
     return await tell(RegisterItems(items=(Item(sku=sku, **body.model_dump()),), if_match=if_match))
 
 
 @router.put("/places", tags=["warehouses"])
+@needs("items:write")
 async def put_places(body: PlacesIn, tell: Tell) -> Response:
     """In which bin of a warehouse each SKU lies; an empty bin: not known any more."""
     return await tell(PlaceItems(places=tuple(Place(**place.model_dump()) for place in body.places)))
 
 
 @router.get("/places", tags=["warehouses"])
+@needs("warehouse:read")
 async def get_places(
     conn: Reader, warehouse: Key, sku: Annotated[list[Key], Query(min_length=1, max_length=200)]
 ) -> Found:
@@ -273,6 +280,7 @@ async def get_places(
 
 
 @router.get("/places/search", tags=["warehouses"])
+@needs("warehouse:read")
 async def find_places(
     conn: Reader,
     paging: Paging,
@@ -289,6 +297,7 @@ async def find_places(
 
 
 @router.post("/placements", tags=["warehouses"], status_code=201)
+@needs("stock:write")
 async def post_placement(body: PlacementIn, conn: Reader, ask: Ask) -> Response:
     """A person says where a SKU lies and what is printed on it. 409 when another SKU is known by that barcode."""
     said = await queries.meaning(conn, body.barcode) if body.barcode else {"items": []}
@@ -298,6 +307,7 @@ async def post_placement(body: PlacementIn, conn: Reader, ask: Ask) -> Response:
 
 
 @router.get("/placements", tags=["warehouses"])
+@needs("warehouse:read")
 async def get_placements(conn: Reader, paging: Paging, sku: KeyFilter = None, warehouse: KeyFilter = None) -> Found:
     """Who changed bins and barcodes, from what to what, the newest first."""
     after = cursor(paging, datetime, UUID)
@@ -306,6 +316,7 @@ async def get_placements(conn: Reader, paging: Paging, sku: KeyFilter = None, wa
 
 
 @router.get("/codes", tags=["warehouses"])
+@needs("warehouse:read")
 async def get_code(
     conn: Reader, code: Annotated[str, Query(min_length=1, max_length=64, pattern=NO_ZERO_BYTE)]
 ) -> Found:
@@ -314,6 +325,7 @@ async def get_code(
 
 
 @router.get("/warehouses", tags=["warehouses"])
+@needs("warehouse:read")
 async def get_warehouses(conn: Reader, paging: Paging) -> Found:
     """All warehouses, the preferred first."""
     rows = await queries.list_warehouses(conn, after=cursor(paging, int, str), limit=paging.limit + 1)
@@ -321,24 +333,28 @@ async def get_warehouses(conn: Reader, paging: Paging) -> Found:
 
 
 @router.get("/warehouses/{code}", tags=["warehouses"])
+@needs("warehouse:read")
 async def get_warehouse(code: KeyPath, conn: Reader) -> Response:
     """One warehouse."""
     return tagged("warehouse", code, await queries.warehouse(conn, code))
 
 
 @router.put("/warehouses/{code}", tags=["warehouses"])
+@needs("items:write")
 async def put_warehouse(code: KeyPath, body: WarehouseIn, tell: Tell, if_match: IfMatch) -> Response:
     """Creates or changes a warehouse."""
     return await tell(RegisterWarehouse(code=code, **body.model_dump(), if_match=if_match))
 
 
 @router.post("/receipts", tags=["stock"], status_code=201)
+@needs("stock:write")
 async def post_receipt(body: ReceiptIn, ask: Ask) -> Response:
     """Goods came in. Orders that wait for them are served first."""
     return await ask(body.command(ask.actor, body.quote))
 
 
 @router.post("/receipts/preview", tags=["stock"])
+@needs("stock:write")
 async def preview_receipt(body: ReceiptIn, conn: Reader, rehearse: Rehearse) -> Response:
     """What booking these goods would do: levels, the purchase order, who gets them. Really decided, and undone."""
     return await _previewed(body.command(rehearse.actor), conn, rehearse)
@@ -359,12 +375,14 @@ async def _previewed(work: Work, conn: Reader, rehearse: Rehearser) -> Response:
 
 
 @router.post("/adjustments", tags=["stock"], status_code=201)
+@needs("stock:write")
 async def post_adjustment(body: AdjustmentIn, ask: Ask) -> Response:
     """Corrects stock by a difference, with a reason. What is promised cannot be taken: count instead."""
     return await ask(body.command(ask.actor, body.quote))
 
 
 @router.post("/adjustments/preview", tags=["stock"])
+@needs("stock:write")
 async def preview_adjustment(body: AdjustmentIn, conn: Reader, rehearse: Rehearse) -> Response:
     """What the correction would do: levels, and who gets what becomes free. Really decided, and undone."""
     return await _previewed(body.command(rehearse.actor), conn, rehearse)
@@ -373,6 +391,7 @@ async def preview_adjustment(body: AdjustmentIn, conn: Reader, rehearse: Rehears
 @router.post(
     "/counts", tags=["stock"], status_code=201, responses={202: {"description": "promises are being taken back first"}}
 )
+@needs("stock:write")
 async def post_count(body: CountIn, conn: Reader, ask: Ask) -> Response:
     """What was really on the shelf. Too little takes back the youngest promises."""
     orders = await _holders(body, conn) if body.quote else ()
@@ -387,18 +406,21 @@ async def _holders(body: CountIn, conn: Reader) -> tuple[UUID, ...]:
 
 
 @router.post("/counts/preview", tags=["stock"])
+@needs("stock:write")
 async def preview_count(body: CountIn, conn: Reader, rehearse: Rehearse) -> Response:
     """What booking the count would do: levels, who loses a promise, who gets stock. Really decided, and undone."""
     return await _previewed(body.command(rehearse.actor, orders=await _holders(body, conn)), conn, rehearse)
 
 
 @router.post("/expected-receipts", tags=["stock"], status_code=201)
+@needs("stock:write")
 async def post_expected(body: ExpectedReceiptIn, ask: Ask) -> Response:
     """A line of a purchase order. The same reference again changes it; 0 calls it off."""
     return await ask(ExpectReceipt(**body.model_dump()))
 
 
 @router.get("/expected-receipts", tags=["stock"])
+@needs("warehouse:read")
 async def get_expected(
     conn: Reader,
     paging: Paging,
@@ -418,6 +440,7 @@ async def get_expected(
 
 
 @router.get("/stock", tags=["stock"])
+@needs("stock:read")
 async def get_stock(
     conn: Reader,
     paging: Paging,
@@ -435,6 +458,7 @@ async def get_stock(
 
 
 @router.get("/stock/{sku:path}", tags=["stock"])
+@needs("warehouse:read")
 async def get_one_stock(sku: KeyPath, conn: Reader) -> Found:
     """One SKU: quantities by warehouse, incoming, and who waits."""
     found = await queries.one_stock(conn, sku)
@@ -444,12 +468,14 @@ async def get_one_stock(sku: KeyPath, conn: Reader) -> Found:
 
 
 @router.get("/availability", tags=["stock"])
+@needs("stock:read")
 async def get_availability(conn: Reader, sku: Annotated[list[Key], Query(min_length=1, max_length=200)]) -> Found:
     """What may be offered now, and from which day more."""
     return {"items": await queries.availability(conn, sku, clock.now().date())}
 
 
 @router.get("/movements", tags=["stock"])
+@needs("warehouse:read")
 async def get_movements(
     conn: Reader,
     paging: Paging,
@@ -471,6 +497,7 @@ async def get_movements(
 
 
 @router.get("/orders/{order_id}", tags=["promises"])
+@needs("warehouse:read")
 async def get_order(order_id: UUID, conn: Reader) -> Found:
     """What is promised to an order, and why from these warehouses."""
     found = await queries.one_order(conn, order_id)
@@ -480,6 +507,7 @@ async def get_order(order_id: UUID, conn: Reader) -> Found:
 
 
 @router.get("/backorders", tags=["promises"])
+@needs("warehouse:read")
 async def get_backorders(conn: Reader, paging: Paging, sku: KeyFilter = None) -> Found:
     """Who waits for stock, first in line first."""
     rows = await queries.list_backorders(conn, sku=sku, after=cursor(paging, str, str), limit=paging.limit + 1)

@@ -256,6 +256,13 @@ async def history(conn: AsyncConnection, order_id: UUID) -> list[Item]:
     ]
 
 
+async def channels_of(conn: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """By order; those that are not there are left out."""
+    head = tables.orders
+    found = await conn.execute(select(head.c.order_id, head.c.channel).where(head.c.order_id.in_(ids)))
+    return {record.order_id: record.channel for record in found}
+
+
 async def id_of(conn: AsyncConnection, number: str) -> UUID | None:
     found: UUID | None = await conn.scalar(select(tables.orders.c.order_id).where(tables.orders.c.number == number))
     return found

@@ -37,11 +37,11 @@ class Api:
         return [(path, method, said) for path, methods in paths for method, said in methods.items()]
 
 
-def built(name: str, url: str) -> Running:
+def built(name: str, url: str, **more: Any) -> Running:
     kind, build = BUILD[name]
     secrets = {"payment_webhook_secrets": "s", "carrier_webhook_secrets": "s"}
     fields = {key: value for key, value in secrets.items() if key in kind.model_fields}
-    return Running(build(kind(_env_file=None, database_url=url, **fields)))
+    return Running(build(kind(_env_file=None, database_url=url, **fields, **more)))
 
 
 @pytest.fixture(scope="module")

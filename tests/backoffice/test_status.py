@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from services.backoffice.links import Links
 from services.backoffice.phrases import LANGUAGES, ORDER, PHRASES, Phrases, language_of
-from services.backoffice.rate import Rate
 from services.backoffice.settings import Settings
 from shared.clock import now
+from shared.rate import Rate
 from tests.backoffice.shop import ANNA, Shop, shop_at
 from tests.backoffice.test_money import given_back, sold, text_of
 from tests.conftest import Databases

@@ -42,7 +42,7 @@ def project(engine_here: None) -> Iterator[Project]:
 
 @pytest.fixture(scope="session")
 async def door(project: Project) -> AsyncIterator[Door]:
-    shop = Door(project.url)
+    shop = Door(project.url, project.key())
     await shop.opens({"mug": 100_000})
     yield shop
     await shop.http.aclose()

@@ -21,9 +21,12 @@ ANSWERS_WITHIN_S = 60.0
 class Door:
     """A shop that talks to the suite by the door only."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: str) -> None:
         limits = httpx.Limits(max_connections=400, max_keepalive_connections=100)
-        self.http = httpx.AsyncClient(base_url=url, timeout=ANSWERS_WITHIN_S, limits=limits, trust_env=False)
+        shown = {"Authorization": f"Bearer {key}"}
+        self.http = httpx.AsyncClient(
+            base_url=url, timeout=ANSWERS_WITHIN_S, limits=limits, headers=shown, trust_env=False
+        )
         self.run = uuid4().hex[:8]  # before the names of this shop's orders
 
     async def ask(self, method: str, path: str, body: Any = None, key: str = "") -> Any:

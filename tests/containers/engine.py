@@ -118,6 +118,11 @@ class Project:
         """A command of the operator, in the container that is there for it."""
         return self.compose("run", "--rm", "--no-deps", "-T", "tools", *command, within_s=within_s)
 
+    def key(self) -> str:
+        """The API key of the tools."""
+        inside = ("--entrypoint", "cat", "tools", "/run/secrets/api_key")
+        return self.compose("run", "--rm", "--no-deps", "-T", *inside).strip()
+
     def containers(self) -> list[dict[str, Any]]:
         """As the engine describes them."""
         ids = docker("ps", "-aq", "--filter", f"label={PROJECT}={self.name}").split()

@@ -20,7 +20,7 @@ AT_ONCE = 32
 
 
 async def measured(project: Project) -> dict[str, float]:
-    door = Door(project.url)
+    door = Door(project.url, project.key())
     await door.opens({"mug": 10 * ORDERS})
     numbers = iter(range(ORDERS))
     placed: list[str] = []

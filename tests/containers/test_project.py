@@ -115,8 +115,10 @@ async def test_staff_log_in_by_the_door_and_nobody_else_gets_in(project: Project
             assert (await browser.get(inside)).status_code == 404, inside
 
 
-def test_the_port_for_the_outside_has_pages_and_webhooks_only(project: Project) -> None:
+async def test_the_port_for_the_outside_has_pages_webhooks_and_apis_by_key(project: Project) -> None:
     """Asked from inside, as it is not published."""
+    made = ("secrets", "key", "make", "shop", "--file", "/secrets", "--scope", "orders:read")
+    shop = project.compose("run", "--rm", "--no-deps", "-T", *made).split()[-1]
     ask = "curl -s -o /dev/null -w '%{http_code} ' "
     outside = f"{ask} http://127.0.0.1:8081"
     asked = [
@@ -132,10 +134,22 @@ def test_the_port_for_the_outside_has_pages_and_webhooks_only(project: Project) 
         f"{outside}/open%61pi.json",
         f"{ask} http://127.0.0.1:8080/order/%6detrics",
         f"{ask} http://127.0.0.1:8080/order/orders -H 'Host: evil.example'",
+        f"{outside}/api/order/orders -H 'Host: shop.example'",
+        f"{outside}/api/order/orders -H 'Authorization: Bearer {project.key()}' -H 'X-Actor: anna'",
+        f"{outside}/api/order/orders -H 'Authorization: Bearer {project.key()}'",
+        f"{ask} http://127.0.0.1:8080/order/orders -H 'Authorization: Bearer {project.key()}'",
     ]
     door = project.of("door")[0]["Id"]
     said = docker("exec", door, "sh", "-c", "; ".join(asked)).split()
-    assert said == ["404", "404", "404", "405", "403", "200", "403", "200", "404", "404", "404", "421"]
+    pages = ["404", "404", "404", "405", "403", "200", "403", "401", "404", "404", "404", "421"]
+    assert said == [*pages, "401", "403", "403", "200"]
+
+    async def known() -> bool:
+        """Within some seconds, without a restart."""
+        by_key = f"{outside}/api/order/orders -H 'Authorization: Bearer {shop}'"
+        return docker("exec", door, "sh", "-c", by_key).strip() == "200"
+
+    await eventually(known, 30)
 
 
 async def test_real_orders_that_come_by_the_door_are_completed_to_the_cent(project: Project, door: Door) -> None:

@@ -22,12 +22,12 @@ from services.backoffice.live import Live, Rows
 from services.backoffice.owners import Owners
 from services.backoffice.pages import Pages
 from services.backoffice.paper import Seller
-from services.backoffice.rate import Rate
 from services.backoffice.rights import LOCAL, Person, known
 from services.backoffice.views import today as today_view
 from services.backoffice.words import N_
 from shared.contracts.backoffice import KeepSession, LookAgain
 from shared.contracts.message import Internal
+from shared.rate import Rate
 from shared.service import Running
 
 if TYPE_CHECKING:

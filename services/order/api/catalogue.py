@@ -13,6 +13,7 @@ from services.order.vat import VatCategory, category_at, misfit
 from shared.contracts.order import Channel, Customer, Product, RegisterChannel, RegisterCustomers, RegisterProducts
 from shared.contracts.values import MAX_LINES, LineKind
 from shared.etag import etag_of
+from shared.guard import needs
 from shared.http import Body, IfMatch, NotFound, Paging, Reader, Tell, example, no_cursor, page_of
 from shared.messaging.decision import Row
 
@@ -84,12 +85,14 @@ class ChannelIn(Body):
 
 
 @router.put("/products", tags=["catalogue"])
+@needs("catalogue:write")
 async def put_products(body: ProductsIn, tell: Tell) -> Response:
     """An import: creates or changes products; the last one wins. Orders keep what they were placed with."""
     return await tell(RegisterProducts(products=tuple(product.value(product.sku) for product in body.products)))
 
 
 @router.get("/products", tags=["catalogue"])
+@needs("catalogue:read")
 async def list_products(
     conn: Reader,
     paging: Paging,
@@ -107,6 +110,7 @@ async def list_products(
 
 
 @router.get("/products/{sku:path}", tags=["catalogue"])
+@needs("catalogue:read")
 async def get_product(sku: Key, conn: Reader) -> Response:
     """One product."""
     return _tagged("product", sku, await queries.product(conn, sku))
@@ -129,12 +133,14 @@ def _word(cursor: list[Any] | None) -> str | None:
 
 
 @router.put("/products/{sku:path}", tags=["catalogue"])
+@needs("catalogue:write")
 async def put_product(sku: Key, body: ProductFields, tell: Tell, if_match: IfMatch) -> Response:
     """Creates or changes one product; orders keep what they were placed with."""
     return await tell(RegisterProducts(products=(body.value(sku),), if_match=if_match))
 
 
 @router.put("/customers", tags=["customers"])
+@needs("customers:write")
 async def put_customers(body: CustomersIn, tell: Tell) -> Response:
     """An import: creates or changes customers; the last one wins."""
     customers = tuple(customer.value(customer.customer_id) for customer in body.customers)
@@ -142,6 +148,7 @@ async def put_customers(body: CustomersIn, tell: Tell) -> Response:
 
 
 @router.get("/customers", tags=["customers"])
+@needs("customers:read")
 async def list_customers(conn: Reader, paging: Paging, search: Word = None) -> dict[str, Any]:
     """Customers by id; `search` finds the beginning of an id, a part of a name, or an email address."""
     found = await queries.customers(conn, search=search, after=_word(paging.after), limit=paging.limit + 1)
@@ -149,18 +156,21 @@ async def list_customers(conn: Reader, paging: Paging, search: Word = None) -> d
 
 
 @router.get("/customers/{customer_id}", tags=["customers"])
+@needs("customers:read")
 async def get_customer(customer_id: Key, conn: Reader) -> Response:
     """One customer with all addresses."""
     return _tagged("customer", customer_id, await queries.customer(conn, customer_id))
 
 
 @router.put("/customers/{customer_id}", tags=["customers"])
+@needs("customers:write")
 async def put_customer(customer_id: Key, body: CustomerFields, tell: Tell, if_match: IfMatch) -> Response:
     """Creates or changes one customer. Orders keep the addresses that they were placed with."""
     return await tell(RegisterCustomers(customers=(body.value(customer_id),), if_match=if_match))
 
 
 @router.get("/channels", tags=["channels"])
+@needs("catalogue:read")
 async def list_channels(conn: Reader, paging: Paging) -> dict[str, Any]:
     """Sales channels by code."""
     found = await queries.channels(conn, after=_word(paging.after), limit=paging.limit + 1)
@@ -168,12 +178,14 @@ async def list_channels(conn: Reader, paging: Paging) -> dict[str, Any]:
 
 
 @router.get("/channels/{code}", tags=["channels"])
+@needs("catalogue:read")
 async def get_channel(code: Key, conn: Reader) -> Response:
     """One sales channel."""
     return _tagged("channel", code, await queries.channel(conn, code))
 
 
 @router.put("/channels/{code}", tags=["channels"])
+@needs("catalogue:write")
 async def put_channel(code: Key, body: ChannelIn, tell: Tell, if_match: IfMatch) -> Response:
     """Creates or changes a sales channel."""
     return await tell(RegisterChannel(channel=Channel(code=code, name=body.name), if_match=if_match))

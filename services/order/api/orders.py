@@ -11,10 +11,12 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from services.order import queries, withdrawal
+from services.order.api.channel import bound_to, of_the_number, of_the_order, of_the_orders, of_the_query
 from services.order.api.fields import NO_NUL, AddressIn, Amount, LineIn, Name, OrderId, Short, Word
 from shared.contracts.order import OrderStatus, PlaceOrder
 from shared.contracts.values import MAX_LINES, PaymentMethod
-from shared.http import Ask, Body, NotFound, Paging, Reader, example, no_cursor, page_of
+from shared.guard import OtherChannel, by_its_body, needs
+from shared.http import Ask, Asker, Body, NotFound, Paging, Reader, example, no_cursor, page_of
 
 router = APIRouter()
 MAX_ORDERS = 1000
@@ -60,13 +62,20 @@ class OrderIn(Body):
     hold: Short = ""
     expected_gross: Amount | None = Field(None, description="what was shown: 409 when it comes to another sum by now")
 
-    def command(self, otherwise: UUID, actor: str) -> PlaceOrder:
+    def command(self, ask: Asker, at: str = "") -> PlaceOrder:
+        """Raises OtherChannel for a channel that the caller's key is not bound to; one that is not named is that one.
+
+        `at`: where in the body the order stands.
+        """
+        if ask.channel is not None and "channel" in self.model_fields_set and self.channel != ask.channel:
+            raise OtherChannel(ask.channel, f"{at}channel")
         fields = dict(self) | {
-            "order_id": self.order_id or otherwise,
+            "order_id": self.order_id or ask.key_id,
+            "channel": ask.channel or self.channel,
             "ship_to": self.ship_to.value(),
             "bill_to": None if self.bill_to is None else self.bill_to.value(),
             "lines": tuple(line.value() for line in self.lines),
-            "actor": actor,
+            "actor": ask.actor,
         }
         return PlaceOrder(**fields)
 
@@ -85,23 +94,27 @@ class OrdersIn(Body):
 
 
 @router.post("/orders", status_code=201, tags=["orders"])
+@needs("orders:place", by_its_body)
 async def place(body: OrderIn, ask: Ask) -> Response:
     """Stored, numbered, and its saga has begun. Sent again it gets the same answer."""
-    return await ask(body.command(ask.key_id, ask.actor))
+    return await ask(body.command(ask))
 
 
 @router.post("/orders/batch", tags=["orders"])
+@needs("orders:place", by_its_body)
 async def place_many(body: OrdersIn, ask: Ask) -> Response:
     """Up to 1,000 orders, each with its own outcome. Each needs its `order_id`, so that a repeat finds it."""
     for i, order in enumerate(body.orders):
         if order.order_id is None:
             missing = {"type": "missing", "loc": ("body", "orders", i, "order_id"), "msg": "Field required"}
             raise RequestValidationError([missing])
-    return await ask.each([order.command(ask.key_id, ask.actor) for order in body.orders])
+    return await ask.each([order.command(ask, f"orders.{i}.") for i, order in enumerate(body.orders)])
 
 
 @router.get("/orders", tags=["orders"])
+@needs("orders:read", of_the_query)
 async def list_orders(
+    request: Request,
     conn: Reader,
     paging: Paging,
     status: OrderStatus | None = None,
@@ -116,7 +129,7 @@ async def list_orders(
     found = await queries.orders(
         conn,
         status=status,
-        channel=channel,
+        channel=bound_to(request) or channel,
         customer=customer,
         sku=sku,
         since=_utc(since),
@@ -129,6 +142,7 @@ async def list_orders(
 
 
 @router.get("/orders/summaries", tags=["orders"])
+@needs("orders:read", of_the_orders)
 async def get_summaries(
     conn: Reader, id: Annotated[list[UUID], Query(min_length=1, max_length=queries.MOST_SUMMARIES)]
 ) -> dict[str, Any]:
@@ -157,6 +171,7 @@ def _moment_and_id(cursor: list[Any] | None) -> tuple[datetime, UUID] | None:
 
 
 @router.get("/orders/by-number/{number}", tags=["orders"])
+@needs("orders:read", of_the_number)
 async def by_number(number: Annotated[str, Path(max_length=64, pattern=NO_NUL)], conn: Reader) -> Response:
     """The order with this number."""
     order_id = await queries.id_of(conn, number)
@@ -166,6 +181,7 @@ async def by_number(number: Annotated[str, Path(max_length=64, pattern=NO_NUL)],
 
 
 @router.get("/orders/{order_id}", tags=["orders"])
+@needs("orders:read", of_the_order)
 async def get_order(order_id: OrderId, conn: Reader) -> Response:
     """One order: where every piece is, shipments, money, returns, history, and why it does not move."""
     found = await queries.order(conn, order_id)
@@ -175,6 +191,7 @@ async def get_order(order_id: OrderId, conn: Reader) -> Response:
 
 
 @router.get("/orders/{order_id}/history", tags=["orders"])
+@needs("orders:read", of_the_order)
 async def get_history(order_id: OrderId, conn: Reader) -> dict[str, Any]:
     """Who did what, why, when, caused by which message."""
     entries = await queries.history(conn, order_id)
@@ -184,6 +201,7 @@ async def get_history(order_id: OrderId, conn: Reader) -> dict[str, Any]:
 
 
 @router.get("/orders/{order_id}/withdrawal", tags=["orders"])
+@needs("orders:read", of_the_order)
 async def get_withdrawal(order_id: OrderId, conn: Reader, request: Request) -> dict[str, Any]:
     """Until when the customer may withdraw, and which goods of delivered parcels can still come back.
 

@@ -7,12 +7,14 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from pydantic import Field, StringConstraints
 
+from services.order.api.channel import of_the_order
 from services.order.api.fields import NO_NUL, AddressIn, LineIn, Long, OrderId, Pieces
 from services.order.preview import preview
 from shared.clock import new_id
 from shared.contracts.order import AcceptDate, CancelOrder, EditOrder, HoldOrder, ReleaseHold, ReturnGoods
 from shared.contracts.values import MAX_LINES, LineQuantity
 from shared.etag import ANY
+from shared.guard import needs
 from shared.http import Ask, Body, IfMatch, Rehearse, Rehearser, answered, example, jsonable
 from shared.messaging.effects import effects
 
@@ -123,12 +125,14 @@ class ReturnIn(Body):
 
 
 @router.post("/orders/{order_id}/cancel", tags=["wishes"])
+@needs("orders:change", of_the_order)
 async def cancel(order_id: OrderId, body: CancelIn, ask: Ask) -> Response:
     """Cancels what is not out; 409 when everything asked for was handed over already."""
     return await ask(body.command(order_id, ask.actor))
 
 
 @router.post("/orders/{order_id}/cancel/preview", tags=["wishes"])
+@needs("orders:change", of_the_order)
 async def preview_cancel(order_id: OrderId, body: CancelIn, rehearse: Rehearse) -> Response:
     """What cancelling would do: pieces, stock, money, shipments, messages. Really decided, and undone."""
     return await _previewed(body.command(order_id, rehearse.actor), rehearse)
@@ -146,36 +150,42 @@ async def _previewed(
 
 
 @router.post("/orders/{order_id}/hold", tags=["wishes"])
+@needs("orders:change", of_the_order)
 async def hold(order_id: OrderId, body: HoldIn, ask: Ask) -> Response:
     """Stops the order and pulls back what is not out."""
     return await ask(body.command(order_id, ask.actor))
 
 
 @router.post("/orders/{order_id}/hold/preview", tags=["wishes"])
+@needs("orders:change", of_the_order)
 async def preview_hold(order_id: OrderId, body: HoldIn, rehearse: Rehearse) -> Response:
     """What this hold would do: pieces, stock, money, shipments, messages. Really decided, and undone."""
     return await _previewed(body.command(order_id, rehearse.actor), rehearse)
 
 
 @router.post("/orders/{order_id}/release", tags=["wishes"])
+@needs("orders:change", of_the_order)
 async def release(order_id: OrderId, body: ReleaseIn, ask: Ask) -> Response:
     """Takes one hold away."""
     return await ask(body.command(order_id, ask.actor))
 
 
 @router.post("/orders/{order_id}/release/preview", tags=["wishes"])
+@needs("orders:change", of_the_order)
 async def preview_release(order_id: OrderId, body: ReleaseIn, rehearse: Rehearse) -> Response:
     """What taking this hold away would do: pieces, stock, money, shipments, messages. Really decided, and undone."""
     return await _previewed(body.command(order_id, rehearse.actor), rehearse)
 
 
 @router.post("/orders/{order_id}/edit", tags=["wishes"])
+@needs("orders:change", of_the_order)
 async def edit(order_id: OrderId, body: EditIn, ask: Ask, if_match: IfMatch) -> Response:
     """More of a line, new lines, another address or priority."""
     return await ask(body.command(order_id, ask.actor, _version(if_match)))
 
 
 @router.post("/orders/{order_id}/edit/preview", tags=["wishes"])
+@needs("orders:change", of_the_order)
 async def preview_edit(order_id: OrderId, body: EditIn, rehearse: Rehearse, if_match: IfMatch) -> Response:
     """What the edit would do: pieces, stock, money, shipments, messages. Really decided, and undone."""
     return await _previewed(body.command(order_id, rehearse.actor, _version(if_match)), rehearse)
@@ -189,18 +199,21 @@ def _version(if_match: str) -> int | None:
 
 
 @router.post("/orders/{order_id}/returns", status_code=201, tags=["wishes"])
+@needs("orders:change", of_the_order)
 async def return_goods(order_id: OrderId, body: ReturnIn, ask: Ask) -> Response:
     """The customer sends back pieces of one shipment."""
     return await ask(body.command(order_id, ask.actor, ask.key_id))
 
 
 @router.post("/orders/{order_id}/returns/preview", tags=["wishes"])
+@needs("orders:change", of_the_order)
 async def preview_return(order_id: OrderId, body: ReturnIn, rehearse: Rehearse) -> Response:
     """What taking these pieces back would do. Really decided, and undone."""
     return await _previewed(body.command(order_id, rehearse.actor, new_id()), rehearse)
 
 
 @router.post("/orders/{order_id}/accept-date", tags=["wishes"])
+@needs("orders:change", of_the_order)
 async def accept_date(order_id: OrderId, ask: Ask) -> Response:
     """The customer accepts the newest promised date."""
     return await ask(AcceptDate(order_id=order_id, actor=ask.actor))

@@ -1,4 +1,4 @@
-"""How often one address may ask for what can be guessed: passwords, links. Each process counts for itself."""
+"""How often somebody may ask: for what can be guessed (passwords, links), or by one key. Each process counts alone."""
 
 from datetime import datetime, timedelta
 
@@ -12,9 +12,10 @@ class Rate:
         self.most, self.within = most, within
         self.seen: dict[str, tuple[datetime, int]] = {}
 
-    def full(self, key: str, now: datetime) -> bool:
+    def full(self, key: str, now: datetime, most: int | None = None) -> bool:
+        """`most`: another number for this key."""
         since, n = self.seen.get(key, (now, 0))
-        return n >= self.most and now - since < self.within
+        return n >= (self.most if most is None else most) and now - since < self.within
 
     def add(self, key: str, now: datetime) -> None:
         since, n = self.seen.get(key, (now, 0))
@@ -25,3 +26,8 @@ class Rate:
             if len(self.seen) >= self.KEPT:
                 self.seen.clear()
         self.seen[key] = since, n + 1
+
+    def again_s(self, key: str, now: datetime) -> int:
+        """Whole seconds until the key's time begins anew, at least one."""
+        since, _ = self.seen.get(key, (now, 0))
+        return max(1, -int((now - since - self.within).total_seconds() // 1))
