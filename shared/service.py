@@ -310,6 +310,7 @@ async def measures(running: Running) -> list[Metric]:
     counter("kept", "locked aggregates whose rows were kept in memory, since start", running.store.shelf.hits)
     counter("read", "locked aggregates whose rows were read, since start", running.store.shelf.misses)
     gauge("kept_rows", "rows kept in memory", running.store.shelf.rows)
+    gauge("held", "arrivals that wait because somebody else holds their rows", len(desk.beside))
     gauge("desk_waiting", "arrivals that wait for the next unit", len(desk.waiting))
     counter("published", "events confirmed by the bus since start", relay.published if relay else 0)
     counter("unconfirmed", "publishes with an unknown outcome since start", relay.unconfirmed if relay else 0)

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     Date,
     DateTime,
     Index,
@@ -81,7 +82,8 @@ accounts = Table(
     postgresql_with=MOVING,
 )
 OWED = accounts.c.invoiced - accounts.c.credited - accounts.c.captured + accounts.c.refunded
-NOTHING, NO_TEXT = literal_column("0"), literal_column("''")  # so that a plan made for any values goes by the index
+NOTHING: ColumnElement[Any] = literal_column("0")  # literals, so that a plan made for any values goes by the index
+NO_TEXT: ColumnElement[Any] = literal_column("''")
 OPEN = or_(OWED > NOTHING, accounts.c.parked != NO_TEXT)
 Index("ix_accounts_open", accounts.c.order_id, postgresql_where=OPEN)
 

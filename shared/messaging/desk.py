@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import sha256
 from math import exp
+from typing import Any
 from uuid import UUID, uuid5
 
 import structlog
@@ -36,6 +37,10 @@ ANSWERED_WITHIN_S = 25.0
 """How long a request is waited for while the database is away; less than doors and clients wait."""
 MOST_ASKED = 10_000
 """Requests that may wait; a database that is away must not fill memory with what is asked again and again."""
+MOST_BESIDE = 20
+"""Arrivals that wait beside for rows which somebody else holds; when there are more it is no matter of some rows."""
+BESIDE_S = (1.0, 10.0)
+"""How long one of them waits for its next try, the first time and at most."""
 IN_FLIGHT = "the same request is still in flight"
 LATE = "not stored yet, the database does not answer now: ask again with the same key"
 FULL = "too many requests wait for the database"
@@ -80,6 +85,8 @@ class Desk:
         self.waiting: deque[Arrival] = deque()
         self.wake = asyncio.Event()
         self.asked: set[UUID] = set()
+        self.beside: dict[Arrival, int] = {}  # and how often each was tried
+        self.due: deque[Arrival] = deque()  # those of them whose next try is due
         self.working = False
         self.busy = 0.0  # share of the time, lately
         self.units = self.events = self.failed = self.retries = self.known = 0  # since start, for metrics
@@ -176,11 +183,14 @@ class Desk:
             await self.wake.wait()
             self.wake.clear()
             now = self.lately(now, loop.time(), busy=False)
-            while self.waiting:
+            while self.waiting or self.due:
                 began = now
                 self.working = True  # until committed, pauses between tries included
                 try:
-                    await self.serve(self.take())
+                    if self.due:
+                        await self.serve([self.due.popleft()], patient=False)
+                    else:
+                        await self.serve(self.take())
                 finally:
                     self.working = False
                 if pause_s := self.pause_s(loop.time() - began):
@@ -203,33 +213,66 @@ class Desk:
                 return 0.0
         return min(2 * took_s, self.linger_s) if events else 0.0
 
-    async def serve(self, batch: list[Arrival]) -> None:
-        """Tries the same batch until it is committed; the bus bounds what piles up meanwhile."""
-        pause_s = 0.05
-        while True:
+    async def serve(self, batch: list[Arrival], *, patient: bool = True) -> None:
+        """Tries the same batch until it is committed; the bus bounds what piles up meanwhile.
+
+        Rows that somebody else holds, as a forgotten transaction at a terminal does, stop only those who want them.
+        """
+        parts, pause_s = [batch], 0.05
+        while parts:
             try:
-                outcomes = await self.unit.work(batch)
-                break
+                outcomes = await self.unit.work(parts[-1], patient=patient)
             except Exception as error:
                 self.retries += 1
-                first = next((event for arrival in batch for event in arrival.envelopes), None)
-                log.warning(
-                    "not stored, trying again",
-                    service=self.unit.service,
-                    events=sum(len(arrival.envelopes) for arrival in batch),
-                    key=first.type if first else "",
-                    subject=first.subject if first else "",
-                    correlation=first.correlationid if first else "",
-                    error=repr(error),
-                    pause_s=pause_s,
-                )
+                if self.unit.store.is_held(error) and self.apart(parts):
+                    patient = False
+                    continue
+                patient = True
+                self.warn("not stored, trying again", parts[-1], error=repr(error), pause_s=pause_s)
             except asyncio.CancelledError:
                 if stopping():
                     raise
+            else:
+                parts.pop()
+                for outcome in outcomes:
+                    self.finish(outcome)
+                continue
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, 2.0)
-        for outcome in outcomes:
-            self.finish(outcome)
+
+    def apart(self, parts: list[list[Arrival]]) -> bool:
+        """Halves the last part, or has the only arrival in it wait beside. False: too many do, all are tried again."""
+        part = parts.pop()
+        if len(part) > 1:
+            middle = len(part) // 2
+            parts += [part[middle:], part[:middle]]
+            return True
+        (arrival,) = part
+        if arrival not in self.beside and len(self.beside) >= MOST_BESIDE:
+            parts[:] = [[arrival, *(later for left in reversed(parts) for later in left)]]
+            return False
+        tries = self.beside[arrival] = self.beside.get(arrival, 0) + 1
+        pause_s = min(BESIDE_S[0] * 2 ** (tries - 1), BESIDE_S[1])
+        self.warn("somebody else holds its rows, it waits beside", part, pause_s=pause_s)
+        asyncio.get_running_loop().call_later(pause_s, self.again, arrival)
+        return True
+
+    def again(self, arrival: Arrival) -> None:
+        """The next try of one that waits beside is due."""
+        self.due.append(arrival)
+        self.wake.set()
+
+    def warn(self, what: str, batch: Sequence[Arrival], **more: Any) -> None:
+        first = next((event for arrival in batch for event in arrival.envelopes), None)
+        log.warning(
+            what,
+            service=self.unit.service,
+            events=sum(len(arrival.envelopes) for arrival in batch),
+            key=first.type if first else "",
+            subject=first.subject if first else "",
+            correlation=first.correlationid if first else "",
+            **more,
+        )
 
     def finish(self, outcome: Outcome) -> None:
         self.units += 1
@@ -248,6 +291,7 @@ class Desk:
                 arrival.answer(reply)
         failpoint("after_commit_before_ack")
         for arrival in outcome.arrivals:
+            self.beside.pop(arrival, None)
             if arrival.done is not None:
                 arrival.done()
         if not outcome.parked:
@@ -268,7 +312,7 @@ class Desk:
 
     def idle(self) -> bool:
         """Nothing waits and nothing is being decided."""
-        return not self.waiting and not self.working
+        return not self.waiting and not self.working and not self.beside
 
     async def drain(self, within_s: float) -> None:
         """Waits until idle, at most so long."""

@@ -52,7 +52,7 @@ class MemoryStore:
         self.shown = dict(shown or {})
 
     @asynccontextmanager
-    async def begin(self, *, dry: bool = False) -> AsyncIterator[Transaction]:
+    async def begin(self, *, dry: bool = False, patient: bool = True) -> AsyncIterator[Transaction]:
         transaction = MemoryTransaction(self)
         yield transaction
         if not dry:
@@ -61,6 +61,10 @@ class MemoryStore:
     def is_guilty(self, error: Exception) -> bool:
         """Nothing is ever away: whatever is raised, the data did it."""
         return True
+
+    def is_held(self, error: Exception) -> bool:
+        """Nobody else has these rows."""
+        return False
 
 
 class MemoryTransaction:

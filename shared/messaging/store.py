@@ -24,6 +24,8 @@ from shared.messaging.unit import Arrival, Claimed, Outcome, Transaction
 
 log = structlog.get_logger("comptoir.store")
 
+IMPATIENT = "set local lock_timeout = '100ms'"
+"""Other copies of a service hold rows for some milliseconds; who holds them longer is somebody else."""
 GUILTY_STATES = ("21", "22", "23", "27", "44", "54", "P0")
 """Classes of SQLSTATE that the data is to blame for: a value, a key, a check, a size, a trigger's refusal.
 
@@ -110,11 +112,13 @@ class PostgresStore:
                 raise
 
     @asynccontextmanager
-    async def begin(self, *, dry: bool = False) -> AsyncIterator[Transaction]:
+    async def begin(self, *, dry: bool = False, patient: bool = True) -> AsyncIterator[Transaction]:
         """Commits at the end, or rolls back when something was raised or the run is dry."""
         async with self.connection() as connection:
             transaction = connection.transaction()
             await transaction.start()
+            if not patient:
+                await connection.execute(IMPATIENT)
             work = PostgresTransaction(connection, self.books, self.shelf)
             try:
                 yield work
@@ -135,6 +139,10 @@ class PostgresStore:
         if isinstance(error, asyncpg.PostgresError):
             return str(getattr(error, "sqlstate", "") or "").startswith(GUILTY_STATES)
         return not isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError)
+
+    def is_held(self, error: Exception) -> bool:
+        """Whether somebody else has rows locked for longer than was waited."""
+        return isinstance(error, asyncpg.LockNotAvailableError)
 
     # What the sweeps do, outside units of work
 

@@ -144,8 +144,9 @@ class Claimed:
 class Store(Protocol):
     """Where a service keeps its rows: PostgreSQL, or memory in the simulator."""
 
-    def begin(self, *, dry: bool = False) -> AbstractAsyncContextManager[Transaction]: ...
+    def begin(self, *, dry: bool = False, patient: bool = True) -> AbstractAsyncContextManager[Transaction]: ...
     def is_guilty(self, error: Exception) -> bool: ...
+    def is_held(self, error: Exception) -> bool: ...
 
 
 class Unit:
@@ -165,24 +166,26 @@ class Unit:
         self.source = f"/comptoir/{service}"
         self.tracing: Tracing | None = None
 
-    async def work(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
+    async def work(self, arrivals: Sequence[Arrival], *, patient: bool = True) -> list[Outcome]:
         """One transaction. If the data is at fault: again, then halves, then event by event, so only the guilty suffer.
 
         Raises when the database is away or asks for another try: nothing is stored then, and nothing is acked.
+        `patient`: waits some seconds for rows that somebody else holds, otherwise hardly at all.
         """
         try:
-            return [await self.attempt(arrivals)]
+            return [await self.attempt(arrivals, patient=patient)]
         except Exception as error:
             if not self.store.is_guilty(error):
                 raise
         try:  # another replica may have inserted the same row just now; then it is there to be loaded this time
-            return [await self.attempt(arrivals)]
+            return [await self.attempt(arrivals, patient=patient)]
         except Exception as error:
             if not self.store.is_guilty(error):
                 raise
             if len(arrivals) > 1:
                 middle = len(arrivals) // 2
-                return [*await self.work(arrivals[:middle]), *await self.work(arrivals[middle:])]
+                halves = arrivals[:middle], arrivals[middle:]
+                return [outcome for half in halves for outcome in await self.work(half, patient=patient)]
         try:
             return [await self.attempt(arrivals, await self.blame(arrivals[0]))]
         except Exception as error:  # not even so: all of it waits for a person, and the queue behind it goes on
@@ -228,10 +231,11 @@ class Unit:
         *,
         first: int | None = None,
         dry: bool = False,
+        patient: bool = True,
     ) -> Outcome:
         now = self.clock()
         failpoint("before_tx")
-        async with self.store.begin(dry=dry) as transaction:
+        async with self.store.begin(dry=dry, patient=patient) as transaction:
             claimed = await transaction.claim(arrivals, now)
             failpoint("after_claim")
             rows = Rows()

@@ -182,8 +182,8 @@ async def test_a_connection_that_dies_has_the_whole_unit_tried_again(
     else:
         begin = shop.store.begin
 
-        def begin_and_be_killed(*, dry: bool = False) -> Any:
-            context = begin(dry=dry)
+        def begin_and_be_killed(**how: bool) -> Any:
+            context = begin(**how)
 
             class Killed:
                 async def __aenter__(self) -> Any:
