@@ -160,13 +160,16 @@ class Book:
 
 
 def _decoder(adapter: TypeAdapter[Any]) -> Callable[[str], Any]:
-    """Decodes a JSON column. The messages of one order come in short order and find the same texts again and again;
-    values are immutable, so what was decoded once is shared. Large texts are not kept."""
+    """Decodes a JSON column. Empty lists and the like come again and again; values are immutable, so they are shared.
+
+    Larger texts are an order's own. Rows that are wanted again are kept as rows; a second cache of their parts took
+    more memory than they do.
+    """
     plain = adapter.validate_json
-    cached = lru_cache(maxsize=2048)(plain)
+    cached = lru_cache(maxsize=256)(plain)
 
     def decode(text: str) -> Any:
-        return cached(text) if len(text) < 2048 else plain(text)
+        return cached(text) if len(text) < 64 else plain(text)
 
     return decode
 
