@@ -71,7 +71,7 @@ async def import_orders(url: str, orders: Orders, by: str, *, place: bool, despi
             some = done.told.good[i : i + AT_ONCE]
             arrivals = []
             for body in order_sheets.placing(some):
-                order = OrderIn.model_validate(body).command(unit.new_id(), by)
+                order = OrderIn.model_validate(body).command(rehearse)
                 event = envelope(
                     order, id=unit.new_id(), source=unit.source, now=clock.now(), actor=by, correlation=order.subject
                 )

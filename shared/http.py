@@ -165,8 +165,14 @@ async def _teller(
 class Rehearser:
     """Says what a request would come to, and what would follow it, without doing it."""
 
-    def __init__(self, unit: Unit, actor: str, one_by_one: asyncio.Semaphore) -> None:
-        self.unit, self.actor, self.one_by_one = unit, actor, one_by_one
+    def __init__(self, unit: Unit, actor: str, one_by_one: asyncio.Semaphore, channel: str | None = None) -> None:
+        """`channel`: what the caller is bound to."""
+        self.unit, self.actor, self.one_by_one, self.channel = unit, actor, one_by_one, channel
+
+    @property
+    def key_id(self) -> UUID:
+        """Another id each time: what is rehearsed has no Idempotency-Key, and is never repeated."""
+        return self.unit.new_id()
 
     async def __call__(self, message: Contract, *then: Contract) -> Outcome:
         """TimeoutError, which is 503, when others or a lock take too long: real work needs the connections, too."""
@@ -175,7 +181,8 @@ class Rehearser:
 
 
 async def _rehearser(request: Request, x_actor: Annotated[str, Header(max_length=200)] = "") -> Rehearser:
-    return Rehearser(_desk(request).unit, x_actor, request.app.state.running.rehearsals)
+    _, channel = _client(request)
+    return Rehearser(_desk(request).unit, x_actor, request.app.state.running.rehearsals, channel)
 
 
 async def _if_match(

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
@@ -16,10 +16,21 @@ from services.order.api.fields import NO_NUL, AddressIn, Amount, LineIn, Name, O
 from shared.contracts.order import OrderStatus, PlaceOrder
 from shared.contracts.values import MAX_LINES, PaymentMethod
 from shared.guard import OtherChannel, by_its_body, needs
-from shared.http import Ask, Asker, Body, NotFound, Paging, Reader, example, no_cursor, page_of
+from shared.http import Ask, Body, NotFound, Paging, Reader, example, no_cursor, page_of
 
 router = APIRouter()
 MAX_ORDERS = 1000
+
+
+class Caller(Protocol):
+    """Who asks: the id for an order without one, the name for the history, the channel that the key is bound to."""
+
+    @property
+    def key_id(self) -> UUID: ...
+    @property
+    def actor(self) -> str: ...
+    @property
+    def channel(self) -> str | None: ...
 
 
 class OrderIn(Body):
@@ -62,7 +73,7 @@ class OrderIn(Body):
     hold: Short = ""
     expected_gross: Amount | None = Field(None, description="what was shown: 409 when it comes to another sum by now")
 
-    def command(self, ask: Asker, at: str = "") -> PlaceOrder:
+    def command(self, ask: Caller, at: str = "") -> PlaceOrder:
         """Raises OtherChannel for a channel that the caller's key is not bound to; one that is not named is that one.
 
         `at`: where in the body the order stands.

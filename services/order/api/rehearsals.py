@@ -8,8 +8,8 @@ from pydantic import Field, ValidationError
 
 from services.order.api.orders import OrderIn
 from services.order.preview import new_order
-from shared.clock import new_id
 from shared.contracts.order import PlaceOrder
+from shared.guard import by_its_body, needs
 from shared.http import MAX_ERRORS, Body, Rehearse, Rehearser, example, located, refusal
 from shared.messaging.decision import Reply
 
@@ -35,6 +35,7 @@ class PreviewsIn(Body):
 
 
 @router.post("/orders/batch/preview", tags=["orders"])
+@needs("orders:place", by_its_body)
 async def preview_many(body: PreviewsIn, rehearse: Rehearse) -> dict[str, Any]:
     """What each order would be if all were placed in turn: prices, sums, holds; or what is wrong with it, and where.
 
@@ -46,15 +47,15 @@ async def preview_many(body: PreviewsIn, rehearse: Rehearse) -> dict[str, Any]:
 
 async def previewed(orders: Sequence[Mapping[str, Any]], rehearse: Rehearser) -> list[Item]:
     """The outcomes of these, in their order: {"status", "body"}."""
-    read = [_read(order, rehearse.actor) for order in orders]
+    read = [_read(order, rehearse, f"orders.{i}.") for i, order in enumerate(orders)]
     decided = iter(await _rehearsed([of for of in read if isinstance(of, PlaceOrder)], rehearse))
     return [next(decided) if isinstance(of, PlaceOrder) else of for of in read]
 
 
-def _read(order: Mapping[str, Any], actor: str) -> PlaceOrder | Item:
+def _read(order: Mapping[str, Any], rehearse: Rehearser, at: str) -> PlaceOrder | Item:
     """The order as it is placed, or the outcome that says why it is none."""
     try:
-        return OrderIn.model_validate(order).command(new_id(), actor)
+        return OrderIn.model_validate(order).command(rehearse, at)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         places = [fault["loc"] for fault in faults]
