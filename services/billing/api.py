@@ -1,17 +1,22 @@
 """Billing's HTTP API: the money of orders, documents, the journal, and what people and the provider tell."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationError
 
 from services.billing import queries, tables
+from services.billing.domain.rows import CreditNote, Invoice
+from services.billing.einvoice import Syntax, checked
+from services.billing.einvoice.made import made
 from services.billing.preview import credited, preview
 from services.billing.settings import Settings
 from services.billing.webhooks import genuine
@@ -47,6 +52,7 @@ from shared.http import (
     no_cursor,
     page_of,
     problem,
+    wrong,
 )
 from shared.messaging.effects import effects
 
@@ -299,6 +305,51 @@ async def credit_note(number: Code, conn: Reader) -> Item:
     if found is None:
         raise NotFound("credit note", number)
     return found
+
+
+class Xml(Response):
+    media_type = "application/xml"
+
+
+XML: dict[str, Any] = {
+    "tags": ["documents"],
+    "response_class": Xml,
+    "responses": {409: {"description": "A term that EN 16931 wants is missing, or cannot be said: `errors` name each"}},
+}
+
+
+@router.get("/invoices/{number}/{syntax}", **XML)
+@needs("documents:read")
+async def invoice_as_xml(number: Code, syntax: Syntax, conn: Reader, request: Request) -> Response:
+    """The invoice as it was issued, by EN 16931, always the same bytes: in UBL 2.1, as Peppol BIS Billing 3 where both
+    parties have an address there, or in UN/CEFACT CII."""
+    return await _xml(await queries.issued(conn, Invoice, number), "invoice", number, syntax, request)
+
+
+@router.get("/credit-notes/{number}/{syntax}", **XML)
+@needs("documents:read")
+async def credit_note_as_xml(number: Code, syntax: Syntax, conn: Reader, request: Request) -> Response:
+    """The credit note, type 381, with the invoice that it corrects; else as for invoices."""
+    return await _xml(await queries.issued(conn, CreditNote, number), "credit note", number, syntax, request)
+
+
+async def _xml(
+    found: tuple[Invoice | CreditNote, Invoice, str] | None, kind: str, number: str, syntax: Syntax, request: Request
+) -> Response:
+    if found is None:
+        raise NotFound(kind, number)
+    settings: Settings = request.app.state.running.service.settings
+    document, invoice, method = found
+    zone = ZoneInfo(settings.time_zone)
+    # A document of many lines takes the processor for a while, which nobody else shall wait for.
+    broken, body = await asyncio.to_thread(
+        lambda: checked(made(document, invoice, settings.seller(), method=method, zone=zone), syntax)
+    )
+    if broken:
+        title = f"{number} is no electronic invoice yet. {' '.join(finding.says for finding in broken[:3])}"
+        return problem(409, title, [wrong(finding.rule, finding.says) for finding in broken])
+    name = f"{number}-{syntax}.xml"
+    return Xml(body, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
 @router.get("/payments", tags=["money"])

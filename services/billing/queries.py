@@ -182,6 +182,26 @@ async def document(connection: AsyncConnection, table: Table, number: str) -> It
     return found[0] if found else None
 
 
+async def issued(
+    connection: AsyncConnection, kind: type[Invoice] | type[CreditNote], number: str
+) -> tuple[Invoice | CreditNote, Invoice, str] | None:
+    """A document as it was issued, the invoice that it is or corrects, and the order's method of payment."""
+    table = BOOKS[kind].table
+    found: list[Invoice | CreditNote] = [
+        *_made(kind, await _all(connection, select(table).where(table.c.number == number)))
+    ]
+    if not found:
+        return None
+    (document,) = found
+    if isinstance(document, Invoice):
+        invoice = document
+    else:
+        query = select(t.invoices).where(t.invoices.c.number == document.invoice)
+        (invoice,) = _made(Invoice, await _all(connection, query))
+    accounts = await _all(connection, select(t.accounts.c.method).where(t.accounts.c.order_id == document.order_id))
+    return document, invoice, accounts[0]["method"] if accounts else ""
+
+
 async def operations(
     connection: AsyncConnection,
     limit: int,

@@ -1,11 +1,15 @@
 """Billing's settings."""
 
+import re
 from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
 from services.billing.domain import Policy
-from shared.settings import ServiceSettings
+from services.billing.domain.rows import Seller
+from services.billing.einvoice.codes import ADDRESS_SCHEMES, COUNTRIES, SCHEMES, VAT_PREFIXES
+from shared.settings import ServiceSettings, TimeZone
 
 
 class Settings(ServiceSettings):
@@ -36,12 +40,107 @@ class Settings(ServiceSettings):
         limits(text)
         return text
 
+    time_zone: TimeZone = Field("UTC", description="where the shop's days begin, as Europe/Brussels")
+    payment_days: int = Field(14, ge=0, le=365, description="invoices on terms are due so many days after their issue")
+
+    seller_name: str = Field("", max_length=200, description="who issues the invoices, by its registered name (BT-27)")
+    seller_street: str = Field("", max_length=300, description="its street, lines divided by | (BT-35, BT-36, BT-162)")
+    seller_postcode: str = Field("", max_length=20, description="its postcode (BT-38)")
+    seller_city: str = Field("", max_length=100, description="its city (BT-37)")
+    seller_country: str = Field("", description="its country, as NL (BT-40)")
+    seller_vat_id: str = Field(
+        "", max_length=20, description="its VAT identifier with the country: NL123456789B01 (BT-31)"
+    )
+    seller_legal_id: str = Field(
+        "",
+        max_length=100,
+        description="its number in a register, with the scheme of ISO/IEC 6523: 0106:12345678 (BT-30)",
+    )
+    seller_electronic_address: str = Field(
+        "", max_length=150, description="where it receives electronic documents, as scheme:identifier (BT-34)"
+    )
+    seller_iban: str = Field("", max_length=42, description="the account that transfers go to (BT-84)")
+    seller_bic: str = Field(
+        "", pattern="^([A-Z0-9]{8}([A-Z0-9]{3})?)?$", description="the bank of that account (BT-86)"
+    )
+    seller_exemption: str = Field(
+        "Exempt from VAT",
+        max_length=300,
+        description="why goods of VAT category E have none, as the law calls it (BT-120)",
+    )
+
+    @field_validator("seller_country")
+    @classmethod
+    def is_a_country(cls, code: str) -> str:
+        if code and code not in COUNTRIES:
+            raise ValueError(f"{code!r} is no country of ISO 3166-1, such as NL")
+        return code
+
+    @field_validator("seller_vat_id")
+    @classmethod
+    def is_a_vat_identifier(cls, text: str) -> str:
+        number = text.replace(" ", "").replace(".", "").upper()
+        if number and not (number[:2] in VAT_PREFIXES and number.isascii() and number.isalnum() and len(number) > 3):
+            raise ValueError(f"{text!r} does not begin with a country, as NL123456789B01 does")
+        return number
+
+    @field_validator("seller_legal_id")
+    @classmethod
+    def is_in_a_register(cls, text: str) -> str:
+        return known_scheme(text, SCHEMES, "a register") if ":" in text else text
+
+    @field_validator("seller_electronic_address")
+    @classmethod
+    def is_an_electronic_address(cls, text: str) -> str:
+        return known_scheme(text, ADDRESS_SCHEMES, "an electronic address") if text else text
+
+    @field_validator("seller_iban")
+    @classmethod
+    def is_an_account(cls, text: str) -> str:
+        number = text.replace(" ", "").upper()
+        if number and not is_iban(number):
+            raise ValueError(f"{text!r} is no IBAN")
+        return number
+
+    def seller(self) -> Seller:
+        return Seller(
+            name=self.seller_name.strip(),
+            street=tuple(filter(None, (line.strip() for line in self.seller_street.split("|")))),
+            postcode=self.seller_postcode,
+            city=self.seller_city,
+            country=self.seller_country,
+            vat_id=self.seller_vat_id,
+            legal_id=self.seller_legal_id,
+            electronic_address=self.seller_electronic_address,
+            iban=self.seller_iban,
+            bic=self.seller_bic,
+            exemption=self.seller_exemption,
+        )
+
     def policy(self) -> Policy:
         return Policy(
             credit_limit=self.credit_limit,
             refund_limits=limits(self.refund_limits),
             refund_approvers=frozenset(filter(None, (role.strip() for role in self.refund_approvers.split(",")))),
+            seller=self.seller(),
+            payment_days=self.payment_days,
+            zone=ZoneInfo(self.time_zone),
         )
+
+
+def known_scheme(text: str, schemes: frozenset[str], what: str) -> str:
+    """`scheme:identifier` with a scheme that is on the list. Raises ValueError with what is wrong."""
+    scheme, _, value = text.partition(":")
+    if scheme not in schemes or not value.strip():
+        raise ValueError(f"{text!r} is not {what} with its scheme, as 0106:12345678 is")
+    return text
+
+
+def is_iban(number: str) -> bool:
+    """By its two check digits (ISO 13616): moved to the end and read as one number, 97 leaves 1."""
+    if not re.fullmatch("[A-Z]{2}[0-9]{2}[A-Z0-9]{8,30}", number):
+        return False
+    return int("".join(str(int(sign, 36)) for sign in number[4:] + number[:4])) % 97 == 1
 
 
 def limits(text: str) -> dict[str, Decimal]:

@@ -143,6 +143,7 @@ def _document(name: str, *own: Any) -> Table:
         *(_money(amount) for amount in ("net", "vat", "gross")),
         *(_json(part) for part in ("lines", "groups", "bill_to")),
         _text("hash"),
+        Column("terms", JSONB),
         UniqueConstraint("series", "year", "serial"),
         UniqueConstraint("number"),
         CheckConstraint("net + vat = gross", name="adds_up"),

@@ -240,6 +240,7 @@ def bill_shipment(order: Order, shipment: Shipment) -> BillShipment:
         shipment_id=shipment.shipment_id,
         lines=tuple(LineQuantity(line_no=no, quantity=quantity) for no, quantity in sorted(shipped_by(shipment))),
         dispatched_on=left.date(),
+        country=order.header.ship_to.country,
     )
 
 

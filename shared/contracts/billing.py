@@ -44,6 +44,7 @@ class BillShipment(Command, key="billing.bill_shipment.v1"):
     shipment_id: UUID
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1, max_length=MAX_LINES)]
     dispatched_on: date
+    country: str = ""  # where they went, ISO 3166-1 alpha-2
 
 
 class RefundReturn(Command, key="billing.refund_return.v1"):

@@ -1,5 +1,6 @@
 """Values that several messages carry."""
 
+import operator
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -22,6 +23,9 @@ Text = Annotated[str, Field(max_length=2000)]
 ETag = Annotated[str, Field(max_length=64)]
 """Of an edit: the entity tag of what its author looked at; `*`: anything that exists; empty: no condition."""
 
+Word = Annotated[str, Field(max_length=200, exclude_if=operator.not_)]
+"""A field that came later than its value: left out where it is empty, so that what was said before reads the same."""
+
 PaymentMethod = Literal["card", "bank_transfer", "cash_on_delivery", "terms"]
 LineKind = Literal["goods", "shipping", "service"]
 MAX_LINES = 2000
@@ -29,7 +33,11 @@ MAX_LINES = 2000
 
 
 class Address(Value):
-    """Where goods or documents go. Country is ISO 3166-1 alpha-2, or empty when it is not known."""
+    """Where goods or documents go. Country is ISO 3166-1 alpha-2, or empty when it is not known.
+
+    Of a buyer who is a business: `vat_id` with its country (BT-48 of EN 16931), `reference` what the buyer wants to
+    read on invoices (BT-10), `electronic_address` where they are received, as scheme:identifier (BT-49).
+    """
 
     name: Text = ""
     company: Text = ""
@@ -40,6 +48,9 @@ class Address(Value):
     country: str = ""
     email: str = ""
     phone: str = ""
+    vat_id: Word = ""
+    reference: Word = ""
+    electronic_address: Word = ""
 
 
 class PriceLine(Value):

@@ -59,8 +59,8 @@ class Told:
 class House:
     """A running billing, its API, and a provider that it calls over HTTP and that sends webhooks back."""
 
-    def __init__(self, database: str, folder: Path, webhooks: bool) -> None:
-        settings = Settings(_env_file=None, database_url=database, payment_webhook_secrets="old,development")
+    def __init__(self, database: str, folder: Path, webhooks: bool, **known: Any) -> None:
+        settings = Settings(_env_file=None, database_url=database, payment_webhook_secrets="old,development", **known)
         self.database, self.webhooks = database, webhooks
         self.psp = psp.build(
             psp.Settings(

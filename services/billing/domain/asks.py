@@ -87,7 +87,7 @@ def to_bill(m: BillShipment) -> Needs:
 def bill_shipment(m: BillShipment, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     """Invoice, ledger and the wish for the money in one decision. A known shipment is ignored."""
     account = rows.find(Account, m.order_id) or Account(m.order_id)
-    shipment = EarlyBill(m.shipment_id, m.lines, m.dispatched_on)
+    shipment = EarlyBill(m.shipment_id, m.lines, m.dispatched_on, m.country)
     if m.shipment_id in {i.shipment_id for i in account.invoices} | {e.shipment_id for e in account.early}:
         return
     if not account.answers:  # what was sold is not known yet
@@ -124,7 +124,7 @@ def refund_return(m: RefundReturn, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     notes = rows.group(CreditNote, m.order_id)
     number = next_number(rows.find(Series, CREDIT_NOTES), CREDIT_NOTES, ctx.now)
     taken = taken_by(_returnable(invoice, notes, account, m, more), more)
-    note = credit_note_for(invoice, notes, m.return_id, taken, number)
+    note = credit_note_for(invoice, notes, m.return_id, taken, number, ctx.policy)
     covered = tuple(LineQuantity(line_no=no, quantity=n) for no, n in sorted((before | after).items()))
     gross = note.gross + (known.gross if known else 0)
     told = Credited(return_id=m.return_id, shipment_id=m.shipment_id, gross=gross, lines=covered)

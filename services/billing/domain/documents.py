@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, TypeVar
@@ -17,8 +17,11 @@ from services.billing.domain.rows import (
     DocumentLine,
     EarlyBill,
     Invoice,
+    Policy,
     Sale,
+    Seller,
     Series,
+    Terms,
     changed,
 )
 from shared.contracts.money import LineTotal, Piece, Totals, VatGroup, credit_amounts, part, totals, unit_of
@@ -31,10 +34,11 @@ D = TypeVar("D", Invoice, CreditNote)
 Taken = tuple[int, Decimal]
 """Pieces of a line, and the amount that they or a part of its price come to, in the mode of the prices."""
 _HEAD: Final = {
-    kind: tuple(f.name for f in fields(kind) if f.name not in ("lines", "groups", "hash"))
+    kind: tuple(f.name for f in fields(kind) if f.name not in ("lines", "groups", "hash", "terms"))
     for kind in (Invoice, CreditNote)
 }
-"""The fields of a document beside its lines, its VAT breakdown and its fingerprint."""
+"""The fields of a document beside its lines, its VAT breakdown, its terms and its fingerprint."""
+_NAMES: Final = {kind: tuple(f.name for f in fields(kind)) for kind in (Terms, Seller)}
 
 
 class Impossible(Refused):
@@ -66,7 +70,9 @@ def next_number(known: Series | None, series: str, now: datetime) -> Number:
     return Number(f"{series}-{taken.year}-{taken.last:06d}", taken)
 
 
-def invoice_for(a: Account, sale: Sale, earlier: Sequence[Invoice], bill: EarlyBill, number: Number) -> Invoice:
+def invoice_for(
+    a: Account, sale: Sale, earlier: Sequence[Invoice], bill: EarlyBill, number: Number, policy: Policy
+) -> Invoice:
     """The invoice for one shipment: everything billed so far, less what earlier invoices took."""
     shipped = {line.line_no: line.quantity for line in bill.lines if line.quantity}
     after: dict[int, int] = {}
@@ -96,6 +102,7 @@ def invoice_for(a: Account, sale: Sale, earlier: Sequence[Invoice], bill: EarlyB
             lines=_lines(figures, lines),
             groups=_groups(figures),
             bill_to=sale.bill_to,
+            terms=_terms(a, figures.gross, number, policy, bill.country),
         )
     )
 
@@ -106,6 +113,7 @@ def credit_note_for(
     credit_id: UUID,
     taken: Mapping[int, Taken],
     number: Number,
+    policy: Policy,
 ) -> CreditNote:
     """The credit note for so much more of these lines, at the invoice's own rates; cumulative per invoice (R-08)."""
     figures = credit_figures(invoice, earlier, taken)
@@ -127,7 +135,29 @@ def credit_note_for(
             lines=_lines(figures, {line.line_no: line for line in invoice.lines}),
             groups=_groups(figures),
             bill_to=invoice.bill_to,
+            terms=Terms(
+                policy.seller,
+                number.series.issued_at.astimezone(policy.zone).date(),
+                invoice.terms.method if invoice.terms else "",
+                country=invoice.terms.country if invoice.terms else "",
+            ),
         )
+    )
+
+
+def _terms(a: Account, gross: Decimal, number: Number, policy: Policy, country: str) -> Terms:
+    """What was paid in advance is this invoice's as far as earlier ones did not need it."""
+    here = a.captured - a.refunded - (a.invoiced - a.credited)
+    issued_on = number.series.issued_at.astimezone(policy.zone).date()
+    days = policy.payment_days if a.method == "terms" else 0
+    waits = a.method in ("terms", "bank_transfer")
+    return Terms(
+        policy.seller,
+        issued_on,
+        a.method,
+        prepaid=min(gross, max(ZERO, here)),
+        due_on=issued_on + timedelta(days=days) if waits else None,
+        country=country,
     )
 
 
@@ -159,6 +189,8 @@ def fingerprint(document: Invoice | CreditNote) -> str:
         for x in document.lines
     ]  # fmt: skip
     content["groups"] = [(g.category, _figure(g.rate), _figure(g.base), _figure(g.vat)) for g in document.groups]
+    if document.terms is not None:  # what was issued before they were kept has its hash without them
+        content["terms"] = _named(document.terms) | {"seller": _named(document.terms.seller)}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)
     return sha256(text.encode()).hexdigest()
 
@@ -214,6 +246,10 @@ def _lines(figures: Totals, sold: Mapping[int, PriceLine] | Mapping[int, Documen
 
 def _groups(figures: Totals) -> tuple[DocumentGroup, ...]:
     return tuple(DocumentGroup(group.category, group.rate, group.base, group.vat) for group in figures.groups)
+
+
+def _named(value: Terms | Seller) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in _NAMES[type(value)]}
 
 
 def _hashed(document: D) -> D:

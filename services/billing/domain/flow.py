@@ -181,7 +181,7 @@ def bill(draft: Draft, sale: Sale, invoices: list[Invoice], series: Series | Non
     """Invoices one shipment: number, document, ledger and what it means for the money, all in this decision."""
     now, a = draft.ctx.now, draft.account
     number = next_number(series, INVOICES, now)
-    invoice = invoice_for(a, sale, invoices, shipment, number)
+    invoice = invoice_for(a, sale, invoices, shipment, number, draft.ctx.policy)
     invoices.append(invoice)
     told = Invoiced(
         shipment_id=shipment.shipment_id,

@@ -285,7 +285,7 @@ def _grant(
 ) -> Iterator[Effect]:
     """Credit note, ledger and the wish for the money: all or nothing (R-14, SC-31)."""
     number = next_number(rows.find(Series, CREDIT_NOTES), CREDIT_NOTES, ctx.now)
-    note = credit_note_for(plan.invoice, plan.notes, refund.refund_id, plan.taken, number)
+    note = credit_note_for(plan.invoice, plan.notes, refund.refund_id, plan.taken, number, ctx.policy)
     done = changed(
         refund,
         state="done",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import cache
 from operator import attrgetter
@@ -15,6 +15,27 @@ from shared.messaging.decision import Row
 
 ZERO = Decimal("0.00")
 V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Seller:
+    """Who issues the documents, as the law wants it on each of them. Numbers are those of EN 16931.
+
+    `vat_id` with its country (BT-31); `legal_id` (BT-30) and `electronic_address` (BT-34) as scheme:identifier, the
+    scheme of `legal_id` may be left out; `exemption` is said of goods that are exempt from VAT (BT-120).
+    """
+
+    name: str = ""
+    street: tuple[str, ...] = ()
+    postcode: str = ""
+    city: str = ""
+    country: str = ""
+    vat_id: str = ""
+    legal_id: str = ""
+    electronic_address: str = ""
+    iban: str = ""
+    bic: str = ""
+    exemption: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +56,11 @@ class Policy:
     """Per role what a person may give back of one order without another's approval, in the order's currency."""
     refund_approvers: frozenset[str] = frozenset()
     """The roles that may approve what another person asked for."""
+    seller: Seller = Seller()
+    payment_days: int = 14
+    """Invoices on terms are due so many days after their issue."""
+    zone: tzinfo = UTC
+    """Where the shop's days begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +82,7 @@ class EarlyBill:
     shipment_id: UUID
     lines: tuple[LineQuantity, ...]
     dispatched_on: date
+    country: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +198,27 @@ class DocumentGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """Who sold, and how a document is paid, as it was when it was issued.
+
+    `issued_on` is the day of issue where the shop is; `prepaid` the part of the gross that was here already (BT-113);
+    `due_on` is None where money comes by itself; `country` is where the goods went (BT-80), empty when nobody said.
+    """
+
+    seller: Seller
+    issued_on: date
+    method: str
+    prepaid: Decimal = ZERO
+    due_on: date | None = None
+    country: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Invoice(Row):
-    """One issued invoice, for one shipment (R-12). Never changed; `hash` is over everything that is printed (I16)."""
+    """One issued invoice, for one shipment (R-12). Never changed; `hash` is over everything that is printed (I16).
+
+    `terms` is None on what was issued before they were kept.
+    """
 
     KEY: ClassVar[tuple[str, ...]] = ("order_id", "shipment_id")
     GROUP: ClassVar[str] = "order_id"
@@ -196,6 +242,7 @@ class Invoice(Row):
     groups: tuple[DocumentGroup, ...]
     bill_to: Address
     hash: str = ""
+    terms: Terms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +276,7 @@ class CreditNote(Row):
     groups: tuple[DocumentGroup, ...]
     bill_to: Address
     hash: str = ""
+    terms: Terms | None = None
 
 
 @dataclass(frozen=True, slots=True)

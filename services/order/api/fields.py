@@ -25,6 +25,8 @@ Word = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
 
 
 class AddressIn(Body):
+    """Who and where. The last three are for electronic invoices to businesses, and count in `bill_to`."""
+
     name: Short = ""
     company: Short = ""
     street: Annotated[tuple[Short, ...], Field(max_length=5)] = ()
@@ -34,6 +36,20 @@ class AddressIn(Body):
     country: Annotated[str, Field(pattern="^([A-Z]{2})?$")] = ""
     email: Short = ""
     phone: Short = ""
+    vat_id: Annotated[
+        str,
+        Field(pattern="^([A-Z]{2}[0-9A-Z+*]{2,13})?$", description="VAT identifier with its country: NL123456789B01"),
+    ] = ""
+    reference: Annotated[
+        str, StringConstraints(max_length=200, pattern=NO_NUL), Field(description="what the buyer's invoices must name")
+    ] = ""
+    electronic_address: Annotated[
+        str,
+        Field(
+            pattern="^(([0-9]{4}|[A-Z]{2}):[!-~]{1,100})?$",
+            description="where electronic invoices are received, as scheme:identifier: 0106:12345678",
+        ),
+    ] = ""
 
     def value(self) -> Address:
         return Address(**dict(self))
