@@ -3,8 +3,12 @@
 import contextlib
 import logging
 import sys
+from typing import Any
 
 import structlog
+from structlog.typing import EventDict
+
+from shared.cards import masked, masked_within
 
 
 class StandardError:
@@ -22,9 +26,22 @@ class StandardError:
     fatal = failure = err = error = critical = exception = msg
 
 
+class WithoutCards(logging.Formatter):
+    """Of what libraries log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
+
+
+def without_cards(logger: Any, method: str, line: EventDict) -> EventDict:
+    return {name: value if name == "exc_info" else masked_within(value) for name, value in line.items()}
+
+
 def configure(level: str = "INFO", *, as_json: bool = True) -> None:
     """Sets up structlog once per process; logs go to standard error, standard output belongs to commands."""
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(WithoutCards("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
     for noisy in ("aio_pika", "aiormq", "httpx", "uvicorn.access", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
@@ -32,6 +49,7 @@ def configure(level: str = "INFO", *, as_json: bool = True) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            without_cards,
             structlog.processors.JSONRenderer()
             if as_json
             else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),

@@ -21,7 +21,7 @@ from shared.messaging.envelope import (
     read_some,
 )
 from shared.messaging.topology import is_command, readers_of
-from shared.messaging.unit import Arrival, Parked, parked_text
+from shared.messaging.unit import Arrival, Parked, parked_text, reason_of
 
 
 class Unroutable(Exception):
@@ -75,7 +75,7 @@ def arrival_of(
     parked: list[Parked] = []
 
     def park(text: str, error: Exception) -> None:
-        reason = parked_text(f"{type(error).__name__}: {error}", 2000)
+        reason = reason_of(error)
         stored = parked_text(text) or "(no bytes)"
         parked.append(
             Parked(reader.new_id(), reader.clock(), parked_text(key, 200), "", None, "packet", 1, reason, "", stored)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
+from shared.cards import masked
 from shared.contracts.message import Event, Internal, Message
 from shared.failpoints import failpoint
 from shared.messaging.decision import (
@@ -90,6 +91,11 @@ class Act:
 def parked_text(text: str, limit: int | None = None) -> str:
     """Text that PostgreSQL can hold whatever came in, so that parking a message never fails itself."""
     return text[:limit].replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def reason_of(error: Exception) -> str:
+    """Why a message is parked. What it was about stays in its body, which a replay needs as it came."""
+    return parked_text(masked(f"{type(error).__name__}: {error}"), 2000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,8 +429,8 @@ class Unit:
         return 500, "the request failed"
 
     def parked(self, arrival: Arrival, event: Envelope[Any], error: Exception, now: datetime) -> Parked:
-        reason = parked_text(f"{type(error).__name__}: {error}", 2000)
-        detail = parked_text("".join(traceback.format_exception(error, limit=-6)), 8000)
+        reason = reason_of(error)
+        detail = parked_text(masked("".join(traceback.format_exception(error, limit=-6))), 8000)
         return Parked(
             self.new_id(), now, event.type, parked_text(event.subject, 200), event.id, arrival.kind,
             arrival.attempt + 1, reason, detail, write(event),

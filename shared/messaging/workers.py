@@ -19,7 +19,7 @@ from shared.messaging.bus import Bus, Unroutable, Unsendable, stopping
 from shared.messaging.desk import Desk
 from shared.messaging.envelope import Envelope, Packet, Unreadable, envelope, read_one
 from shared.messaging.store import PostgresStore
-from shared.messaging.unit import Arrival, Parked, StoredTimer, parked_text
+from shared.messaging.unit import Arrival, Parked, StoredTimer, reason_of
 
 log = structlog.get_logger("comptoir.workers")
 
@@ -145,7 +145,7 @@ class Relay:
 
     async def park(self, packet: Packet, error: Exception) -> None:
         """Its neighbours go on, and a person finds out who wrote it. When this fails the sweep comes by again."""
-        await self.store.park_unsent(packet.id, self.clock(), parked_text(f"{type(error).__name__}: {error}", 2000))
+        await self.store.park_unsent(packet.id, self.clock(), reason_of(error))
 
     async def run(self) -> None:
         """Marks what was confirmed, and sweeps: everything unsent at start, later what is older than a few seconds."""
@@ -282,7 +282,7 @@ class Caller:
 
 def unreadable_row(desk: Desk, kind: str, body: str, error: Exception, now: datetime) -> Parked:
     """A row of our own tables that this version of the program cannot read."""
-    reason = parked_text(f"{type(error).__name__}: {error}", 2000)
+    reason = reason_of(error)
     return Parked(desk.unit.new_id(), now, "", "", None, kind, 1, reason, "", body)
 
 
