@@ -261,8 +261,11 @@ async def test_a_key_of_a_channel_places_there_only(guarded: Guarded) -> None:
         placed = (await guarded.place(key, body)).json()["id"]
         assert (await guarded.order.get(f"/orders/{placed}", headers=bearer(key))).json()["channel"] == "market"
     orders = [{**MUG, "order_id": str(uuid4())}, {**MUG, "order_id": str(uuid4()), "channel": "web"}]
-    answer = await guarded.order.post("/orders/batch", json={"orders": orders}, headers=bearer(key))
-    assert a_problem(answer, 403)["errors"][0]["pointer"] == "#/orders/1/channel"
+    for path in ("/orders/batch", "/orders/batch/preview"):
+        answer = await guarded.order.post(path, json={"orders": orders}, headers=bearer(key))
+        assert a_problem(answer, 403)["errors"][0]["pointer"] == "#/orders/1/channel"
+    answer = await guarded.order.post("/orders/batch/preview", json={"orders": orders[:1]}, headers=bearer(key))
+    assert [each["status"] for each in answer.json()["outcomes"]] == [201]
     a_problem(await guarded.order.get(f"/orders/{orders[0]['order_id']}", headers=bearer(key)), 404)
     answer = await guarded.order.post("/orders/batch", json={"orders": orders[:1]}, headers=bearer(key))
     assert [each["status"] for each in answer.json()["outcomes"]] == [201]
