@@ -115,7 +115,7 @@ class ServiceSettings(FromFiles):
         20, ge=0, le=1000, description="the longest pause for more between two small units of work, under load; 0: none"
     )
     kept_rows: int = Field(
-        100_000, ge=0, description="rows of orders under way that a process keeps in memory, about 1 KB each; 0: none"
+        100_000, ge=0, description="rows of orders under way that a process keeps in memory, 1 to 2 KB each; 0: none"
     )
     rabbitmq_prefix: str = Field("comptoir", description="before every name on the broker; tells suites apart")
     otlp_endpoint: str = Field(
