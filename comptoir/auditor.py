@@ -16,14 +16,24 @@ import asyncpg
 import structlog
 from pydantic import Field
 
-from comptoir.invariants import LAWS, messages, money, orders, stock
+from comptoir.invariants import LAWS, messages, money, orders, purchases, stock
 from comptoir.rest import plain
 from comptoir.sender import Sender
 from comptoir.suite import BUILD
 from comptoir.verify.audit import SOME_ORDERS, SOME_SKUS, Audit, Connections, snapshots
 from comptoir.verify.files import Files, read_background
 from comptoir.verify.orders import EXTERNALS, OWNERS, check_file, check_owners
-from comptoir.verify.sums import CREDITS, DOCUMENTS, ENTRIES, LINE_SUMS, NOT_LOOKED_UP, SHELVES, check_shelf
+from comptoir.verify.sums import (
+    BOUGHT_LINES,
+    CREDITS,
+    DOCUMENTS,
+    ENTRIES,
+    LINE_SUMS,
+    NOT_LOOKED_UP,
+    SHELVES,
+    check_bought,
+    check_shelf,
+)
 from services.fulfilment.domain import rows as fulfilment
 from services.order.quantities import Order
 from shared import clock
@@ -294,6 +304,8 @@ class Round:
         audits = {sku: Audit(at_rest=True) for sku in skus}
         for record in await self.connections["inventory"].fetch(SHELVES.format(chosen=SOME_SKUS), skus):
             check_shelf(audits[record[0]], stock.Shelf(*record))
+        for record in await self.connections["inventory"].fetch(BOUGHT_LINES.format(chosen=SOME_SKUS), skus):
+            check_bought(audits[record[2]], purchases.BoughtLine(*record))
         self.looks |= {sku: Look(broken(audit)) for sku, audit in audits.items()}
 
 

@@ -83,6 +83,8 @@ SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
         "stock:write": Scope("book receipts, counts, adjustments, what is expected and where it lies"),
         "items:write": Scope("change items, warehouses and places"),
         "warehouse:read": Scope("read movements, promises, places and what is expected"),
+        "purchasing:read": Scope("read suppliers and purchase orders"),
+        "purchasing:write": Scope("change suppliers, make, send, change and end purchase orders"),
         "shipments:read": Scope("read shipments and pick lists"),
         "shipments:write": Scope("pick, pack, hand over, reject, report tracking"),
         "returns:read": Scope("read returns"),

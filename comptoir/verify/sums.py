@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import asyncpg
 
-from comptoir.invariants import money, orders, stock
+from comptoir.invariants import money, orders, purchases, stock
 from comptoir.verify.audit import ALL, SOME_ORDERS, Audit, stream
 
 SHELVES = """
@@ -18,6 +18,28 @@ SHELVES = """
                from reservations where stocked and {chosen} group by 1, 2
                having sum(reserved) <> 0) r using (sku, warehouse)
     order by sku, warehouse
+"""
+BOUGHT_LINES = """
+    select coalesce(l.number, e.reference), coalesce(l.state, ''), coalesce(l.sku, e.sku), coalesce(l.quantity, 0),
+           coalesce(l.received, 0), coalesce(r.pieces, 0), coalesce(greatest(0, e.quantity - e.received), 0),
+           l.expected_on, e.expected_on
+    from (select * from purchase_lines join purchase_orders using (purchase_id) where {chosen}) l
+    full join (select * from expected where purchase_id is not null and {chosen}) e
+         on (e.purchase_id, e.sku, e.warehouse) = (l.purchase_id, l.sku, l.warehouse)
+    left join (select purchase_id, sku, sum(on_hand)::bigint as pieces from movements join purchase_acts using (cause)
+               where kind = 'receipt' and what = 'received' and {chosen} group by 1, 2) r
+         on (r.purchase_id, r.sku) = (coalesce(l.purchase_id, e.purchase_id), coalesce(l.sku, e.sku))
+    order by 1, 3
+"""
+BOUGHT = """
+    select number, state, version, l.open, l.received, a.acts, a.newest
+    from purchase_orders o
+    join lateral (select coalesce(sum(greatest(0, quantity - received)), 0)::bigint as open,
+                         coalesce(sum(received), 0)::bigint as received
+                  from purchase_lines l where l.purchase_id = o.purchase_id) l on true
+    join lateral (select count(*)::int as acts, coalesce(max(version), 0) as newest
+                  from purchase_acts a where a.purchase_id = o.purchase_id) a on true
+    order by number
 """
 LINE_SUMS = """
     select order_id, line_no, coalesce(d.sku, r.sku, ''), coalesce(d.wanted, 0), coalesce(d.backordered, 0),
@@ -69,12 +91,21 @@ async def check_stock(audit: Audit, connection: "asyncpg.Connection[asyncpg.Reco
         check_shelf(audit, stock.Shelf(*record))
     async for record in stream(connection, LINE_SUMS.format(chosen=ALL, moved=MOVED)):
         audit.check(stock.reservations_end_once, stock.LineSums(*record))
+    async for record in stream(connection, BOUGHT_LINES.format(chosen=ALL)):
+        check_bought(audit, purchases.BoughtLine(*record))
+    async for record in stream(connection, BOUGHT):
+        audit.check(purchases.state_is_what_came, purchases.Bought(*record))
 
 
 def check_shelf(audit: Audit, shelf: stock.Shelf) -> None:
     audit.check(stock.on_hand_is_the_sum_of_movements, shelf)
     audit.check(stock.reserved_is_the_sum_of_reservations, shelf)
     audit.check(stock.never_oversold, shelf)
+
+
+def check_bought(audit: Audit, line: purchases.BoughtLine) -> None:
+    audit.check(purchases.received_is_the_sum_of_receipts, line)
+    audit.check(purchases.incoming_is_what_is_left, line)
 
 
 async def check_books(audit: Audit, connection: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -4,27 +4,43 @@ A preview is the real decision on the real rows, with the turn of those who wait
 stands for all that it shows; whoever sends it with the request gets exactly that, or hears that it went stale.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from services.inventory.domain import Demand, Expected, Level, Queue, Reservation, quote_of
-from shared.contracts.inventory import AdjustStock, CountStock, ReceiveStock, ServeQueue
+from services.inventory.domain import (
+    Demand,
+    Expected,
+    Level,
+    PurchaseLine,
+    PurchaseOrder,
+    Queue,
+    Reservation,
+    purchase_quote,
+    quote_of,
+)
+from shared.contracts.inventory import AdjustStock, CountStock, PromiseAgain, PurchaseAct, ReceiveStock, ServeQueue
 from shared.messaging.decision import Rows, key_of
 
 Item = dict[str, Any]
 Work = ReceiveStock | AdjustStock | CountStock
 
 
-def turns(line: Sequence[Mapping[str, Any]], at_once: int) -> list[ServeQueue]:
-    """The servings that give free stock to these places of one SKU's queue, which are in the order of serving."""
-    found: list[ServeQueue] = []
+Turn = TypeVar("Turn", ServeQueue, PromiseAgain)
+
+
+def turns(line: Sequence[Mapping[str, Any]], at_once: int, kind: type[Turn]) -> list[Turn]:
+    """The looks at these places of one SKU's queue, which are in the order of serving, some at a time.
+
+    They give free stock to who waits (ServeQueue), or another day (PromiseAgain).
+    """
+    found: list[Turn] = []
     page, served, last = "", 0, ""
     for entry in line:
         if entry["page"] != page:
             page, served, last = entry["page"], 0, ""
         if served % at_once == 0:
-            found.append(ServeQueue(sku=entry["sku"], page=page, after=last))
+            found.append(kind(sku=entry["sku"], page=page, after=last))
         served, last = served + 1, entry["place"]
     return found
 
@@ -83,7 +99,7 @@ def _expected(rows: Rows, sku: str, m: Work) -> Iterator[Item]:
                 "sku": sku,
                 "expected_on": row.expected_on,
                 "ordered": row.quantity,
-                "received": [was[key_of(row)].received, row.received],
+                "received": [was[key_of(row)].received if key_of(row) in was else 0, row.received],
                 "over": max(0, row.received - row.quantity),
             }
 
@@ -106,3 +122,51 @@ def _moved(rows: Rows, m: Work, skus: Sequence[str], sign: int) -> Iterator[Item
             "backordered": demand.backordered,
             "promised_on": demand.promised_on,
         }
+
+
+def preview_purchase(rows: Rows, m: PurchaseAct) -> Item:
+    """What a step of a purchase order would change: its state, its lines, and the days of those who wait.
+
+    Figures that change are [before, after]; of a line that does not change both are the same.
+    """
+    was = partial(_before, rows)
+    before, after = was(PurchaseOrder, m.purchase_id)[0], rows.one(PurchaseOrder, m.purchase_id)
+    lines = {line.line_no: line for line in was(PurchaseLine, m.purchase_id)}
+    return {
+        "number": after.number,
+        "quote": purchase_quote(was, m.purchase_id),
+        "state": [before.state, after.state],
+        "lines": [
+            {
+                "sku": line.sku,
+                "received": line.received,
+                "quantity": [lines[line.line_no].quantity, line.quantity],
+                "expected_on": [lines[line.line_no].expected_on, line.expected_on],
+                "incoming": [_incoming(was, line.sku), _incoming(rows.group, line.sku)],
+            }
+            for line in rows.group(PurchaseLine, m.purchase_id)
+            if line.quantity or lines[line.line_no].quantity
+        ],
+        "promises": [
+            {
+                "order_id": demand.order_id,
+                "line_no": demand.line_no,
+                "sku": demand.sku,
+                "quantity": demand.backordered,
+                "promised_on": [old.promised_on, demand.promised_on],
+            }
+            for old, demand in _promised(rows)
+        ],
+    }
+
+
+def _incoming(found: Callable[[type[Any], Any], Sequence[Any]], sku: str) -> int:
+    return sum(row.incoming for row in found(Expected, sku))
+
+
+def _promised(rows: Rows) -> Iterator[tuple[Demand, Demand]]:
+    """Order lines that are promised another day, in the order in which they were looked at."""
+    was: dict[Any, Any] = rows.before.get(Demand, {})
+    for key, demand in rows.changed.get(Demand, {}).items():
+        if key in was and was[key].promised_on != demand.promised_on:  # type: ignore[attr-defined]
+            yield was[key], demand  # type: ignore[misc]

@@ -1,4 +1,5 @@
-"""Rows to tables, in the order in which inventory takes its locks: SKUs, then orders; the rest hangs on these."""
+"""Rows to tables, in the order in which inventory takes its locks: SKUs, orders, purchase orders; the rest hangs on
+these, and the series of numbers, which everybody wants, comes last."""
 
 from services.inventory import domain, tables
 from shared.messaging.books import aggregate, mapping
@@ -12,12 +13,17 @@ BOOKS = mapping(
         (domain.Reservation, tables.reservations),
         (domain.Seen, tables.seen),
     ),
+    (domain.PurchaseOrder, tables.purchase_orders, True),
+    (domain.Supplier, tables.suppliers, True),
     (domain.Item, tables.items, False),
     (domain.Warehouse, tables.warehouses, False),
     (domain.Place, tables.places, False),
     (domain.Level, tables.levels, False),
     (domain.Expected, tables.expected, False),
+    (domain.PurchaseLine, tables.purchase_lines, False),
     (domain.Queued, tables.queued, False, tables.queued.c.quantity > 0),
     (domain.Movement, tables.movements, False),
     (domain.Placement, tables.placements, False),
+    (domain.PurchaseAct, tables.purchase_acts, False),
+    (domain.Series, tables.series, True),
 )

@@ -91,6 +91,68 @@ expected = Table(
     Column("quantity", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
     Column("expected_on", Date, nullable=False),
+    Column("purchase_id", Uuid),
+)
+
+suppliers = Table(
+    "suppliers",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("lead_days", Integer, nullable=False),
+    Column("currency", Text, nullable=False),
+)
+
+purchase_orders = Table(
+    "purchase_orders",
+    metadata,
+    Column("purchase_id", Uuid, primary_key=True),
+    Column("number", Text, nullable=False, unique=True),
+    Column("supplier", Text, nullable=False),
+    Column("warehouse", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("sent_at", DateTime(timezone=True)),
+    Index("ix_purchase_orders_created_at", "created_at", "purchase_id"),
+)
+
+purchase_lines = Table(
+    "purchase_lines",
+    metadata,
+    Column("purchase_id", Uuid, primary_key=True),
+    Column("line_no", Integer, primary_key=True),
+    Column("sku", Text, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("unit_cost", Numeric, nullable=False),
+    Column("expected_on", Date, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    CheckConstraint("quantity >= 0 and received >= 0 and unit_cost >= 0", name="not_negative"),
+    Index("ix_purchase_lines_sku", "sku", "purchase_id"),
+)
+
+purchase_acts = Table(
+    "purchase_acts",
+    metadata,
+    Column("cause", Uuid, primary_key=True),
+    Column("purchase_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("facts", JSONB, nullable=False),
+    Index("ix_purchase_acts_of", "purchase_id", "version", unique=True),
+)
+
+series = Table(
+    "series",
+    metadata,
+    Column("series", Text, primary_key=True),
+    Column("year", Integer, nullable=False),
+    Column("last", Integer, nullable=False),
 )
 
 stock_orders = Table(

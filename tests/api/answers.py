@@ -84,6 +84,23 @@ async def story(town: Town) -> None:
     expected = {"warehouse": "north", "reference": "PO-77", "sku": "pot", "quantity": 40}
     await town.do("inventory", "/expected-receipts", {**expected, "expected_on": "2027-03-01"})
 
+    await town.ask("inventory", "PUT", "/suppliers/mugs", {"name": "Mugs & Co", "email": "orders@mugs.example"})
+    line = {"sku": "mug", "quantity": 40, "unit_cost": "2.35", "expected_on": "2027-03-01"}
+    bought = {"supplier": "mugs", "warehouse": "north", "note": "by lorry", "lines": [line]}
+    for act, body in (("cancel", {"reason": "bought elsewhere"}), ("close", {"reason": "sold out"})):
+        number = (await town.do("inventory", "/purchase-orders", bought))["number"]
+        of = f"/purchase-orders/{number}"
+        await town.ask("inventory", "PUT", of, {**bought, "lines": [line, {**line, "sku": "pot"}]})
+        change = {"changes": [{"sku": "mug", "expected_on": "2027-03-15"}]}
+        for step, said in (("send", {}), ("changes", change)):
+            for path in (f"{step}/preview", step):
+                await town.do("inventory", f"{of}/{path}", said)
+        if act == "close":
+            came = {"warehouse": "north", "reference": number, "lines": [{"sku": "mug", "quantity": 1}]}
+            await town.do("inventory", "/receipts", came)
+        for path in (f"{act}/preview", act):
+            await town.do("inventory", f"{of}/{path}", body)
+
     receipt = {"warehouse": "north", "reference": "PO-77", "lines": [{"sku": "pot", "quantity": 2}]}
     await town.do("inventory", "/receipts/preview", receipt)
     count = {"warehouse": "south", "reference": "C-1", "reason": "yearly count", "sku": "mug", "counted": 4}
@@ -169,7 +186,7 @@ async def story(town: Town) -> None:
             "/expected-receipts", "/codes?code=B-04-12", "/placements",
             "/places/search?warehouse=north&search=mug", "/places?warehouse=north&sku=mug",
             "/availability?sku=mug&sku=pot", f"/orders/{order}", f"/orders/{second}",
-            "/backorders",
+            "/backorders", "/suppliers", "/suppliers/mugs", "/purchase-orders", of, f"{of}/history",
         ),
         "fulfilment": (
             "/shipments", f"/shipments/{shipment}", "/returns", f"/returns/{parcel}",

@@ -298,6 +298,20 @@ MANY_RETURNS = """
 MANY_BANK_ENTRIES = """
     insert into bank_entries select n::text, 'review', null, '', 1, 'GBP', now(), '' from generate_series(1, 3000) n
 """
+MANY_PURCHASES = (
+    """
+    insert into purchase_orders select gen_random_uuid(), 'PO-' || n, 's', 'north', 'EUR', '', 'sent', 1, now(), null
+    from generate_series(1, 3000) n
+    """,
+    """
+    insert into purchase_lines
+    select purchase_id, n, 'SKU-' || number || n, 1, 1, now(), 0 from purchase_orders, generate_series(1, 2) n
+    """,
+    """
+    insert into purchase_acts select gen_random_uuid(), purchase_id, n, now(), '', 'received', '{}'
+    from purchase_orders, generate_series(1, 2) n
+    """,
+)
 
 
 async def test_a_round_is_bounded_however_many_orders_there_are(shop: Shop) -> None:
@@ -322,6 +336,8 @@ async def test_a_round_is_bounded_however_many_orders_there_are(shop: Shop) -> N
         if first == 100:
             await shop.change("fulfilment", MANY_RETURNS)
             await shop.change("billing", MANY_BANK_ENTRIES)
+            for sql in MANY_PURCHASES:
+                await shop.change("inventory", sql)
             for name in NAMES:
                 await shop.books[name].execute("analyze")
             for name, query, args in list(queries):

@@ -2,10 +2,11 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -23,7 +24,18 @@ from comptoir.verify import verify
 from comptoir.verify.audit import Finding
 from services.billing.devservices.psp import app as psp
 from shared import clock
-from shared.contracts.inventory import Item, ReceiveStock, RegisterItems, RegisterWarehouse, StockLine
+from shared.contracts.inventory import (
+    BoughtLine,
+    CreatePurchaseOrder,
+    Item,
+    ReceiveStock,
+    RegisterItems,
+    RegisterSupplier,
+    RegisterWarehouse,
+    SendPurchaseOrder,
+    StockLine,
+)
+from shared.contracts.message import Message
 from shared.contracts.order import CancelOrder, NewLine, PlaceOrder
 from shared.contracts.values import Address
 from tests.conftest import Databases
@@ -86,6 +98,18 @@ def placed(sender: Sender, n: int, *lines: tuple[str, int]) -> PlaceOrder:
     )
 
 
+def bought(purchase_id: UUID) -> list[Message]:
+    """A purchase order of ten jugs, of which four came."""
+    line = BoughtLine(sku="JUG", quantity=10, unit_cost=Decimal("1.10"), expected_on=date(2030, 1, 7))
+    four = (StockLine(sku="JUG", quantity=4),)
+    return [
+        RegisterSupplier(code="jugs"),
+        CreatePurchaseOrder(purchase_id=purchase_id, supplier="jugs", warehouse="north", lines=(line,)),
+        SendPurchaseOrder(purchase_id=purchase_id, skus=("JUG",)),
+        ReceiveStock(warehouse="north", reference="DN-1", lines=four, purchase_id=purchase_id),
+    ]
+
+
 @pytest.fixture(scope="module")
 async def shop(databases: Databases) -> Shop:
     run = f"verify_{uuid4().hex[:8]}"
@@ -96,9 +120,12 @@ async def shop(databases: Databases) -> Shop:
     async with started(**settings) as suite, Connected(url, NAMES) as connections:
         sender = Sender(suite.bus, run, clock.now)
         await sender.send([RegisterWarehouse(code="north", country="GB", rank=1)])
-        await sender.send([RegisterItems(items=(Item(sku="MUG"), Item(sku="POT")))])
+        await sender.send([RegisterItems(items=(Item(sku="MUG"), Item(sku="POT"), Item(sku="JUG")))])
         stock = tuple(StockLine(sku=sku, quantity=50) for sku in ("MUG", "POT"))
         await sender.send([ReceiveStock(warehouse="north", reference="opening", lines=stock)])
+        for message in bought(sender.id_of("purchase")):
+            await sender.send([message])
+            await at_rest(connections, 20)
         for n in (1, 2, 3):
             await sender.send([placed(sender, n, ("MUG", 3), ("POT", n))])
             await at_rest(connections, 20)
@@ -141,6 +168,18 @@ CORRUPTED = [
     ("inventory", "update reservations set reserved = 2 where order_id = '{cancelled}' and line_no = 1",
      "update reservations set reserved = 0 where order_id = '{cancelled}' and line_no = 1", "I9",
      "order C-3: is cancelled, 2 pieces are still reserved"),
+    ("inventory", "update purchase_lines set received = 5", "update purchase_lines set received = 4", "I27",
+     "JUG: 5 received, its receipts sum to 4"),
+    ("inventory", "update purchase_lines set quantity = 12", "update purchase_lines set quantity = 10", "I28",
+     "JUG: 6 incoming, but it is partly_received and has 8 left"),
+    ("inventory", "update expected set expected_on = '2030-01-08'", "update expected set expected_on = '2030-01-07'",
+     "I28", "JUG: expected on 2030-01-07, promises go by 2030-01-08"),
+    ("inventory", "update purchase_lines set sku = 'POT'", "update purchase_lines set sku = 'JUG'", "I28",
+     "JUG: 6 incoming, but it is not there"),
+    ("inventory", "update purchase_orders set state = 'received'",
+     "update purchase_orders set state = 'partly_received'", "I29", ": received with 4 received and 6 left"),
+    ("inventory", "update purchase_acts set version = 9 where what = 'received'",
+     "update purchase_acts set version = 3 where what = 'received'", "I29", "version 3, but 3 acts up to 9"),
     ("fulfilment", "update shipments set version = version + 1 where shipment_id = '{shipment}'",
      "update shipments set version = version - 1 where shipment_id = '{shipment}'", "I7", SHIPMENT),
     ("fulfilment", "update shipments set tracking = tracking || 'X' where shipment_id = '{shipment}'",

@@ -73,11 +73,10 @@ def quote_of(
     return etag_of(shown)
 
 
-def check_quote(quote: str, now: str) -> None:
+STALE = "The preview went stale: the stock is another one now. Nothing was done; look at a new one."
+
+
+def check_quote(quote: str, now: str, why: str = STALE) -> None:
     """Refused when something else was looked at than would be done now."""
     if quote != now:
-        raise Refused(
-            "The preview went stale: the stock is another one now. Nothing was done; look at a new one.",
-            field="quote",
-            status=409,
-        )
+        raise Refused(why, field="quote", status=409)

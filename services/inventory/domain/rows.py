@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from shared.messaging.decision import Context, Needs, Row
@@ -105,7 +105,7 @@ class Level(Row):
 
 @dataclass(frozen=True, slots=True)
 class Expected(Row):
-    """One line of a purchase order: when the next stock should come."""
+    """When the next stock should come. `purchase_id`: the purchase order whose line it is; None: of none here."""
 
     KEY: ClassVar[tuple[str, ...]] = ("sku", "reference", "warehouse")
     GROUP: ClassVar[str] = "sku"
@@ -115,10 +115,96 @@ class Expected(Row):
     quantity: int
     received: int
     expected_on: date
+    purchase_id: UUID | None = None
 
     @property
     def incoming(self) -> int:
         return max(0, self.quantity - self.received)
+
+
+@dataclass(frozen=True, slots=True)
+class Supplier(Row):
+    """Whom goods are bought from. `lead_days`: from sending a purchase order until they come."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("code",)
+    GROUP: ClassVar[str] = "code"
+    code: str
+    name: str
+    email: str
+    lead_days: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseOrder(Row):
+    """Goods that are bought. `version` counts its acts; `currency` is that of its costs.
+
+    `state`: draft, sent, partly_received, received, closed_short or cancelled.
+    """
+
+    KEY: ClassVar[tuple[str, ...]] = ("purchase_id",)
+    GROUP: ClassVar[str] = "purchase_id"
+    FIXED: ClassVar[tuple[str, ...]] = ("number", "created_at")
+    purchase_id: UUID
+    number: str
+    supplier: str
+    warehouse: str
+    currency: str
+    note: str
+    state: str
+    version: int
+    created_at: datetime
+    sent_at: datetime | None = None
+
+    @property
+    def open(self) -> bool:
+        """Goods of it are on their way."""
+        return self.state in ("sent", "partly_received")
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseLine(Row):
+    """One SKU of a purchase order. Of 0 pieces: taken out or called off, or it came without being ordered."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("purchase_id", "line_no")
+    GROUP: ClassVar[str] = "purchase_id"
+    FIXED: ClassVar[tuple[str, ...]] = ("sku",)
+    purchase_id: UUID
+    line_no: int
+    sku: str
+    quantity: int
+    unit_cost: Decimal
+    expected_on: date
+    received: int = 0
+
+    @property
+    def left(self) -> int:
+        return max(0, self.quantity - self.received)
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseAct(Row):
+    """What happened to a purchase order: who, when, what. Only ever inserted; its version is the order's after it."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("cause", "purchase_id")
+    cause: UUID
+    purchase_id: UUID
+    version: int
+    at: datetime
+    actor: str
+    what: str  # created, edited, sent, changed, received, closed, cancelled
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Series(Row):
+    """The last number of a series of documents. A new year starts again at 1. Everybody wants it: locked last."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("series",)
+    GROUP: ClassVar[str] = "series"
+    series: str
+    year: int
+    last: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,45 +138,6 @@ def to_receive_besides(m: ReceiveStock | AdjustStock, rows: Rows) -> Needs:
             yield from line_of(line.sku, rows)
 
 
-def receive_stock(m: ReceiveStock, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
-    """Goods came in. Who waits is served before anybody else, from a timer that is due at once (R-26)."""
-    check_place(m.warehouse, rows)
-    if m.quote:
-        check_quote(m.quote, quote_of(rows.group, m.warehouse, in_sum(m.lines), m.reference))
-    shelves = Shelves(rows, ctx)
-    expected: dict[str, Expected] = {}
-    changes: dict[str, int] = {}
-    for n, line in enumerate(m.lines):
-        check_sku(line.sku, rows, f"lines/{n}/sku")
-        if line.quantity <= 0:
-            raise Refused("must be above 0", field=f"lines/{n}/quantity")
-        shelves.move(
-            movement(
-                ctx,
-                "receipt",
-                line.sku,
-                m.warehouse,
-                line_no=n,
-                on_hand=line.quantity,
-                reference=m.reference,
-                actor=m.actor,
-                unit_cost=line.unit_cost,
-            )
-        )
-        changes[line.sku] = changes.get(line.sku, 0) + line.quantity
-        due = expected.get(line.sku) or find_expected(rows, line.sku, m.reference, m.warehouse)
-        if due is not None:
-            due = expected[line.sku] = replace(due, received=due.received + line.quantity)
-            if m.quote and not m.over and due.received > due.quantity:
-                more = due.received - due.quantity
-                raise Refused(f"{more} more than {m.reference} ordered of {line.sku}", field="over", status=409)
-    yield from expected.values()
-    yield from shelves.effects()
-    for sku, quantity in changes.items():
-        yield stock_changed(shelves.level(sku, m.warehouse), quantity, "receipt")
-    yield levels_reply(shelves, m.warehouse, list(changes), m.reference)
-
-
 def find_expected(rows: Rows, sku: str, reference: str, warehouse: str) -> Expected | None:
     for row in rows.group(Expected, sku):
         if row.reference == reference and row.warehouse == warehouse:
@@ -335,6 +296,8 @@ def expect_receipt(m: ExpectReceipt, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     check_place(m.warehouse, rows)
     check_sku(m.sku, rows, "sku")
     known = find_expected(rows, m.sku, m.reference, m.warehouse)
+    if known and known.purchase_id:
+        raise Refused(f"{m.reference} is a purchase order: change its line there", field="reference", status=409)
     received = known.received if known else 0
     row = Expected(m.sku, m.reference, m.warehouse, m.quantity, received, m.expected_on)
     if row != known:

@@ -115,7 +115,7 @@ async def one_stock(connection: AsyncConnection, sku: str) -> Found | None:
     e, q = expected.c, queued.c
     incoming = await _all(
         connection,
-        select(e.reference, e.warehouse, e.quantity, e.received, e.expected_on)
+        select(e.reference, e.warehouse, e.quantity, e.received, e.expected_on, e.purchase_id)
         .where(e.sku == sku, e.quantity > e.received)
         .order_by(e.expected_on, e.reference),
     )
@@ -147,9 +147,9 @@ async def list_expected(
 ) -> list[Found]:
     """Lines of purchase orders, the earliest day first."""
     e = expected.c
-    statement = select(e.sku, items.c.name, e.reference, e.warehouse, e.quantity, e.received, e.expected_on).outerjoin(
-        items, items.c.sku == e.sku
-    )
+    statement = select(
+        e.sku, items.c.name, e.reference, e.warehouse, e.quantity, e.received, e.expected_on, e.purchase_id
+    ).outerjoin(items, items.c.sku == e.sku)
     for column, value in ((e.sku, sku), (e.warehouse, warehouse), (e.reference, reference)):
         if value is not None:
             statement = statement.where(column == value)

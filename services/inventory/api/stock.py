@@ -1,18 +1,30 @@
-"""Inventory over HTTP. Writes become the same commands that arrive by bus; reads lock nothing."""
+"""SKUs, warehouses, stock, promises."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date, datetime
-from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import JSONResponse, Response
 from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.inventory import domain, queries
+from services.inventory.api.fields import (
+    NO_ZERO_BYTE,
+    Cost,
+    Found,
+    Key,
+    KeyFilter,
+    KeyPath,
+    Name,
+    Pieces,
+    Quote,
+    cursor,
+)
 from services.inventory.preview import Work, preview, turns
+from services.inventory.queries import purchases as bought
 from shared import clock
 from shared.contracts.inventory import (
     AdjustStock,
@@ -35,7 +47,6 @@ from shared.http import (
     Body,
     IfMatch,
     NotFound,
-    Page,
     Paging,
     Reader,
     Rehearse,
@@ -44,19 +55,10 @@ from shared.http import (
     answered,
     example,
     jsonable,
-    no_cursor,
     page_of,
 )
 
 router = APIRouter()
-NO_ZERO_BYTE = r"^[^\x00]*$"
-Key = Annotated[str, Field(min_length=1, max_length=64, pattern=NO_ZERO_BYTE)]
-Name = Annotated[str, Field(max_length=2000, pattern=NO_ZERO_BYTE)]
-Pieces = Annotated[int, Field(ge=1, le=1_000_000_000)]
-Cost = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=6)]
-KeyFilter = Annotated[str | None, Query(min_length=1, max_length=64, pattern=NO_ZERO_BYTE)]
-KeyPath = Annotated[str, Path(min_length=1, max_length=64, pattern=NO_ZERO_BYTE)]
-Found = dict[str, Any]
 
 
 class ItemFields(Body):
@@ -117,13 +119,6 @@ class ReceiptLineIn(Body):
     unit_cost: Cost | None = None
 
 
-Quote = Annotated[
-    str,
-    Field(max_length=64, pattern=NO_ZERO_BYTE),
-    Field(description="`quote` of the preview that was looked at: 409, and nothing done, when it would show another"),
-]
-
-
 class ReceiptIn(Body):
     model_config = example(
         warehouse="north", reference="PO-7", lines=[{"sku": "MUG-01", "quantity": 12, "unit_cost": "2.35"}]
@@ -133,12 +128,19 @@ class ReceiptIn(Body):
     reference: Key
     lines: Annotated[list[ReceiptLineIn], Field(min_length=1, max_length=1000)]
     quote: Quote = ""
-    over: bool = Field(False, description="more than was ordered is meant; asked only with a quote")
+    over: bool = Field(
+        False, description="more than was ordered is meant; asked only with a quote, or of a purchase order"
+    )
 
-    def command(self, actor: str, quote: str = "") -> ReceiveStock:
-        lines = stock_lines(self.lines)
+    def command(self, actor: str, purchase_id: UUID | None, quote: str = "") -> ReceiveStock:
         return ReceiveStock(
-            warehouse=self.warehouse, reference=self.reference, lines=lines, actor=actor, quote=quote, over=self.over
+            warehouse=self.warehouse,
+            reference=self.reference,
+            lines=stock_lines(self.lines),
+            actor=actor,
+            quote=quote,
+            over=self.over,
+            purchase_id=purchase_id,
         )
 
 
@@ -207,23 +209,6 @@ class ExpectedReceiptIn(Body):
 
 def stock_lines(lines: list[ReceiptLineIn] | list[AdjustmentLineIn]) -> tuple[StockLine, ...]:
     return tuple(StockLine(sku=n.sku, quantity=n.quantity, unit_cost=n.unit_cost) for n in lines)
-
-
-def cursor(paging: Page, *kinds: type) -> list[Any] | None:
-    """The place at which the previous page ended, as values of these kinds."""
-    if paging.after is None:
-        return None
-    try:
-        readers: dict[type, Callable[[str], Any]] = {datetime: datetime.fromisoformat, date: date.fromisoformat}
-        values: list[Any] = [
-            readers.get(kind, kind)(str(value)) for kind, value in zip(kinds, paging.after, strict=True)
-        ]
-    except (ValueError, OverflowError):
-        raise no_cursor() from None
-    for value in values:
-        if (isinstance(value, str) and "\0" in value) or (isinstance(value, int) and abs(value) >= 2**31):
-            raise no_cursor()
-    return values
 
 
 @router.put("/items", tags=["items"])
@@ -348,16 +333,24 @@ async def put_warehouse(code: KeyPath, body: WarehouseIn, tell: Tell, if_match: 
 
 @router.post("/receipts", tags=["stock"], status_code=201)
 @needs("stock:write")
-async def post_receipt(body: ReceiptIn, ask: Ask) -> Response:
-    """Goods came in. Orders that wait for them are served first."""
-    return await ask(body.command(ask.actor, body.quote))
+async def post_receipt(body: ReceiptIn, conn: Reader, ask: Ask) -> Response:
+    """Goods came in. Orders that wait for them are served first. `reference` may be the number of a purchase order."""
+    return await ask(body.command(ask.actor, await _purchase(conn, body.reference), body.quote))
+
+
+async def _purchase(conn: AsyncConnection, reference: str) -> UUID | None:
+    """The purchase order of this number, if there is one."""
+    found = await bought.id_of(conn, reference)
+    await conn.rollback()  # the connection must not lie in a transaction while it is decided
+    return found
 
 
 @router.post("/receipts/preview", tags=["stock"])
 @needs("stock:write")
 async def preview_receipt(body: ReceiptIn, conn: Reader, rehearse: Rehearse) -> Response:
     """What booking these goods would do: levels, the purchase order, who gets them. Really decided, and undone."""
-    return await _previewed(body.command(rehearse.actor), conn, rehearse)
+    work = body.model_copy(update={"over": True}).command(rehearse.actor, await _purchase(conn, body.reference))
+    return await _previewed(work, conn, rehearse)
 
 
 async def _previewed(work: Work, conn: Reader, rehearse: Rehearser) -> Response:
@@ -365,7 +358,7 @@ async def _previewed(work: Work, conn: Reader, rehearse: Rehearser) -> Response:
     then: list[ServeQueue] = []
     for sku in skus:
         line = await queries.first_in_line(conn, sku)
-        then += turns(line, rehearse.unit.policy.serve_at_once)
+        then += turns(line, rehearse.unit.policy.serve_at_once, ServeQueue)
     await conn.rollback()  # the connection must not lie in a transaction while it is decided
     outcome = await rehearse(work, *then)
     _, reply = outcome.answers[0]
@@ -414,8 +407,10 @@ async def preview_count(body: CountIn, conn: Reader, rehearse: Rehearse) -> Resp
 
 @router.post("/expected-receipts", tags=["stock"], status_code=201)
 @needs("stock:write")
-async def post_expected(body: ExpectedReceiptIn, ask: Ask) -> Response:
-    """A line of a purchase order. The same reference again changes it; 0 calls it off."""
+async def post_expected(body: ExpectedReceiptIn, conn: Reader, ask: Ask) -> Response:
+    """Goods that should come without a purchase order here. The same reference again changes it; 0 calls it off."""
+    if await _purchase(conn, body.reference):
+        raise HTTPException(409, f"{body.reference} is a purchase order: change its line there")
     return await ask(ExpectReceipt(**body.model_dump()))
 
 
@@ -429,7 +424,7 @@ async def get_expected(
     reference: KeyFilter = None,
     all: Annotated[bool, Query(description="also what came in full or was called off")] = False,
 ) -> Found:
-    """Lines of purchase orders that have not come in full, the earliest day first."""
+    """What is expected and has not come in full, of purchase orders and others, the earliest day first."""
     after = cursor(paging, date, str, str, str)
     rows = await queries.list_expected(
         conn, sku=sku, warehouse=warehouse, reference=reference, all=all, after=after, limit=paging.limit + 1

@@ -1,0 +1,9 @@
+"""Inventory over HTTP. Writes become the same commands that arrive by bus; reads lock nothing."""
+
+from fastapi import APIRouter
+
+from services.inventory.api import purchases, stock
+
+router = APIRouter()
+for area in (stock, purchases):
+    router.include_router(area.router)
