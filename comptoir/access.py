@@ -112,7 +112,7 @@ def make_secrets(kept: Secrets, postgres: str, rabbitmq: str, rabbitmq_authority
     for service, outside in (("billing", "payment-provider"), ("fulfilment", "carrier")):
         made.append(kept.make(service, "webhook_secret", password()))
         made.append(kept.make(outside, "webhook_secret", kept.read(service, "webhook_secret")))
-    made.append(kept.make("backoffice", "link_keys", password()))
+    made += [kept.make("backoffice", name, password()) for name in ("link_keys", "webhook_keys")]
     return sum(made) + make_keys(kept, clock.now())
 
 

@@ -70,6 +70,8 @@ async def serve_suite(
         ways = {**(BY_ITSELF if automatic else BY_HAND), **owners_at(here)}
         if not setting("LINK_KEYS"):
             ways["link_keys"] = kept_key(data / "link_key")
+        if not setting("WEBHOOK_KEYS"):
+            ways["webhook_keys"] = kept_key(data / "webhook_key")
         if not setting("PUBLIC_URL"):
             ways["public_url"] = here
         async with (

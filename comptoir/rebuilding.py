@@ -44,7 +44,7 @@ class Rebuilt:
 async def empty(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Takes all of it away at once: the read tables, what was handled, and looks that are on their way.
 
-    E-mails stay, as they are nobody else's word.
+    E-mails and webhooks stay, as they are nobody else's word.
     """
     await connection.execute("truncate orders, sold, money, shipments, returns, refunds, entries, inbox")
     await connection.execute("delete from timers where key like 'look:%' or key like 'retry:%'")

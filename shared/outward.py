@@ -5,6 +5,7 @@ from typing import Any
 
 import aiohttp
 import httpx
+from aiohttp.abc import AbstractResolver
 from aiohttp.http_exceptions import HttpProcessingError
 from httpx_aiohttp import AiohttpTransport
 
@@ -47,18 +48,23 @@ def outward(
     timeout_s: float,
     connections: int = 32,
     by_proxy: bool = False,
+    resolver: AbstractResolver | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> httpx.AsyncClient:
     """A client that keeps up to so many connections open; what comes when all are in use waits.
 
     httpx's own pool looks at every connection and every waiting request each time, which costs 1 to 4 ms of a core per
     request under load; aiohttp's costs 0.3 (docs/performance.md). `by_proxy` goes by HTTP_PROXY and its like.
+    `resolver` looks each name up, for each request: nothing is remembered, and no connection is kept.
     """
 
     own = AiohttpTransport()
 
     def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=connections, ssl=own.ssl_context)  # certifi's, or SSL_CERT_FILE
+        how: dict[str, Any] = {"limit": connections, "ssl": own.ssl_context}  # certifi's, or SSL_CERT_FILE
+        if resolver is not None:
+            how |= {"resolver": resolver, "use_dns_cache": False, "force_close": True}
+        connector = aiohttp.TCPConnector(**how)
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=by_proxy)
 
     own.client = session

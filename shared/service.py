@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -38,6 +38,12 @@ from shared.tracing import OpenTelemetry, TracedRequests, tracing
 T = TypeVar("T")
 
 
+class Worker(Protocol):
+    """Works until it is cancelled."""
+
+    async def run(self) -> None: ...
+
+
 Figure = tuple[Literal["gauge", "counter"], str, str, float]
 """Kind, name without `comptoir_`, what it is, and its value."""
 
@@ -58,6 +64,7 @@ class Service:
     calls_at_once: int = 32
     joined: "Callable[[Running], None] | None" = None  # told what runs it, where outside calls decide something first
     figures: "Callable[[Running], Awaitable[Sequence[Figure]]] | None" = None  # what it measures besides
+    workers: "Callable[[Running], Sequence[Worker]] | None" = None  # what it does by itself besides, until it is ended
     extend: "Callable[[FastAPI, Running], None] | None" = None  # what its HTTP application has besides its router
     by_key: bool = True  # its API is for other programs: by key, where keys are configured
     description: str = ""
@@ -128,9 +135,11 @@ class Running:
     def start_workers(self) -> None:
         """After the bus has started: what waits in the tables goes on."""
         assert self.relay is not None
-        workers: list[Any] = [self.relay, self.timekeeper]
+        workers: list[Worker] = [self.relay, self.timekeeper]
         if self.caller is not None:
             workers.append(self.caller)
+        if self.service.workers is not None:
+            workers += self.service.workers(self)
         self.workers = [
             asyncio.create_task(worker.run(), name=f"{self.service.name} {type(worker).__name__.lower()}")
             for worker in workers

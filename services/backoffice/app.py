@@ -13,8 +13,9 @@ from services.backoffice.pages import Pages
 from services.backoffice.post import Postman
 from services.backoffice.settings import Settings
 from services.backoffice.store import BOOKS
+from services.backoffice.webhooks.courier import Courier
 from shared.contracts.backoffice import LookAtOrder, MailAnswered, OrderSeen, SendMail
-from shared.service import Running, Service
+from shared.service import Figure, Running, Service
 
 if TYPE_CHECKING:
     from services.backoffice.oidc import SignOn
@@ -49,6 +50,15 @@ def build(settings: Settings, owners: Owners | None = None) -> Service:
     pages = Pages(settings.time_zone, settings.shop_name, settings.languages.partition(",")[0])
     postman = Postman(reached, pages, settings.sender())
     errands = Errands(reached, looker, postman)
+    couriers: dict[Running, Courier] = {}
+
+    def workers(running: Running) -> list[Courier]:
+        couriers[running] = Courier(running, settings.webhooks())
+        return [couriers[running]]
+
+    async def figures(running: Running) -> list[Figure]:
+        courier = couriers.get(running)
+        return [*await postman.figures(running), *(await courier.figures() if courier else ())]
 
     def extend(app: FastAPI, running: Running) -> None:
         office = Office(
@@ -63,6 +73,7 @@ def build(settings: Settings, owners: Owners | None = None) -> Service:
             carriers=settings.carriers(),
             signon=sign_on(settings),
             weigh=settings.weigh_parcels,
+            webhooks=settings.webhooks(),
         )
         api.extend(app, office)
 
@@ -78,7 +89,8 @@ def build(settings: Settings, owners: Owners | None = None) -> Service:
         closer=looker.close,
         calls_at_once=256,
         joined=postman.join,
-        figures=postman.figures,
+        figures=figures,
+        workers=workers,
         extend=extend,
         by_key=False,  # its pages are for people, who log in
         description="Pages for the people of the shop, on read tables that the events of all services fill",

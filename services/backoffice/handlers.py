@@ -1,11 +1,15 @@
 """Which decision answers which message: every statement that anybody makes about an order."""
 
-from services.backoffice import accounts, letters, saved, uploads
+from services.backoffice import accounts, deliveries, letters, saved, uploads
 from services.backoffice.domain import SAID, look_again, order_seen, to_order, to_seen
 from shared.contracts.backoffice import (
+    ActOnWebhook,
+    AddWebhook,
     ChangeView,
+    ChangeWebhook,
     ChooseLanguage,
     ClaimMail,
+    DeliveryAnswered,
     DropUpload,
     KeepSession,
     KeepUpload,
@@ -18,6 +22,7 @@ from shared.contracts.backoffice import (
     NoteView,
     OpenSession,
     OrderSeen,
+    Redeliver,
     RefuseLogin,
     RemoveView,
     SaveView,
@@ -25,6 +30,7 @@ from shared.contracts.backoffice import (
     SetAccount,
     SignedOn,
 )
+from shared.contracts.inventory import AvailabilityChanged
 from shared.contracts.order import WithdrawalReceived
 from shared.messaging.decision import Handler, Handlers
 
@@ -51,5 +57,15 @@ HANDLERS: Handlers = {
     KeepUpload: Handler(uploads.to_uploads, uploads.keep_upload),
     DropUpload: Handler(uploads.to_uploads, uploads.drop_upload),
     NoteImported: Handler(uploads.to_nothing, uploads.note_imported),
-    **{fact: Handler(*ways) for statement, ways in SAID.items() for fact in statement.__subclasses__()},
+    AddWebhook: Handler(deliveries.to_new, deliveries.add),
+    ChangeWebhook: Handler(deliveries.to_webhook, deliveries.change),
+    ActOnWebhook: Handler(deliveries.to_webhook, deliveries.act),
+    Redeliver: Handler(deliveries.to_webhook, deliveries.redeliver),
+    DeliveryAnswered: Handler(deliveries.to_webhook, deliveries.answered, deliveries.to_waiting),
+    AvailabilityChanged: deliveries.telling(AvailabilityChanged),
+    **{
+        fact: deliveries.telling(fact, Handler(*ways))
+        for statement, ways in SAID.items()
+        for fact in statement.__subclasses__()
+    },
 }

@@ -19,6 +19,7 @@ SEES: dict[str, frozenset[str]] = {
     "money": frozenset({"finance", "admin"}),
     "parked": frozenset({"admin"}),
     "staff": frozenset({"admin"}),
+    "webhooks": frozenset({"admin"}),
     "audit": frozenset({"admin"}),
 }
 """Areas, and the roles that see them."""

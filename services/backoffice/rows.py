@@ -314,3 +314,125 @@ class Session(Row):
     opened_at: datetime
     used_at: datetime
     ended_at: datetime | None
+
+
+# Webhooks. None of this is a copy of anybody's word, so a rebuild leaves it alone.
+
+EVERYBODY = "all"
+"""The one group of subscribers: they are few, and every fact may be for any of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook(Row):
+    """A program that wants to be told, and how it fares. Its secret is made of a key and nowhere written down."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("webhook_id",)
+    GROUP: ClassVar[str] = "webhook_id"
+    FIXED: ClassVar[tuple[str, ...]] = ("added_by", "added_at")
+
+    webhook_id: UUID
+    name: str
+    url: str
+    kinds: tuple[str, ...]
+    state: str  # active; paused; gone: it answered 410; removed
+    why: str  # it is not active; empty: a person wanted it
+    added_by: str
+    added_at: datetime  # what happened before is not told
+    generation: int  # of its secret
+    made_of: str  # the key of its secret
+    old_made_of: str = ""  # of the secret before, which signs as well
+    old_until: datetime | None = None
+    failures: int = 0  # attempts in a row that were in vain
+    failing_since: datetime | None = None
+    rests_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber(Row):
+    """A webhook as a fact needs to know it: only read, and never locked, so that facts do not wait for each other."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("webhook_id",)
+    GROUP: ClassVar[str] = "shelf"
+
+    webhook_id: UUID
+    shelf: str
+    kinds: tuple[str, ...]
+    state: str
+    added_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookFact(Row):
+    """A fact as it is told, once for all. Its id is made of what it says, so the same is never told anew."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("fact_id",)
+    FIXED: ClassVar[tuple[str, ...]] = ("kind", "subject", "at", "version", "body", "made_at")
+    UPSERT: ClassVar[bool] = True  # heard again: what is there stays
+
+    fact_id: UUID
+    kind: str
+    subject: str
+    at: datetime
+    version: int
+    body: str  # exactly what is sent and signed
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery(Row):
+    """A fact that is to be delivered to one webhook. Only inserted; `Undelivered` is what becomes of it."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("delivery_id",)
+    FIXED: ClassVar[tuple[str, ...]] = (
+        "fact_id", "webhook_id", "kind", "subject", "at", "version", "wanted_at", "due_at", "again_by",
+    )  # fmt: skip
+    UPSERT: ClassVar[bool] = True
+
+    delivery_id: UUID
+    fact_id: UUID
+    webhook_id: UUID
+    kind: str
+    subject: str
+    at: datetime
+    version: int
+    wanted_at: datetime
+    due_at: datetime
+    again_by: str = ""  # who had it sent again
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered(Row):
+    """A delivery that is not over: its tries, and when the next is due."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("delivery_id",)
+    GROUP: ClassVar[str] = "subject"
+    FIXED: ClassVar[tuple[str, ...]] = ("webhook_id", "version")
+
+    delivery_id: UUID
+    webhook_id: UUID
+    subject: str
+    version: int
+    state: str  # waiting; over: delivered, given_up, overtaken
+    tries: int
+    rung: int  # of the ladder; tries while the receiver took nothing at all do not count
+    due_at: datetime
+    done_at: datetime | None
+    code: int
+    why: str
+    claimed_until: datetime | None  # by who sends it now
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt(Row):
+    """One try to deliver, and what was answered. Never changed."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("attempt_id",)
+
+    attempt_id: UUID
+    delivery_id: UUID
+    at: datetime
+    took_ms: int
+    outcome: str
+    code: int
+    why: str
+    answer: str

@@ -14,6 +14,8 @@ from services.backoffice.paper import Seller
 from services.backoffice.post import Sender, Server, Way
 from services.backoffice.rights import ROLES
 from services.backoffice.signon import Provider
+from services.backoffice.webhooks.sending import Ways
+from services.backoffice.webhooks.signing import Keys
 from shared.settings import ServiceSettings, TimeZone
 
 
@@ -72,6 +74,17 @@ class Settings(ServiceSettings):
         "",
         description="where a carrier tells of a parcel: carrier=https://carrier.example/{tracking}, divided by spaces",
     )
+
+    webhook_keys: str = Field(
+        "",
+        description="what secrets of webhooks are made of, at least 32 characters each, divided by commas; new secrets "
+        "are made of the first; empty: there are no webhooks",
+    )
+    webhook_inside: bool = Field(
+        False, description="webhooks may go by HTTP and to addresses inside the own network: for development"
+    )
+    webhook_timeout_s: float = Field(10, gt=0, le=30, description="seconds for one delivery of a webhook in all")
+    webhook_days: int = Field(30, ge=15, le=365, description="how long deliveries of webhooks are kept")
 
     oidc_issuer: str = Field(
         "", description="the identity provider where staff log in, as https://login.example/realms/shop; empty: none"
@@ -163,7 +176,7 @@ class Settings(ServiceSettings):
             raise ValueError("not where a browser finds something: https://shop.example")
         return url.rstrip("/")
 
-    @field_validator("link_keys")
+    @field_validator("link_keys", "webhook_keys")
     @classmethod
     def are_secret(cls, keys: str) -> str:
         if any(len(key) < SHORTEST for key in parts(keys)):
@@ -196,6 +209,10 @@ class Settings(ServiceSettings):
 
     def links(self) -> Links:
         return Links(parts(self.link_keys), self.link_days)
+
+    def webhooks(self) -> Ways:
+        """How other programs are told of events."""
+        return Ways(Keys(parts(self.webhook_keys)), self.webhook_inside, self.webhook_timeout_s, self.webhook_days)
 
     def carriers(self) -> dict[str, str]:
         """Where each carrier tells of a parcel."""

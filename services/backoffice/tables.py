@@ -282,6 +282,87 @@ uploads = Table(
     Index("ix_uploads_code", "code", unique=True, postgresql_where=text("code <> ''")),
 )
 
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("webhook_id", Uuid, primary_key=True),
+    Column("shelf", Text, nullable=False, server_default="all"),
+    Column("name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("kinds", JSONB, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("added_by", Text, nullable=False),
+    Column("added_at", Moment, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("made_of", Text, nullable=False),
+    Column("old_made_of", Text, nullable=False),
+    Column("old_until", Moment),
+    Column("failures", Integer, nullable=False),
+    Column("failing_since", Moment),
+    Column("rests_until", Moment),
+)
+
+webhook_facts = Table(
+    "webhook_facts",
+    metadata,
+    Column("fact_id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Index("ix_webhook_facts_made_at", "made_at"),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("delivery_id", Uuid, primary_key=True),
+    Column("fact_id", Uuid, nullable=False),
+    Column("webhook_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("wanted_at", Moment, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("again_by", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="waiting"),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("rung", Integer, nullable=False, server_default=text("0")),
+    Column("done_at", Moment),
+    Column("code", Integer, nullable=False, server_default=text("0")),
+    Column("why", Text, nullable=False, server_default=text("''")),
+    Column("claimed_until", Moment, comment="a lease of the copy that sends it"),
+    Index("ix_webhook_deliveries_due", "webhook_id", "due_at", postgresql_where=text("state = 'waiting'")),
+    Index(
+        "ix_webhook_deliveries_elder", "subject", "webhook_id", "at", "version", "delivery_id",
+        postgresql_where=text("state = 'waiting'"),
+    ),
+    Index("ix_webhook_deliveries_given_up", "webhook_id", postgresql_where=text("state = 'given_up'")),
+    Index("ix_webhook_deliveries_log", "webhook_id", "wanted_at", "delivery_id"),
+    Index("ix_webhook_deliveries_fact_id", "fact_id"),
+    Index("ix_webhook_deliveries_wanted_at", "wanted_at"),
+    postgresql_with=MOVING,
+)  # fmt: skip
+
+webhook_attempts = Table(
+    "webhook_attempts",
+    metadata,
+    Column("attempt_id", Uuid, primary_key=True),
+    Column("delivery_id", Uuid, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("took_ms", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("code", Integer, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Index("ix_webhook_attempts_delivery_id", "delivery_id", "at"),
+    Index("ix_webhook_attempts_at", "at"),
+)
+
 accounts = Table(
     "accounts",
     metadata,

@@ -286,6 +286,30 @@ def _account(f: Facts, b: Facts, w: Words) -> Line:
     return Line(w.say(text, name=f["name"]), "person", "people", " ".join(why))
 
 
+ON_WEBHOOK: Mapping[str, str] = {
+    "pause": N_("Paused the webhook %(name)s."),
+    "resume": N_("Resumed the webhook %(name)s."),
+    "remove": N_("Removed the webhook %(name)s."),
+    "rotate": N_("Made a new secret for the webhook %(name)s."),
+    "retire": N_("Ended the old secret of the webhook %(name)s."),
+    "test": N_("Sent a test to the webhook %(name)s."),
+}
+
+
+def _webhook(text: str) -> Callable[[Facts, Facts, Words], Line]:
+    """What a person did to a webhook, and where it leads."""
+
+    def said(f: Facts, b: Facts, w: Words) -> Line:
+        why = [f["url"]]
+        if f.get("was_url", f["url"]) != f["url"]:
+            why.append(w.say("It went to %(url)s before.", url=f["was_url"]))
+        if f.get("facts"):
+            why.append(w.many("%(n)d event", "%(n)d events", f["facts"]))
+        return Line(w.say(text or ON_WEBHOOK[f["act"]], name=f["name"]), "person", "people", " ".join(why))
+
+    return said
+
+
 SAYINGS: dict[str, Callable[[Facts, Facts, Words], Line]] = {
     "order_placed": _placed,
     "order_held": _held,
@@ -336,6 +360,10 @@ SAYINGS: dict[str, Callable[[Facts, Facts, Words], Line]] = {
     "note_resumed": _resumed,
     "note_imported": _imported,
     "note_matched": _matched,
+    "add_webhook": _webhook(N_("Added the webhook %(name)s.")),
+    "change_webhook": _webhook(N_("Changed the webhook %(name)s.")),
+    "act_on_webhook": _webhook(""),
+    "redeliver": _webhook(N_("Had events sent again to the webhook %(name)s.")),
     "set_account": _account,
     "signed_on": _account,
 }

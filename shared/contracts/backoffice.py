@@ -363,3 +363,81 @@ class NoteImported(Internal, key="backoffice.note_imported.v1"):
     @property
     def subject(self) -> str:
         return self.digest[:16]
+
+
+# Webhooks: other programs that are told of events over HTTP
+
+
+class OfWebhook(Internal):
+    """About one webhook. `actor`: who does it."""
+
+    webhook_id: UUID
+    actor: str = ""
+
+    @property
+    def subject(self) -> str:
+        return str(self.webhook_id)
+
+
+class AddWebhook(OfWebhook, key="backoffice.add_webhook.v1"):
+    """Another program is told of these kinds of events at this address. `made_of`: the key that its secret is made of.
+
+    The id is chosen by the sender, so that sending it again makes no second one.
+    """
+
+    name: ViewName
+    url: Text
+    kinds: Annotated[tuple[Code, ...], Field(min_length=1, max_length=100)]
+    made_of: Code
+
+
+class ChangeWebhook(OfWebhook, key="backoffice.change_webhook.v1"):
+    """Another name, address or choice of events; what waits goes to the new address."""
+
+    name: ViewName
+    url: Text
+    kinds: Annotated[tuple[Code, ...], Field(min_length=1, max_length=100)]
+
+
+class ActOnWebhook(OfWebhook, key="backoffice.act_on_webhook.v1"):
+    """A person pauses, resumes or removes a webhook, gives it another secret, ends the one before, or tests it."""
+
+    act: Literal["pause", "resume", "remove", "rotate", "retire", "test"]
+    made_of: str = ""  # of rotate, as in AddWebhook
+
+
+class Redelivery(Value):
+    """A fact that is sent once more, and its place in the order of its subject."""
+
+    fact_id: UUID
+    kind: Code
+    about: str  # its subject
+    at: datetime
+    version: int
+
+
+class Redeliver(OfWebhook, key="backoffice.redeliver.v1"):
+    """A person has facts sent to a webhook again. `act_id`: the same asks for the same once."""
+
+    act_id: UUID
+    facts: Annotated[tuple[Redelivery, ...], Field(min_length=1, max_length=500)]
+    since: datetime | None = None  # of a replay of all since then
+
+
+class DeliveryAnswered(OfWebhook, key="backoffice.delivery_answered.v1"):
+    """What became of one attempt to deliver a fact. `gone`: the receiver wants nothing more (410).
+
+    `code` of the HTTP answer, 0 without one; `answer` is the first part of it; `rest_s`: how long the receiver asks to
+    be left alone.
+    """
+
+    attempt_id: UUID
+    delivery_id: UUID
+    about: str  # the subject of the fact
+    began_at: datetime
+    took_ms: Count
+    outcome: Literal["delivered", "failed", "gone"]
+    code: Count = 0
+    why: Text = ""
+    answer: Text = ""
+    rest_s: Count = 0

@@ -32,7 +32,8 @@ NAME = "Wilhelmina van den Heuvel-Oosterhuis"
 @pytest.fixture(scope="module")
 async def shop(databases: Databases, request: pytest.FixtureRequest) -> AsyncIterator[Shop]:
     languages, module = ",".join((*LANGUAGES, PSEUDO)), request.module.__name__.rpartition(".")[2]
-    async with shop_at(databases, module, languages=languages, time_zone="Europe/Brussels") as founded:
+    ways = {"languages": languages, "time_zone": "Europe/Brussels", "webhook_keys": "w" * 32, "webhook_inside": True}
+    async with shop_at(databases, module, **ways) as founded:
         await founded.open(mug=1000, cup=0)
         listed = {"sku": "mug", "brand": "K-1", "category": "K-1"}
         await founded.ask("PUT", "/order/products", {"products": [listed]})
@@ -114,7 +115,17 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     await shop.ask("POST", f"/fulfilment/shipments/{out}/tracking", arrived)
     await shop.rest()
     found[PUBLIC[1]] = f"{found[PUBLIC[0]]}/return"
+    nobody = {"key": str(UUID(int=3)), "name": "K-1", "url": "http://127.0.0.1:9/K-1", "kind": ["order.placed.v1"]}
+    secret = await shop.post("/webhooks", nobody, status=200)
+    assert "whsec_" in secret.text
     waiting = await shop.place()
+    where = f"/webhooks/{UUID(int=3)}"
+
+    async def tried() -> str:
+        shown = re.search(rf'href="({where}/deliveries/[0-9a-f-]+)"', await shop.page(where))
+        return shown[1] if shown and "bad" in await shop.page(shown[1]) else ""
+
+    found |= {"webhooks": "/webhooks", "webhook": where, "webhook-delivery": await eventually(tried)}
     found["picking"] = f"/pick/{await shipment(waiting)}"
     found["picked"] = f"/pick/{out}"
     running = shop.suite["billing"]

@@ -15,6 +15,7 @@ from services.backoffice.api import ROUTERS
 from shared.clock import now
 from shared.messaging.bus import arrival_of
 from tests.backoffice.mailserver import MailServer
+from tests.backoffice.receiver import Receiver, receiver_at, says
 from tests.backoffice.shop import ANNA, HASH, PASSWORD, Item, Shop, shop_at
 from tests.backoffice.test_browser import Visitor, browser, shot
 from tests.backoffice.test_every_page import NO_PAGES
@@ -65,13 +66,19 @@ SEEN = {
     "reports-perfect-orders": "Without a fault", "reports-vat": "NL",
     "reports-errors": "wrong item", "resume": "card expired", "match": "Luc Peeters",
     "payments": "Luc Peeters", "journal": "INV-", "import": "external_id", "import-one": "Germany",
+    "webhooks": "Finance", "webhook": "503", "webhook-delivery": "closed",
 }  # fmt: skip
 """What of each page must be in its picture."""
 
 
 @pytest.fixture(scope="module")
 async def shop(databases: Databases, server: MailServer) -> AsyncIterator[Shop]:
-    named = {"shop_name": "Huis & Haard", "time_zone": "Europe/Brussels"}
+    named = {
+        "shop_name": "Huis & Haard",
+        "time_zone": "Europe/Brussels",
+        "webhook_keys": "w" * 32,
+        "webhook_inside": True,
+    }
     async with shop_at(databases, "pictures", **named, **settings_of(server)) as founded:
         await founded.open(mug=120, bowl=4, plate=60, lamp=9, candle=200)
         items = [{"sku": sku, "name": name} for sku, (name, *_) in PRODUCTS.items()]
@@ -119,7 +126,34 @@ async def link(shop: Shop, order: Item) -> str:
 
 
 @pytest.fixture(scope="module")
-async def paths(shop: Shop, server: MailServer) -> Mapping[str, str]:
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiver_at() as receiver:
+        receiver.answers["/finance"] = says(503, "closed until 14:00")
+        yield receiver
+
+
+async def told(shop: Shop, receiver: Receiver) -> tuple[str, str]:
+    """Two programs are told of events, one of which takes nothing; the page of that one, and a delivery to it."""
+    shops = ["order.confirmed.v1", "shipment.dispatched.v1", "stock.available.v1"]
+    for n, (name, kinds) in enumerate({"Web shop": shops, "Finance": ["order.placed.v1", "invoice.issued.v1"]}.items()):
+        url = f"{receiver.here}/{name.lower().replace(' ', '-')}"
+        form = {"key": str(UUID(int=n + 71)), "name": name, "url": url, "kind": kinds}
+        await shop.post("/webhooks", form, status=200)
+    await bought(shop, 1, 0, mug=1)
+    where = f"/webhooks/{UUID(int=72)}"
+
+    async def tried() -> str:
+        page = await shop.page(f"{where}?state=waiting")
+        found = re.search(rf'href="({where}/deliveries/[0-9a-f-]+)"', page)
+        return found[1] if found and "503" in page else ""
+
+    delivery = await eventually(tried)
+    await eventually(lambda: len(receiver.at("/web-shop")) > 1)
+    return where, delivery
+
+
+@pytest.fixture(scope="module")
+async def paths(shop: Shop, server: MailServer, receiver: Receiver) -> Mapping[str, str]:
     """A page by the name of its picture, of a shop in which something is the matter everywhere."""
     done = await bought(shop, 0, 9, mug=6, plate=4)
     await bought(shop, 2, 6, lamp=2)
@@ -169,7 +203,9 @@ async def paths(shop: Shop, server: MailServer) -> Mapping[str, str]:
     await shop.ask("PUT", "/order/products", {"products": listed})
     kept = await shop.http.post("/orders/import", files={"file": ("fair-march.csv", FAIR)})
     number = f"/orders/{done['number']}"
+    webhook, delivery = await told(shop, receiver)
     found = {
+        "webhooks": "/webhooks", "webhook": webhook, "webhook-delivery": delivery,
         "stock": "/stock", "backorders": "/stock?view=backorders", "bins": "/bins",
         "bin": "/bins/mug?warehouse=north", "receive": "/receive", "adjust": "/adjust?sku=mug",
         "count": "/count?sku=mug", "pack": "/pack", "pack-one": f"/pack/{await shipment(shop, packing)}",

@@ -29,6 +29,7 @@ SAID: dict[str, dict[str, str]] = {
         "COMPTOIR_OIDC_CLIENT_ID": "comptoir",
         "COMPTOIR_OIDC_ROLES": "admin=Shop leads, picker=Warehouse",
     },
+    "webhooks": {},
 }
 """What only a shop knows."""
 
@@ -145,6 +146,9 @@ def test_a_component_adds_settings_and_a_way_out(
     settings = as_set(environment, kept, monkeypatch)
     if way == "mail":
         assert settings.sender().server.password == "what the mail server said"
+    elif way == "webhooks":
+        assert settings.webhooks().keys
+        assert not settings.webhooks().inside
     else:
         assert (provider := settings.provider())
         assert provider.client_secret == "what the provider said"
@@ -168,7 +172,7 @@ def test_every_way_out_leads_past_the_same_networks_that_are_inside() -> None:
         for to in rule.get("to", ())
         if "ipBlock" in to
     }
-    assert len(found) == 3, found
+    assert len(found) == 4, found
     [(cidr, inside)] = {(block["cidr"], tuple(sorted(block["except"]))) for block in found.values()}
     assert cidr == "0.0.0.0/0"
     for address in ("10.96.0.1", "172.17.0.2", "192.168.1.9", "169.254.169.254", "127.0.0.1", "100.64.0.1"):

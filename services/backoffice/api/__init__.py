@@ -38,6 +38,7 @@ from services.backoffice.api import (
     stock,
     today,
     warehouse,
+    webhooks,
     wishes,
     withdrawal,
 )
@@ -50,8 +51,8 @@ from shared.http import NotFound
 
 AREAS = (
     login, today, orders, bulk, saved, importing, order, status, withdrawal, mails, changes, refunds, resume, wishes,
-    stock, shelves, bins, warehouse, shipments, returns, match, money, customers, reports, staff, audit, parked, live,
-    files,
+    stock, shelves, bins, warehouse, shipments, returns, match, money, customers, reports, staff, webhooks, audit,
+    parked, live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)
 """The pages of each area."""

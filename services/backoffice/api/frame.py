@@ -24,6 +24,7 @@ from services.backoffice.pages import Pages
 from services.backoffice.paper import Seller
 from services.backoffice.rights import LOCAL, Person, known
 from services.backoffice.views import today as today_view
+from services.backoffice.webhooks.sending import Ways
 from services.backoffice.words import N_
 from shared.contracts.backoffice import KeepSession, LookAgain
 from shared.contracts.message import Internal
@@ -66,6 +67,7 @@ NAV: tuple[tuple[str, tuple[tuple[str, str, str, str, str], ...]], ...] = (
         (
             ("parked", "/parked-messages", "parked", N_("Parked"), "p"),
             ("staff", "/staff", "staff", N_("Staff"), ""),
+            ("webhooks", "/webhooks", "bolt", N_("Webhooks"), ""),
             ("audit", "/acts", "people", N_("Audit"), ""),
         ),
     ),
@@ -121,6 +123,7 @@ class Office:
     contact: str = ""
     carriers: Mapping[str, str] = field(default_factory=dict)  # where each tells of a parcel
     signon: "SignOn | None" = None  # the identity provider, where there is one
+    webhooks: Ways = field(default_factory=Ways)  # how other programs are told of events
     weigh: bool = True  # whether a parcel's weight is asked for when it is packed
 
     def __post_init__(self) -> None:

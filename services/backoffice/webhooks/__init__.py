@@ -1,0 +1,1 @@
+"""Delivering webhooks: secrets and signatures, the way out, and the workers that send what waits."""
