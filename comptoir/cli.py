@@ -317,6 +317,30 @@ def simulate(context: typer.Context) -> None:
 
 
 @app.command()
+def einvoice(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="UBL 2.1 or UN/CEFACT CII")],
+) -> None:
+    """Checks electronic invoices, whoever wrote them, by the rules of EN 16931; ends with 1 where one breaks a rule."""
+    from services.billing.einvoice import findings
+    from services.billing.einvoice.reading import MAX_BYTES, Unreadable, read
+
+    bad = 0
+    for path in files:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        try:
+            said = [f"{finding.rule}: {finding.says}" for finding in findings(read(content))]
+        except Unreadable as unreadable:
+            said = [str(unreadable)]
+        bad += bool(said)
+        for text in said or ["nothing is wrong"]:
+            shown = "".join(letter if letter.isprintable() else "?" for letter in f"{path}: {text}")
+            out.print(shown, markup=False, highlight=False, soft_wrap=True)
+    if bad:
+        raise typer.Exit(1)
+
+
+@app.command()
 def docs(
     folder: Annotated[Path, typer.Argument(file_okay=False, help="where they are written")] = Path("docs"),
 ) -> None:

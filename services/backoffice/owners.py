@@ -33,11 +33,11 @@ class Away(Exception):
 
 
 class Said(Exception):
-    """An owner refused: its status and its one sentence for people."""
+    """An owner refused: its status, its one sentence for people, and what it says of each field."""
 
-    def __init__(self, owner: str, status: int, title: str) -> None:
+    def __init__(self, owner: str, status: int, title: str, errors: Iterable[Item] = ()) -> None:
         super().__init__(title)
-        self.owner, self.status, self.title = owner, status, title
+        self.owner, self.status, self.title, self.errors = owner, status, title, tuple(errors)
 
 
 class ByKey(httpx.Auth):
@@ -105,10 +105,21 @@ class Owners:
             headers["X-Roles"] = ",".join(roles).encode()
         return await self._answer(owner, "POST", path, json=body, headers=headers)
 
+    async def file(self, owner: str, path: str) -> bytes:
+        """An answer that is no JSON, as it comes."""
+        return (await self._response(owner, "GET", path)).content
+
     async def _answer(self, owner: str, method: str, path: str, **asked: Any) -> Any:
+        response = await self._response(owner, method, path, **asked)
+        try:
+            return response.json() if response.content else {}
+        except ValueError as error:
+            raise Away(owner, repr(error)) from error
+
+    async def _response(self, owner: str, method: str, path: str, **asked: Any) -> httpx.Response:
         try:
             response = await self.over[owner].request(method, path, **asked)
-            said = response.json() if response.content else {}
+            said = response.json() if response.content and response.status_code >= 400 else {}
         except (httpx.HTTPError, ValueError) as error:
             raise Away(owner, repr(error)) from error
         if response.status_code >= 500:
@@ -117,9 +128,10 @@ class Owners:
             log.error("an owner does not take our API key", owner=owner, said=said)
             raise Away(owner, "it does not take our API key")
         if response.status_code >= 400:
-            title = said.get("title") if isinstance(said, dict) else None
-            raise Said(owner, response.status_code, str(title or response.status_code))
-        return said
+            said = said if isinstance(said, dict) else {}
+            title = str(said.get("title") or response.status_code)
+            raise Said(owner, response.status_code, title, said.get("errors") or ())
+        return response
 
     async def close(self) -> None:
         for client in self.over.values():

@@ -87,7 +87,12 @@ class _Sheet(FPDF):
 
 
 def pdf(document: Item, buyer: Sequence[str], seller: Seller, zone: ZoneInfo, wanted: str = "") -> bytes:
-    """The document as a file. The same document gives the same bytes."""
+    """The document as a file. The same document gives the same bytes.
+
+    `seller` is named where the document did not keep who issued it; so is the day in `zone`.
+    """
+    terms = document.get("terms") or {}
+    seller = _issuer(terms.get("seller") or {}) or seller
     lang = language(document, wanted)
     say = WORDS[lang]
     kind = str(document["kind"])
@@ -121,7 +126,7 @@ def pdf(document: Item, buyer: Sequence[str], seller: Seller, zone: ZoneInfo, wa
     sheet.set_xy(20, max(sheet.get_y() + 8, 82))
     sheet.set_font(FONT, "B", 18)
     sheet.cell(0, 9, f"{say[kind]} {document['number']}", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
-    facts = [(say["date"], day(str(document["issued_at"])))]
+    facts = [(say["date"], day(str(terms.get("issued_on") or document["issued_at"])))]
     if document.get("dispatched_on"):
         facts.append((say["delivered"], day(str(document["dispatched_on"]))))
     facts.append((say["order"], str(document["order_number"])))
@@ -175,6 +180,14 @@ def pdf(document: Item, buyer: Sequence[str], seller: Seller, zone: ZoneInfo, wa
         sheet.cell(50, 6.5, name)
         sheet.cell(40, 6.5, money(value), align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     return bytes(sheet.output())
+
+
+def _issuer(kept: Item) -> Seller | None:
+    """The seller as the document kept it when it was issued; None where nobody had said who it is."""
+    if not kept.get("name"):
+        return None
+    place = (f"{kept['postcode']} {kept['city']}".strip(), kept["country"])
+    return Seller(kept["name"], tuple(filter(None, (*kept["street"], *place))), kept["vat_id"])
 
 
 def _head(sheet: FPDF, seller: Seller, say: Mapping[str, str]) -> None:

@@ -81,6 +81,9 @@ _ONE: Mapping[str, tuple[str, str, str, str]] = {
     "track": ("Follow the parcel", "Pakket volgen", "Paket verfolgen", "Suivre le colis"),
     "tracking": ("Tracking number", "Volgnummer", "Sendungsnummer", "Numéro de suivi"),
     "invoice": ("Invoice (PDF)", "Factuur (PDF)", "Rechnung (PDF)", "Facture (PDF)"),
+    "e-invoice": (
+        "E-invoice (XML)", "E-factuur (XML)", "E-Rechnung (XML)", "Facture électronique (XML)",
+    ),
     "credit note": ("Credit note (PDF)", "Creditnota (PDF)", "Rechnungskorrektur (PDF)", "Avoir (PDF)"),
     "slip": ("Packing slip", "Pakbon", "Packzettel", "Bon de livraison"),
     "slip here": ("In this parcel", "In dit pakket", "In diesem Paket", "Dans ce colis"),

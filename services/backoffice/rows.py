@@ -224,7 +224,7 @@ class DocumentView(Row):
 
     view_id: UUID
     number: str
-    form: str  # page, pdf; link: the number is an order's
+    form: str  # page, pdf, ubl, cii; link: the number is an order's
     who: str
     at: datetime
 

@@ -237,7 +237,7 @@ class NoteView(Internal, key="backoffice.note_view.v1"):
     """A person looked at a document, on the page or as a file, or was given the link of a customer to an order."""
 
     number: Code  # of the document; of the order
-    form: Literal["page", "pdf", "link"]
+    form: Literal["page", "pdf", "ubl", "cii", "link"]
     actor: Code
 
     @property

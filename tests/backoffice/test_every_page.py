@@ -105,6 +105,7 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     found |= {"link": f"/orders/{done['number']}/link", PUBLIC[0]: await shop.link(done)}
     (invoice,) = (await shop.ask("GET", f"/billing/invoices?order_id={done['id']}"))["items"]
     found["document"] = f"/documents/{invoice['number']}"
+    found["no-einvoice"] = f"/documents/{invoice['number']}/ubl"  # nobody said who sells
     give = {"invoice": invoice["number"], "lines": [{"line_no": 1, "amount": "1.00"}], "reason": "K-1"}
     by = {"Idempotency-Key": "K-1-refund", "X-Actor": "K-1"}
     asked = await shop.http.post(f"/billing/orders/{done['id']}/refunds", json=give, headers=by)

@@ -32,7 +32,8 @@ NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 OPEN = {
     "/login", "/login/provider", "/login/provider/back", "/logout", "/language", "/live",
     "/static/{digest}/{name:path}", "/s/{token}",
-    "/s/{token}/documents/{number}", "/s/{token}/wait", "/s/{token}/stop", "/s/{token}/return",
+    "/s/{token}/documents/{number}", "/s/{token}/documents/{number}/xml", "/s/{token}/wait", "/s/{token}/stop",
+    "/s/{token}/return",
 }  # fmt: skip
 """Routes that look for themselves who asks, or are for everybody."""
 
@@ -227,6 +228,7 @@ async def test_each_role_gets_its_own_pages_and_no_other(shop: Shop, role: str) 
     person, http = Person(role, "", frozenset([role])), await logged_in(shop, role)
     paths = {"/orders/{name}": "/orders/C-0", "/stock/{sku:path}": "/stock/mug"}
     paths |= {"/documents/{number}": "/documents/INV-1", "/documents/{number}/pdf": "/documents/INV-1/pdf"}
+    paths |= {"/documents/{number}/{syntax}": "/documents/INV-1/ubl"}
     paths |= {"/money/{what}": "/money/journal", "/customers/{customer_id:path}": "/customers/C1"}
     paths |= {"/reports/{what}": "/reports/vat", "/reports/{what}.csv": "/reports/vat.csv"}
     try:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.billing.domain.documents import fingerprint
 from services.billing.domain.rows import CreditNote, Invoice, Policy, Seller
 from services.billing.einvoice import SYNTAXES, Document, findings, written
 from services.billing.einvoice.made import made
@@ -174,6 +175,25 @@ def test_a_document_keeps_its_seller_and_takes_what_it_lacked_from_the_settings(
     assert later.seller
     assert (later.seller.name, later.payments[0].accounts) == ("Kontor BV", ("DE89370400440532013000",))
     check(later)
+
+
+def test_what_a_document_kept_is_part_of_its_fingerprint() -> None:
+    """Or somebody could give an issued document another seller, account or due date (I16)."""
+    ((invoice, _),) = documents(sold(line(1, "1.00", rate="21"), method="terms"))
+    terms = invoice.terms
+    assert terms
+    assert terms.due_on
+    for other in (
+        replace(terms, seller=replace(terms.seller, iban="DE89370400440532013000")),
+        replace(terms, issued_on=date(2026, 3, 2)),
+        replace(terms, method="card"),
+        replace(terms, prepaid=money("0.01")),
+        replace(terms, due_on=None),
+        replace(terms, country="NL"),
+        None,
+    ):
+        assert fingerprint(replace(invoice, terms=other)) != invoice.hash
+    assert fingerprint(replace(invoice, terms=replace(terms, prepaid=money("0")))) == invoice.hash
 
 
 def test_a_document_from_before_terms_were_kept_has_its_seller_from_the_settings() -> None:

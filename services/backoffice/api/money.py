@@ -74,3 +74,21 @@ async def document_pdf(
     await office.note(NoteView(number=of["number"], form="pdf", actor=visit.person.name))
     headers = {"Content-Disposition": f'inline; filename="{of["number"]}.pdf"'}
     return Response(body, media_type="application/pdf", headers=headers)
+
+
+@router.get("/documents/{number}/{syntax}")
+async def document_xml(
+    visit: Annotated[Visit, allowed("money")], number: Number, syntax: Literal["ubl", "cii"]
+) -> Response:
+    """The same for programs, as billing writes it: by EN 16931, in UBL or in CII. What is missing for that is shown."""
+    office = visit.office
+    try:
+        body = await documents_view.einvoice(office.owners, number, syntax)
+    except Said as refused:
+        if refused.status != 409:
+            raise
+        page = documents_view.lacking(office.pages.words, number, refused)
+        return visit.page("no_einvoice.html", "money", page, status=409)
+    await office.note(NoteView(number=number, form=syntax, actor=visit.person.name))
+    headers = {"Content-Disposition": f'attachment; filename="{number}-{syntax}.xml"'}
+    return Response(body, media_type="application/xml", headers=headers)

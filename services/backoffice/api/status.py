@@ -175,6 +175,29 @@ async def document(
     return Response(body, media_type="application/pdf", headers=headers)
 
 
+@router.get("/s/{token}/documents/{number}/xml")
+async def document_xml(
+    request: Request, token: Token, number: Annotated[str, Path(max_length=64, pattern=r"^[^\x00]*$")], lang: Lang = ""
+) -> Response:
+    """The same document in UBL, for who reads it by program; 409 while billing cannot write it."""
+    office: Office = request.app.state.office
+    found = opened(request, token)
+    if isinstance(found, Response):
+        return found
+    try:
+        of = await documents_view.document(office.owners, number)
+        if of["order_id"] != str(found[0]):
+            return told(office, 404)
+        body = await documents_view.einvoice(office.owners, number, "ubl")
+    except Said as refused:
+        return told(office, 409 if refused.status == 409 else 404)
+    except Away:
+        return told(office, 503)
+    await office.note(NoteView(number=of["number"], form="ubl", actor=CUSTOMER))
+    headers = {"Content-Disposition": f'attachment; filename="{of["number"]}-ubl.xml"'}
+    return Response(body, media_type="application/xml", headers=headers)
+
+
 @router.get("/orders/{name}/link")
 async def about_link(visit: Annotated[Visit, allowed("orders")], name: Name) -> Response:
     """What the customer's link is, before one is made."""

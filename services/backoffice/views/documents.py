@@ -1,5 +1,6 @@
 """One invoice or credit note on a page, and who looked at which."""
 
+import re
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -14,7 +15,27 @@ from services.backoffice.words import N_
 
 Item = dict[str, Any]
 SHOWN = 50
-FORMS = {"page": N_("Page"), "pdf": "PDF", "link": N_("Customer's link")}
+FORMS = {"page": N_("Page"), "pdf": "PDF", "ubl": "UBL", "cii": "CII", "link": N_("Customer's link")}
+TERMS = {
+    "BT-27": N_("The seller's name"),
+    "BG-5": N_("The seller's address"),
+    "BT-40": N_("The seller's country"),
+    "BT-31": N_("The seller's VAT number"),
+    "BT-30": N_("The seller's number in a register"),
+    "BT-84": N_("The account for transfers (IBAN)"),
+    "BT-120": N_("Why there is no VAT"),
+    "BT-44": N_("The buyer's name"),
+    "BG-8": N_("The buyer's address"),
+    "BT-55": N_("The buyer's country"),
+    "BT-48": N_("The buyer's VAT number"),
+    "BT-80": N_("The country that the goods went to"),
+    "BT-118": N_("The VAT category"),
+    "BT-151": N_("The VAT category of a line"),
+    "BT-152": N_("The VAT rate of a line"),
+    "BT-5": N_("The currency"),
+}
+"""Terms of EN 16931 that a document can lack, as people call them; every other is shown by its number alone."""
+TERM = re.compile(r"B[TG]-[0-9]+")
 
 
 async def document(owners: Owners, number: str) -> Item:
@@ -86,7 +107,28 @@ async def paper(owners: Owners, pages: Pages, number: str) -> Item:
         "notes": [(note["number"], w.money(Decimal(str(note["gross"])))) for note in notes],
         "address": address(of["bill_to"]),
         "pdf": f"{where}/pdf",
+        "where": where,
     }
+
+
+async def einvoice(owners: Owners, number: str, syntax: str) -> bytes:
+    """An invoice or credit note as XML. Raises Away or Said: 404 when there is none, 409 when a term is missing."""
+    name = quote(number, safe="")
+    try:
+        return await owners.file("billing", f"/invoices/{name}/{syntax}")
+    except Said as refused:
+        if refused.status != 404:
+            raise
+    return await owners.file("billing", f"/credit-notes/{name}/{syntax}")
+
+
+def lacking(w: English, number: str, refused: Said) -> Item:
+    """What a document lacks to be an electronic invoice: each term once, by its number and by its name."""
+    found: dict[str, str] = {}
+    for error in refused.errors:
+        for term in TERM.findall(str(error.get("message", "")))[:1]:
+            found.setdefault(term, w.say(TERMS[term]) if term in TERMS else "")
+    return {"number": number, "terms": list(found.items()), "back": f"/documents/{quote(number)}"}
 
 
 def _of_the_price(w: English, line: Item) -> str:

@@ -64,13 +64,24 @@ def page(known: Item, p: Phrases, carriers: Mapping[str, str], where: str, ends:
         "returns": _returns(known, goods, p),
         "withdrawal": withdrawal.offer(known["period"], p, where),
         "sums": _sums(order, p),
-        "documents": [
-            {"text": f"{p.phrase('credit note')} {note['number']}", "href": f"{where}/documents/{note['number']}"}
-            for note in known["notes"]
-        ],
+        "documents": [of for note in known["notes"] for of in _document(order, note["number"], p, where)],
         "until": p.phrase("until", day=p.day(ends)),
         "languages": [{"lang": lang, "name": name, "href": f"{where}?lang={lang}"} for lang, name in LANGUAGES.items()],
     }
+
+
+def _document(order: Item, number: str, p: Phrases, where: str) -> list[Item]:
+    """A credit note as PDF, and for who reads documents by program."""
+    href = f"{where}/documents/{number}"
+    made = [{"text": f"{p.phrase('credit note')} {number}", "href": href}]
+    if _by_program(order):
+        made.append({"text": f"{p.phrase('e-invoice')} {number}", "href": f"{href}/xml"})
+    return made
+
+
+def _by_program(order: Item) -> bool:
+    """The buyer is a business that said how it wants to be invoiced."""
+    return any(order["bill_to"].get(name) for name in ("vat_id", "reference", "electronic_address"))
 
 
 def _named(line: Item, p: Phrases) -> Item:
@@ -134,6 +145,7 @@ def _parcels(known: Item, goods: Mapping[int, Item], p: Phrases, carriers: Mappi
                 "tracking": tracking,
                 "track": url.replace("{tracking}", tracking) if tracking.isalnum() else "",
                 "invoice": f"{where}/documents/{invoice}" if invoice else "",
+                "xml": f"{where}/documents/{invoice}/xml" if invoice and _by_program(order) else "",
             }
         )
     return found
