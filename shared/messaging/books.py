@@ -162,7 +162,7 @@ class Book:
 def _decoder(adapter: TypeAdapter[Any]) -> Callable[[str], Any]:
     """Decodes a JSON column. Empty lists and the like come again and again; values are immutable, so they are shared.
 
-    Larger texts are an order's own. Rows that are wanted again are kept as rows, and need no second cache of their parts.
+    Larger texts are an order's own. Rows that are wanted again are kept as rows, without a second cache of parts.
     """
     plain = adapter.validate_json
     cached = lru_cache(maxsize=256)(plain)

@@ -38,6 +38,7 @@ class Own:
     proxy: Proxy  # before the database
     wire: Proxy  # before the broker
     network: Callable[[Callable[[], Any]], Awaitable[Any]]  # where both live
+    ends: AsyncExitStack  # what a test puts beside is stopped with the rest
 
     @property
     def rabbit(self) -> OwnRabbit:
@@ -125,4 +126,4 @@ async def own_at(folder: Path, nodes: int = 1) -> AsyncIterator[Own]:
         for node in cluster:
             await asyncio.to_thread(node.ctl, "eval", WRITE_DOWN)
         await works.opens(1_000_000)
-        yield Own(works, cluster, postgres, proxy, wire, elsewhere.do)
+        yield Own(works, cluster, postgres, proxy, wire, elsewhere.do, stack)
