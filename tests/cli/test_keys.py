@@ -181,6 +181,9 @@ def test_a_run_that_was_cut_off_goes_on_and_what_was_revoked_stays_so(tmp_path: 
     ours(files, "backoffice", NOW)  # and then it was killed: the key went nowhere
     assert make_keys(kept, NOW) > 0
     check(files, kept.read("backoffice", "api_key"), NOW)
+    known = files.read()
+    assert make_keys(kept, NOW) == 0
+    assert files.read() == known, "none is made for who has one"
     revoke(files, "tools")
     assert make_keys(kept, NOW) == 0
     with pytest.raises(NotHere, match="not known"):
