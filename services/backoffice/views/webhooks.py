@@ -140,7 +140,7 @@ def delivery(pages: Pages, hook: Item, of: Item, attempts: list[Item]) -> Item:
     text, colour = DELIVERIES[of["state"]]
     facts = [
         (w.say("Event"), of["kind"]),
-        ("webhook-id", str(of["fact_id"])),
+        (w.say("Id (webhook-id)"), str(of["fact_id"])),
         (w.say("Happened"), w.moment(of["at"])),
         (w.say("Tries"), w.number(of["tries"])),
     ]
