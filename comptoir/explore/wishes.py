@@ -41,6 +41,7 @@ WISHES: dict[str, Callable[[Order], Message]] = {
     "CancelOrder: everything": lambda of: CancelOrder(order_id=of.id),
     "CancelOrder: 1 piece": lambda of: CancelOrder(order_id=of.id, lines=_one(of)),
     "EditOrder: 1 piece more": lambda of: EditOrder(order_id=of.id, more=_one(of)),
+    "EditOrder: 1 piece less": lambda of: EditOrder(order_id=of.id, less=_one(of)),
     "EditOrder: address": lambda of: EditOrder(
         order_id=of.id, ship_to=Address(name="A", street=("1",), city="Elsewhere", country="DE")
     ),

@@ -240,8 +240,12 @@ def faults_of(draft: Draft, problem: Mapping[str, Any]) -> Iterator[Fault]:
         name = next((_BY_PATH[(of_line, *path[:n])] for n in (2, 1) if (of_line, *path[:n]) in _BY_PATH), "")
         if not of_line and name:
             row = next((other for other in draft.rows if other[name]), row)
-        said = error["message"]
-        yield Fault(row.number, name, next((text for begins, text in _PLAIN if said.startswith(begins)), said), {})
+        yield Fault(row.number, name, in_plain(error["message"]), {})
+
+
+def in_plain(said: str) -> str:
+    """What is wrong with a value, for a clerk: what the library says only programs understand."""
+    return next((text for begins, text in _PLAIN if said.startswith(begins)), said)
 
 
 @dataclass(frozen=True, slots=True)

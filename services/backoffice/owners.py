@@ -109,6 +109,10 @@ class Owners:
         """An answer that is no JSON, as it comes."""
         return (await self._response(owner, "GET", path)).content
 
+    async def put(self, owner: str, path: str, body: Item, *, actor: str) -> Any:
+        """States in a person's name what is to be so; saying it twice is safe."""
+        return await self._answer(owner, "PUT", path, json=body, headers={"X-Actor": actor.encode()})
+
     async def _answer(self, owner: str, method: str, path: str, **asked: Any) -> Any:
         response = await self._response(owner, method, path, **asked)
         try:

@@ -53,6 +53,11 @@ SENTENCES = (
     N_("The hold '%(hold)s' would be taken away."),
     N_("It would go to %(now)s instead of %(was)s."),
     N_("The order would be worth %(now)s instead of %(was)s."),
+    N_("It would be sent by %(now)s instead of %(was)s."),
+    N_("It would wait until everything can go in one parcel."),
+    N_("It would not wait any more until everything can go in one parcel."),
+    N_("No invoice and no credit note: what is not out was not invoiced."),
+    N_("VAT of what is not cancelled would be %(now)s instead of %(was)s."),
     N_("Billing would be asked to secure %(due)s instead of %(was)s; %(held)s is secured now."),
     N_(
         "Fulfilment would be asked to pull back shipment %(seq)s from %(warehouse)s (%(pieces)s), if it is not out."
@@ -79,6 +84,10 @@ SENTENCES = (
     ),
     N_(
         "Shipment %(seq)s is with the warehouse already: hold the order, change the address when the shipment is "
+        "cancelled, then release the hold."
+    ),
+    N_(
+        "Shipment %(seq)s is with the warehouse already: hold the order, change the delivery when the shipment is "
         "cancelled, then release the hold."
     ),
     N_("Everything was handed over already: the address can change no more."),

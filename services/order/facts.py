@@ -51,6 +51,10 @@ class Edited:
     priority: int | None = None
     actor: str = ""
     note: str = ""  # what changes and why, in words: the history keeps it
+    less: Pieces = ()
+    service_level: str | None = None
+    ship_complete: bool | None = None
+    reason: str = ""
 
     @property
     def key(self) -> str:
@@ -202,10 +206,19 @@ def release(order: Order, reason: str) -> Order:
 
 
 def edit(order: Order, m: Edited) -> Order:
+    """What is wanted less is noted like a cancellation; what of it is still possible is decided in step 0."""
     header = order.header
-    ship_to = header.ship_to if m.ship_to is None else m.ship_to
-    priority = header.priority if m.priority is None else m.priority
-    order = order.but(lines=(*order.lines, *m.lines), header=replace(header, ship_to=ship_to, priority=priority))
+    header = replace(
+        header,
+        ship_to=header.ship_to if m.ship_to is None else m.ship_to,
+        priority=header.priority if m.priority is None else m.priority,
+        service_level=header.service_level if m.service_level is None else m.service_level,
+        ship_complete=header.ship_complete if m.ship_complete is None else m.ship_complete,
+    )
+    order = order.but(lines=(*order.lines, *m.lines), header=header)
+    if m.less:
+        wanted = dict(merged(order.progress.cancel_wanted, m.less))
+        order = wanting(order, wanted, m.reason or "taken out of the order")
     if m.ship_to is not None:
         for reason in order.progress.holds:
             if reason == ADDRESS or (reason.startswith(INCOMPLETE[0]) and reason.endswith(INCOMPLETE[1])):
@@ -286,7 +299,7 @@ FACTS: tuple[Fact, ...] = (
     Fact((CancelOrder,), cancel, "cancel_wanted grows, not above ordered", wish=True),
     Fact((HoldOrder,), lambda order, m: hold(order, m.reason), "set the hold", wish=True),
     Fact((ReleaseHold,), lambda order, m: release(order, m.reason), "clear the hold", wish=True),
-    Fact((Edited,), edit, "ordered grows, address or priority change", wish=True),
+    Fact((Edited,), edit, "ordered and cancel_wanted grow, address, delivery or priority change", wish=True),
     Fact((ReturnGoods,), open_return, "a new return, if shipped less other returns allows", wish=True),
     Fact((AcceptDate,), accept_date, "the newest promised date is accepted", wish=True),
     Fact((PayByDue,), expire, "not secured and not unknown: cancel_wanted = all that is not out"),

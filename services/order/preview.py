@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from services.order.quantities import Order, released_by
+from services.order.quantities import Order, priced, released_by
 from services.order.rows import Header, Line, Money, Progress, Return, Shipment, Stock
 from services.order.saga import line_progress
 from services.order.waits import why_not_moving
@@ -17,7 +17,7 @@ from shared.contracts.billing import AuthorisePayment
 from shared.contracts.fulfilment import CancelShipment, ExpectReturn, PlanShipment
 from shared.contracts.inventory import ReserveStock
 from shared.contracts.message import Message
-from shared.contracts.money import line_amount, unit_of
+from shared.contracts.money import line_amount, totals, unit_of
 from shared.contracts.order import OrderStatement
 from shared.contracts.values import Address
 from shared.etag import etag_of
@@ -140,6 +140,13 @@ def _kept(order: Order) -> dict[int, int]:
     }
 
 
+def _vat(order: Order) -> Decimal:
+    """VAT of all that nobody cancelled or wants cancelled."""
+    header = order.header
+    unit = unit_of(header.currency)
+    return totals(priced(order.lines), _kept(order), inclusive=header.prices_include_vat, unit=unit).vat
+
+
 def _lines(before: Order, after: Order) -> Iterator[Item]:
     """Lines of which pieces would change place: quantity -> [before, after]."""
     was = {line.line_no: line for line in line_progress(before)}
@@ -169,9 +176,21 @@ def _sentences(before: Order, after: Order, messages: list[Message]) -> Iterator
             yield f"The hold '{hold}' would be taken away."
     if before.header.ship_to != after.header.ship_to:
         yield f"It would go to {in_one_line(after.header.ship_to)} instead of {in_one_line(before.header.ship_to)}."
+    if before.header.service_level != after.header.service_level:
+        now_sent, was_sent = after.header.service_level, before.header.service_level
+        yield f"It would be sent by {now_sent} instead of {was_sent}."
+    if before.header.ship_complete != after.header.ship_complete:
+        yield (
+            "It would wait until everything can go in one parcel."
+            if after.header.ship_complete
+            else "It would not wait any more until everything can go in one parcel."
+        )
     if before.header.gross != after.header.gross:
         worth = f"{after.header.gross:f} {after.header.currency}"
         yield f"The order would be worth {worth} instead of {before.header.gross:f}."
+    if (was_vat := _vat(before)) != (now_vat := _vat(after)):
+        currency = after.header.currency
+        yield f"VAT of what is not cancelled would be {now_vat:f} {currency} instead of {was_vat:f} {currency}."
     given_up = _given_up(before, after)
     if given_up.money:
         money, stopped = f"{given_up.money:f} {before.header.currency}", _pieces(given_up.pieces)

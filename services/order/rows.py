@@ -64,8 +64,6 @@ class Header(Row):
         "token",
         "bill_to",
         "placed_at",
-        "ship_complete",
-        "service_level",
         "fingerprint",
     )
 

@@ -127,12 +127,20 @@ def edit_order(m: EditOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     if order.all_cancelled:
         raise Refused(f"Order {header.number} is being cancelled.", status=409)
     _check_lines(order, m.more, "more")
+    _check_less(order, m.less)
     open_shipments = [shipment.seq for shipment in order.shipments if shipment.open]
     if m.ship_to is not None and open_shipments:
         raise Refused(
             f"Shipment {open_shipments[0]} is with the warehouse already: hold the order, change the address when the "
             "shipment is cancelled, then release the hold.",
             field="ship_to",
+            status=409,
+        )
+    if m.service_level not in (None, header.service_level) and open_shipments:
+        raise Refused(
+            f"Shipment {open_shipments[0]} is with the warehouse already: hold the order, change the delivery when the "
+            "shipment is cancelled, then release the hold.",
+            field="service_level",
             status=409,
         )
     if m.ship_to is not None and not order.open and not m.more and not m.add:
@@ -155,6 +163,10 @@ def edit_order(m: EditOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         priority=m.priority,
         actor=m.actor,
         note=edit_in_words(order, m, lines),
+        less=tuple((of.line_no, of.quantity) for of in m.less),
+        service_level=m.service_level,
+        ship_complete=m.ship_complete,
+        reason=m.reason,
     )
     after, asks = react(order, edited)
     if lines:
@@ -165,10 +177,27 @@ def edit_order(m: EditOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     yield Reply(state_of(after))
 
 
+def _check_less(order: Order, less: Sequence[LineQuantity]) -> None:
+    """No more than is neither out nor wanted cancelled already: an edit is done whole or not at all."""
+    _check_lines(order, less, "less")
+    wanted = dict(order.progress.cancel_wanted)
+    for i, of in enumerate(less):
+        count = order.counts[of.line_no]
+        left = count.ordered - count.shipped - max(wanted.get(of.line_no, 0), count.cancelled)
+        if of.quantity > left:
+            raise Refused(f"Of line {of.line_no}, {max(0, left)} can still be cancelled.", field=f"less[{i}].quantity")
+        wanted[of.line_no] = max(wanted.get(of.line_no, 0), count.cancelled) + of.quantity
+
+
 def edit_in_words(order: Order, m: EditOrder, lines: Sequence[Line]) -> str:
     """What an edit changes, for the history: the order itself keeps only how it is now."""
     header = order.header
     said = [f"line {line.line_no}: {line.quantity} x {line.sku} more" for line in lines]
+    said += [f"line {of.line_no}: {of.quantity} x {order.line(of.line_no).sku} less" for of in m.less]
+    if m.service_level is not None and m.service_level != header.service_level:
+        said.append(f"delivery {m.service_level} instead of {header.service_level}")
+    if m.ship_complete is not None and m.ship_complete != header.ship_complete:
+        said.append("waits to go in one parcel" if m.ship_complete else "does not wait to go in one parcel")
     if m.ship_to is not None and m.ship_to != header.ship_to:
         said.append(f"ship to {in_one_line(m.ship_to)} instead of {in_one_line(header.ship_to)}")
     if m.priority is not None and m.priority != header.priority:

@@ -113,7 +113,10 @@ class ReleaseHold(Command, key="order.release_hold.v1"):
 
 
 class EditOrder(Command, key="order.edit_order.v1"):
-    """More of a line, new lines, another address or priority. Less of a line is a cancellation. `version`: If-Match."""
+    """More or less of a line, new lines, another address, delivery or priority, all at once or not at all.
+
+    `less`: so many pieces are cancelled, of what is not out. `version`: If-Match.
+    """
 
     order_id: UUID
     version: int | None = None
@@ -124,6 +127,9 @@ class EditOrder(Command, key="order.edit_order.v1"):
     reason: Text = ""
     actor: str = ""
     quote: Annotated[str, Field(max_length=64)] = ""  # as of CancelOrder
+    less: tuple[LineQuantity, ...] = ()
+    service_level: Code | None = None
+    ship_complete: bool | None = None
 
 
 class ReturnGoods(Command, key="order.return_goods.v1"):

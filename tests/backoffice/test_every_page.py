@@ -62,7 +62,7 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     gone = await shop.place()
     for name, order in {"held": held, "late": late, "done": done, "packed": packed, "unpaid": unpaid}.items():
         found[f"order-{name}"] = f"/orders/{order['number']}"
-    for act in ("hold", "cancel", "release", "address", "take-back"):
+    for act in ("hold", "cancel", "release", "address", "edit", "take-back"):
         found[f"wish-{act}"] = f"/orders/{(done if act == 'take-back' else held)['number']}/{act}"
     await shop.ask("POST", f"/order/orders/{gone['id']}/cancel", {"reason": "K-1"})
     many = "".join(f"&id={order['number']}" for order in (held, late, packed, gone))
@@ -75,7 +75,7 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     listed = {"sku": "mug", "brand": "K-1", "category": "K-1", "price": "12.50"}
     await shop.ask("PUT", "/order/products", {"products": [listed]})
     kept = await shop.http.post("/orders/import", files={"file": ("K-1.csv", sheet)})
-    found |= {"import": "/orders/import", "import-one": kept.headers["location"]}
+    found |= {"enter": "/orders/new", "import": "/orders/import", "import-one": kept.headers["location"]}
     found["order-cancelled"] = f"/orders/{gone['number']}"
 
     async def shipment(order: Mapping[str, Any]) -> str:

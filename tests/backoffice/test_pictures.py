@@ -65,7 +65,8 @@ SEEN = {
     "reports-categories": "Table", "reports-outlook": "lamp", "reports-returns": "1",
     "reports-perfect-orders": "Without a fault", "reports-vat": "NL",
     "reports-errors": "wrong item", "resume": "card expired", "match": "Luc Peeters",
-    "payments": "Luc Peeters", "journal": "INV-", "import": "external_id", "import-one": "Germany",
+    "payments": "Luc Peeters", "journal": "INV-",
+    "edit": "Köln", "new-order": "Find a customer", "import": "external_id", "import-one": "Germany",
     "webhooks": "Finance", "webhook": "503", "webhook-delivery": "closed",
     "no-einvoice": "The seller's name",
 }  # fmt: skip
@@ -217,6 +218,7 @@ async def paths(shop: Shop, server: MailServer, receiver: Receiver) -> Mapping[s
         "document-views": "/document-views", "saved-views": "/orders/views?view=late", "link": f"{number}/link",
         "messages": f"{number}/messages", "mails": "/mails", "address": f"/orders/{held['number']}/address",
         "take-back": f"{number}/take-back", "hold": f"/orders/{packing['number']}/hold",
+        "edit": f"/orders/{held['number']}/edit", "new-order": "/orders/new",
         "import": "/orders/import", "import-one": kept.headers["location"],
         "withdrawal": f"{await link(shop, done)}/return", "customer-decides": await link(shop, waiting),
         "resume": f"/orders/{stuck['number']}/resume", "match": "/money/match?entry=2026-03-02/17",

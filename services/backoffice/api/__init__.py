@@ -16,6 +16,8 @@ from services.backoffice.api import (
     bulk,
     changes,
     customers,
+    editing,
+    entering,
     files,
     importing,
     live,
@@ -50,8 +52,9 @@ from services.backoffice.words import N_
 from shared.http import NotFound
 
 AREAS = (
-    login, today, orders, bulk, saved, importing, order, status, withdrawal, mails, changes, refunds, resume, wishes,
-    stock, shelves, bins, warehouse, shipments, returns, match, money, customers, reports, staff, webhooks, audit,
+    login, today, orders, bulk, saved, importing, entering, order, status, withdrawal, mails, changes, editing, refunds,
+    resume, wishes, stock, shelves, bins, warehouse, shipments, returns, match, money, customers, reports, staff,
+    webhooks, audit,
     parked, live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)

@@ -17,13 +17,15 @@ Quote = Annotated[str, Form(max_length=64)]
 Reason = Annotated[str, Form(max_length=200)]
 
 
-async def _order(visit: Visit, name: str) -> Item:
+async def order_of(visit: Visit, name: str) -> Item:
+    """The order as its owner says."""
     async with visit.office.reading() as conn:
         order_id = await order_called(conn, name)
     return dict(await visit.office.owners.get("order", f"/orders/{order_id}"))
 
 
-async def _changed(visit: Visit, order: Item, how: str) -> Response:
+async def changed(visit: Visit, order: Item, how: str) -> Response:
+    """Back to the order, which says what was done."""
     await visit.office.look(order["id"])
     return RedirectResponse(f"/orders/{order['number']}?done={how}", 303)
 
@@ -31,7 +33,7 @@ async def _changed(visit: Visit, order: Item, how: str) -> Response:
 @router.get("/orders/{name}/address")
 async def address(visit: Annotated[Visit, allowed("edit")], name: Name) -> Response:
     """The address there is, to be changed."""
-    order = await _order(visit, name)
+    order = await order_of(visit, name)
     page = changes.address_form(visit.office.pages, order, order["ship_to"], "", None)
     return visit.page("address.html", "orders", page)
 
@@ -47,7 +49,7 @@ async def change_address(
 ) -> Response:
     """Without a quote: what it would do. With it: exactly that, or 409 with the new effect."""
     office = visit.office
-    order = await _order(visit, name)
+    order = await order_of(visit, name)
     typed = changes.typed_address(await request.form())
 
     async def asking(told: Item | None, error: Item | None, key: str) -> Item:
@@ -59,13 +61,13 @@ async def change_address(
 
     act = shown.Act("order", f"/orders/{order['id']}/edit", {"ship_to": typed, "reason": reason})
     done = await shown.shown_or_done(visit, act, key, quote, asking, typing)
-    return done if isinstance(done, Response) else await _changed(visit, order, "address")
+    return done if isinstance(done, Response) else await changed(visit, order, "address")
 
 
 @router.get("/orders/{name}/take-back")
 async def take_back(visit: Annotated[Visit, allowed("take-back")], name: Name) -> Response:
     """What is out, parcel by parcel."""
-    page = changes.take_back_form(visit.office.pages, await _order(visit, name), {}, None)
+    page = changes.take_back_form(visit.office.pages, await order_of(visit, name), {}, None)
     return visit.page("take_back.html", "orders", page)
 
 
@@ -81,7 +83,7 @@ async def do_take_back(
 ) -> Response:
     """Without a quote: what it would do. With it: exactly that, or 409 with the new effect."""
     office, w = visit.office, visit.office.pages.words
-    order, form = await _order(visit, name), dict(await request.form())
+    order, form = await order_of(visit, name), dict(await request.form())
     reason = changes.reason_of(blamed, reason)
 
     async def typing(error: Item) -> Response:
@@ -99,4 +101,4 @@ async def do_take_back(
 
     act = shown.Act("order", f"/orders/{order['id']}/returns", {**wish, "reason": reason})
     done = await shown.shown_or_done(visit, act, key, quote, asking, typing)
-    return done if isinstance(done, Response) else await _changed(visit, order, "take-back")
+    return done if isinstance(done, Response) else await changed(visit, order, "take-back")

@@ -38,6 +38,7 @@ async def order(visit: Annotated[Visit, allowed("orders")], name: Name, show: st
     said = {"cancel": w.say("The order was asked to cancel."), "hold": w.say("The order is on hold.")}
     said["release"] = w.say("The hold is gone.")
     said["address"] = w.say("The address was changed.")
+    said["edit"] = w.say("The order was changed.")
     said["refund"] = w.say("The money goes back to the customer.")
     said["refund-asked"] = w.say("The refund waits until another person approves it.")
     said["match"] = w.say("The transfer is matched.")

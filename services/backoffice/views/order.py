@@ -150,7 +150,8 @@ def _actions(pages: Pages, person: Person, head: Item, where: str, parked: bool)
     if open_ and person.may("hold"):
         found.append({"href": f"{where}/hold", "text": w.say("Hold"), "icon": "pause", "danger": False})
     if open_ and person.may("edit"):
-        found.append({"href": f"{where}/address", "text": w.say("Address"), "icon": "edit", "danger": False})
+        found.append({"href": f"{where}/edit", "text": w.say("Change"), "icon": "edit", "danger": False})
+        found.append({"href": f"{where}/address", "text": w.say("Address"), "icon": "pin", "danger": False})
     if head["status"] in MAYBE_OUT and person.may("take-back"):
         found.append({"href": f"{where}/take-back", "text": w.say("Take back"), "icon": "back", "danger": False})
     if head["status"] in MAYBE_OUT and person.may("refund"):

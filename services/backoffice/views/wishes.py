@@ -25,6 +25,8 @@ SUBJECTS = (
     ("Billing", "card", N_("Money")),
     ("Fulfilment", "truck", N_("Goods")),
     ("Everybody", "mail", N_("Messages")),
+    ("VAT of", "card", N_("Money")),
+    ("No invoice", "doc", N_("Documents")),
 )
 """How a sentence of a preview begins, and what it is about."""
 

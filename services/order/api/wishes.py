@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import Field, StringConstraints
 
 from services.order.api.channel import of_the_order
-from services.order.api.fields import NO_NUL, AddressIn, LineIn, Long, OrderId, Pieces
+from services.order.api.fields import NO_NUL, AddressIn, LineIn, Long, Name, OrderId, Pieces
 from services.order.preview import preview
 from shared.clock import new_id
 from shared.contracts.order import AcceptDate, CancelOrder, EditOrder, HoldOrder, ReleaseHold, ReturnGoods
@@ -79,8 +79,11 @@ class EditIn(Body):
     model_config = example(more=[{"line_no": 1, "quantity": 1}], priority=10, reason="a birthday present")
 
     more: LinesIn = ()
+    less: LinesIn = ()
     add: Annotated[tuple[LineIn, ...], Field(max_length=MAX_LINES)] = ()
     ship_to: AddressIn | None = None
+    service_level: Name | None = None
+    ship_complete: bool | None = None
     priority: Annotated[int, Field(ge=-1000, le=1000)] | None = None
     reason: Long = ""
     quote: Quote = ""
@@ -90,6 +93,9 @@ class EditIn(Body):
             order_id=order_id,
             version=version,
             more=tuple(line.value() for line in self.more),
+            less=tuple(line.value() for line in self.less),
+            service_level=self.service_level,
+            ship_complete=self.ship_complete,
             add=tuple(line.value() for line in self.add),
             ship_to=None if self.ship_to is None else self.ship_to.value(),
             priority=self.priority,
@@ -180,7 +186,7 @@ async def preview_release(order_id: OrderId, body: ReleaseIn, rehearse: Rehearse
 @router.post("/orders/{order_id}/edit", tags=["wishes"])
 @needs("orders:change", of_the_order)
 async def edit(order_id: OrderId, body: EditIn, ask: Ask, if_match: IfMatch) -> Response:
-    """More of a line, new lines, another address or priority."""
+    """More or less of a line, new lines, another address, delivery or priority: all of it, or nothing."""
     return await ask(body.command(order_id, ask.actor, _version(if_match)))
 
 
