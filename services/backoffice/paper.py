@@ -28,7 +28,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "delivered": "Date of supply", "order": "Order", "corrects": "Corrects invoice", "customer": "Customer",
         "vat number": "VAT number", "text": "Description", "pieces": "Pieces", "price": "Price", "rate": "VAT",
         "net": "Without VAT", "base": "Base", "vat": "VAT", "total": "Total", "credited": "Total credited",
-        "by rate": "VAT by rate", "including": "Prices include VAT", "page": "Page",
+        "by rate": "VAT by rate", "including": "Prices include VAT", "page": "Page", "reference": "Your reference",
     },
     "nl": {
         "invoice": "Factuur", "credit note": "Creditnota", "number": "Nummer", "date": "Datum",
@@ -36,7 +36,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "customer": "Klant", "vat number": "Btw-nummer", "text": "Omschrijving", "pieces": "Aantal", "price": "Prijs",
         "rate": "Btw", "net": "Zonder btw", "base": "Grondslag", "vat": "Btw", "total": "Totaal",
         "credited": "Totaal gecrediteerd", "by rate": "Btw per tarief", "including": "Prijzen zijn inclusief btw",
-        "page": "Pagina",
+        "page": "Pagina", "reference": "Uw referentie",
     },
     "de": {
         "invoice": "Rechnung", "credit note": "Rechnungskorrektur", "number": "Nummer", "date": "Datum",
@@ -44,7 +44,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "customer": "Kunde", "vat number": "USt-IdNr.", "text": "Bezeichnung", "pieces": "Stück", "price": "Preis",
         "rate": "USt", "net": "Ohne USt", "base": "Grundlage", "vat": "USt", "total": "Gesamtbetrag",
         "credited": "Gutgeschrieben", "by rate": "Umsatzsteuer nach Satz", "including": "Preise enthalten die USt",
-        "page": "Seite",
+        "page": "Seite", "reference": "Ihre Referenz",
     },
     "fr": {
         "invoice": "Facture", "credit note": "Avoir", "number": "Numéro", "date": "Date",
@@ -52,6 +52,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "customer": "Client", "vat number": "N° de TVA", "text": "Désignation", "pieces": "Quantité", "price": "Prix",
         "rate": "TVA", "net": "Hors TVA", "base": "Base", "vat": "TVA", "total": "Total", "credited": "Total crédité",
         "by rate": "TVA par taux", "including": "Les prix comprennent la TVA", "page": "Page",
+        "reference": "Votre référence",
     },
 }  # fmt: skip
 FONT, GREY = "Source", 100
@@ -121,7 +122,9 @@ def pdf(document: Item, buyer: Sequence[str], seller: Seller, zone: ZoneInfo, wa
     sheet.add_page()
     _head(sheet, seller, say)
     sheet.set_xy(20, 48)
-    for line in buyer:
+    said = document["bill_to"]
+    business = [f"{say['vat number']} {said['vat_id']}"] if said.get("vat_id") else []
+    for line in (*buyer, *business):
         sheet.multi_cell(90, 5, line, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     sheet.set_xy(20, max(sheet.get_y() + 8, 82))
     sheet.set_font(FONT, "B", 18)
@@ -132,6 +135,8 @@ def pdf(document: Item, buyer: Sequence[str], seller: Seller, zone: ZoneInfo, wa
     facts.append((say["order"], str(document["order_number"])))
     if document["customer_id"]:
         facts.append((say["customer"], str(document["customer_id"])))
+    if said.get("reference"):
+        facts.append((say["reference"], str(said["reference"])))
     if document["invoice"]:
         facts.append((say["corrects"], str(document["invoice"])))
     for name, value in facts:

@@ -6,6 +6,7 @@ from html import unescape
 
 import pytest
 
+from services.billing.einvoice.model import Place
 from services.billing.einvoice.reading import read
 from tests.backoffice.shop import ANNA, Shop, shop_at
 from tests.backoffice.test_money import given_back, sold, text_of
@@ -51,15 +52,21 @@ async def test_a_document_is_had_as_ubl_and_as_cii_and_who_had_it_is_kept(shop: 
             assert document.buyer
             assert (document.number, document.buyer.name) == (number, "De Vries BV")
             assert (document.buyer.vat_id, document.buyer_reference) == ("NL001234567B01", "PO-7")
+            assert document.delivered_to == Place(country="NL"), "the order said where it went"
         seen = await shop.rows("select form from document_views where number = $1 order by at", number)
         assert [row["form"] for row in seen] == ["page", "ubl", "cii"]
     assert "CII" in await shop.page(f"/document-views?number={note['number']}")
 
 
 async def test_the_printed_document_names_the_seller_that_it_kept(shop: Shop) -> None:
-    owner = await sold(shop)
+    owner = await sold(shop, bill_to=BUSINESS)
     (of,) = (await shop.ask("GET", f"/billing/invoices?order_id={owner['id']}"))["items"]
     printed = text_of((await shop.http.get(f"/documents/{of['number']}/pdf")).content)
+    assert "Btw-nummer NL001234567B01" in printed
+    assert re.search(r"Uw referentie\s+PO-7", printed)
+    html = await shop.page(f"/documents/{of['number']}")
+    assert "NL001234567B01" in html
+    assert "PO-7" in html
     assert "Kontor BV" in printed
     assert "NL123456789B01" in printed
     assert "3511 AB Utrecht" in printed

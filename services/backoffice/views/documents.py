@@ -106,6 +106,8 @@ async def paper(owners: Owners, pages: Pages, number: str) -> Item:
         ),
         "notes": [(note["number"], w.money(Decimal(str(note["gross"])))) for note in notes],
         "address": address(of["bill_to"]),
+        "vat_id": of["bill_to"].get("vat_id", ""),
+        "reference": of["bill_to"].get("reference", ""),
         "pdf": f"{where}/pdf",
         "where": where,
     }
