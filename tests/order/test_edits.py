@@ -49,6 +49,8 @@ def test_no_more_is_taken_out_than_is_neither_out_nor_given_up() -> None:
     assert len(book.order.lines) == 1, "all of it, or nothing"
     with pytest.raises(Refused, match="no line 7"):
         book.do(edit(less=(of(7, 1),)))
+    book.do(edit(less=(of(1, 1),)))
+    assert dict(book.order.progress.cancelled) == {1: 2}, "each edit takes away from what is left"
     out = book_of(sent(1))
     shipped = sum(count.shipped for count in out.order.counts.values())
     assert shipped
