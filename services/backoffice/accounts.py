@@ -9,6 +9,7 @@ from services.backoffice.rows import Account, DocumentView, OfficeAct, Session
 from shared.contracts.backoffice import (
     ChooseLanguage,
     KeepSession,
+    NoteBought,
     NoteMatched,
     NoteResumed,
     NoteView,
@@ -157,6 +158,10 @@ def note_resumed(m: NoteResumed, rows: Rows, ctx: Context[Any]) -> Iterator[Effe
 def note_matched(m: NoteMatched, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
     facts = {"order_id": str(m.order_id), "number": m.number, "entry": m.entry_id}
     yield OfficeAct(ctx.new_id(), ctx.now, m.key, m.actor, facts)
+
+
+def note_bought(m: NoteBought, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
+    yield OfficeAct(ctx.new_id(), ctx.now, m.key, m.actor, {"what": m.what, "name": m.name})
 
 
 def stands(session: Mapping[str, Any], account: Mapping[str, Any], now: datetime) -> bool:

@@ -109,9 +109,13 @@ class Owners:
         """An answer that is no JSON, as it comes."""
         return (await self._response(owner, "GET", path)).content
 
-    async def put(self, owner: str, path: str, body: Item, *, actor: str) -> Any:
-        """States in a person's name what is to be so; saying it twice is safe."""
-        return await self._answer(owner, "PUT", path, json=body, headers={"X-Actor": actor.encode()})
+    async def put(self, owner: str, path: str, body: Item, *, actor: str, if_match: str = "") -> Any:
+        """States in a person's name what is to be so; saying it twice is safe.
+
+        `if_match`: only if it is what was looked at; Said with 412 if not.
+        """
+        headers = {"X-Actor": actor.encode()} | ({"If-Match": f'"{if_match}"'.encode()} if if_match else {})
+        return await self._answer(owner, "PUT", path, json=body, headers=headers)
 
     async def _answer(self, owner: str, method: str, path: str, **asked: Any) -> Any:
         response = await self._response(owner, method, path, **asked)

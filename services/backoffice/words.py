@@ -251,6 +251,22 @@ def _matched(f: Facts, b: Facts, w: Words) -> Line:
     return Line(w.say("Matched the transfer %(entry)s to the order.", entry=f["entry"]), "person", "people")
 
 
+BOUGHT: dict[str, str] = {
+    "create": N_("Made the purchase order %(name)s."),
+    "edit": N_("Changed the draft of the purchase order %(name)s."),
+    "send": N_("Sent the purchase order %(name)s."),
+    "changes": N_("Changed days or quantities of the purchase order %(name)s."),
+    "close": N_("Closed the purchase order %(name)s short."),
+    "cancel": N_("Cancelled the purchase order %(name)s."),
+    "supplier": N_("Set the supplier %(name)s."),
+    "rules": N_("Set when %(name)s is ordered."),
+}
+
+
+def _bought(f: Facts, b: Facts, w: Words) -> Line:
+    return Line(w.say(BOUGHT.get(f["what"], "%(name)s"), name=f["name"]), "person", "people")
+
+
 def _account(f: Facts, b: Facts, w: Words) -> Line:
     """What became of the account of a person, by the staff or by what the login service said."""
 
@@ -364,6 +380,7 @@ SAYINGS: dict[str, Callable[[Facts, Facts, Words], Line]] = {
     "change_webhook": _webhook(N_("Changed the webhook %(name)s.")),
     "act_on_webhook": _webhook(""),
     "redeliver": _webhook(N_("Had events sent again to the webhook %(name)s.")),
+    "note_bought": _bought,
     "set_account": _account,
     "signed_on": _account,
 }

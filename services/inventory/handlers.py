@@ -22,6 +22,7 @@ from shared.contracts.inventory import (
     ClosePurchaseOrder,
     CountStock,
     CreatePurchaseOrder,
+    DraftProposed,
     EditPurchaseOrder,
     ExpectReceipt,
     HoldersFound,
@@ -36,6 +37,7 @@ from shared.contracts.inventory import (
     ReserveStock,
     SendPurchaseOrder,
     ServeQueue,
+    SetReorderRules,
 )
 from shared.messaging.decision import Handler, Handlers
 
@@ -72,6 +74,8 @@ HANDLERS: Handlers = {
     ChangePurchaseOrder: Handler(domain.to_act, domain.change_purchase_order),
     ClosePurchaseOrder: Handler(domain.to_act, domain.close_purchase_order),
     CancelPurchaseOrder: Handler(domain.to_act, domain.cancel_purchase_order),
+    SetReorderRules: Handler(domain.to_set_rules, domain.set_rules),
+    DraftProposed: Handler(domain.to_draft_proposed, domain.draft_proposed),
     ServeQueue: Handler(domain.to_serve, domain.serve_queue, domain.to_serve_besides),
     PromiseDue: Handler(domain.to_promise_again, domain.promise_again, domain.to_promise_again_besides),
     AnnounceAvailability: Handler(domain.to_announce, domain.announce),

@@ -1,6 +1,7 @@
 """Settings of inventory."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 from pydantic import Field
 
@@ -18,9 +19,20 @@ class Settings(ServiceSettings):
         5, ge=0, le=3600, description="channels are told of a SKU's stock so long after it changed; 0: never"
     )
 
+    demand_weeks: int = Field(
+        12, ge=1, le=104, description="reorder points are proposed by the demand of so many weeks"
+    )
+    cover_days: int = Field(14, ge=1, le=365, description="days of demand between a proposed reorder point and level")
+    reorder_safety: Decimal = Field(
+        Decimal("1.65"), ge=0, le=5, description="z of the proposed safety stock: 1.65 suffices in 95 of 100 times"
+    )
+
     def policy(self) -> Policy:
         return Policy(
             serve_at_once=self.serve_at_once,
             promise_grace_days=self.promise_grace_days,
+            demand_weeks=self.demand_weeks,
+            cover_days=self.cover_days,
+            safety=self.reorder_safety,
             announce_after=timedelta(seconds=self.announce_after_s) if self.announce_after_s else None,
         )

@@ -15,6 +15,7 @@ BOOKS = mapping(
     ),
     (domain.PurchaseOrder, tables.purchase_orders, True),
     (domain.Supplier, tables.suppliers, True),
+    (domain.ReorderRule, tables.reorder_rules, True),
     (domain.Item, tables.items, False),
     (domain.Warehouse, tables.warehouses, False),
     (domain.Place, tables.places, False),

@@ -147,6 +147,18 @@ purchase_acts = Table(
     Index("ix_purchase_acts_of", "purchase_id", "version", unique=True),
 )
 
+reorder_rules = Table(
+    "reorder_rules",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("warehouse", Text, primary_key=True),
+    Column("point", BigInteger, nullable=False),
+    Column("up_to", BigInteger, nullable=False),
+    Column("supplier", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    CheckConstraint("point >= 0 and (up_to = 0 or up_to > point)", name="up_to_above_point"),
+)
+
 series = Table(
     "series",
     metadata,

@@ -270,6 +270,18 @@ class NoteMatched(Internal, key="backoffice.note_matched.v1"):
         return str(self.order_id)
 
 
+class NoteBought(Internal, key="backoffice.note_bought.v1"):
+    """A person did something to a purchase order or a supplier, which inventory keeps; `name`: its number or code."""
+
+    what: Code
+    name: Code
+    actor: Code
+
+    @property
+    def subject(self) -> str:
+        return self.name
+
+
 class KeepSession(Internal, key="backoffice.keep_session.v1"):
     """A session was used, or ends now."""
 

@@ -101,6 +101,13 @@ async def story(town: Town) -> None:
         for path in (f"{act}/preview", act):
             await town.do("inventory", f"{of}/{path}", body)
 
+    rule = {"sku": "mug", "warehouse": "south", "point": 50, "up_to": 90, "supplier": "mugs"}
+    await town.ask("inventory", "PUT", "/reorder-rules", {"rules": [rule]})
+    (advised,) = (await town.get("inventory", "/reorder-advice"))["items"]
+    await town.get("inventory", "/reorder-rules/mug")
+    drafts = {"lines": [{name: advised[name] for name in ("sku", "warehouse", "quantity", "version")}]}
+    await town.do("inventory", "/reorder-advice/drafts", drafts)
+
     receipt = {"warehouse": "north", "reference": "PO-77", "lines": [{"sku": "pot", "quantity": 2}]}
     await town.do("inventory", "/receipts/preview", receipt)
     count = {"warehouse": "south", "reference": "C-1", "reason": "yearly count", "sku": "mug", "counted": 4}

@@ -51,6 +51,9 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     found |= {"parked": "/parked-messages", "dropped": "/parked-messages?state=dropped", "login": "/login"}
     found |= {"nowhere": "/nowhere", "receive": "/receive", "adjust": "/adjust", "counting": "/count"}
     found |= {"bins": "/bins", "bin": "/bins/mug?warehouse=north"}
+    found |= {"purchasing": "/purchasing?view=all", "suppliers": "/purchasing/suppliers", "buying": "/purchasing/new"}
+    found |= {"supplier": "/purchasing/suppliers/K-1", "what-to-order": "/purchasing/what-to-order"}
+    found |= {"reorder": "/purchasing/reorder/mug", **await bought(shop)}
     found |= {"money": "/money", "reports": "/reports", "acts": "/acts", "paper": "/pick/paper"}
     found |= {"staff": "/staff", "password": "/password", "staff-one": "/staff/K-1"}
     await set_account(shop.database_url, "K-1", "K-1", ("picker",), HASH, False, "K-1")  # an active one closes the shop
@@ -134,6 +137,26 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     await eventually(running.store.parked_count)
     (where,) = set(re.findall(r'href="(/parked-messages/billing/[0-9a-f-]+)"', await shop.page("/parked-messages")))
     return {**found, "message": where}
+
+
+async def bought(shop: Shop) -> dict[str, str]:
+    """A draft, and a purchase order of which something came; a product below its reorder point."""
+    await shop.ask("PUT", "/inventory/suppliers/K-1", {"name": "K-1", "email": "k@k.example"})
+    rule = {"sku": "cup", "warehouse": "north", "point": 5, "up_to": 50, "supplier": "K-1"}
+    await shop.ask("PUT", "/inventory/reorder-rules", {"rules": [rule]})
+    line = {"sku": "mug", "quantity": 7, "unit_cost": "2.35", "expected_on": "2026-03-02"}
+    order = {"supplier": "K-1", "warehouse": "north", "note": "K-1", "lines": [line]}
+    draft, sent = [(await shop.ask("POST", "/inventory/purchase-orders", order))["number"] for _ in range(2)]
+    await shop.ask("POST", f"/inventory/purchase-orders/{sent}/send", {})
+    came = {"warehouse": "north", "reference": sent, "lines": [{"sku": "mug", "quantity": 2}]}
+    await shop.ask("POST", "/inventory/receipts", came)
+    pages = {"purchase": sent, "purchase-draft": draft, "purchase-edit": f"{draft}/edit"}
+    pages |= {
+        "purchase-send": f"{draft}/send",
+        "purchase-changes": f"{sent}/changes",
+        "purchase-paper": f"{sent}/paper",
+    }
+    return {name: f"/purchasing/{path}" for name, path in (*pages.items(), ("purchase-close", f"{sent}/close"))}
 
 
 NO_PAGES = (

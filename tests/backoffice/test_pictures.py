@@ -69,6 +69,10 @@ SEEN = {
     "edit": "Köln", "new-order": "Find a customer", "import": "external_id", "import-one": "Germany",
     "webhooks": "Finance", "webhook": "503", "webhook-delivery": "closed",
     "no-einvoice": "The seller's name",
+    "purchasing": "Delft Pottery", "purchase": "24 of 60 pieces came", "purchase-edit": "Draft PO-",
+    "purchase-send": "the customer is told", "purchase-changes": "24 came already",
+    "purchase-paper": "Delivery to North", "suppliers": "Delft Pottery", "supplier": "Lead time in days",
+    "what-to-order": "Bowl, blue", "reorder": "Order up to",
 }  # fmt: skip
 """What of each page must be in its picture."""
 
@@ -226,7 +230,44 @@ async def paths(shop: Shop, server: MailServer, receiver: Receiver) -> Mapping[s
         "no-einvoice": f"/documents/{invoice['number']}/ubl",
     }  # fmt: skip
     reports = ("brands", "categories", "outlook", "returns", "perfect-orders", "errors", "vat")
-    return found | {f"reports-{what}": f"/reports/{what}" for what in reports}
+    found |= {f"reports-{what}": f"/reports/{what}" for what in reports}
+    return found | await from_suppliers(shop)
+
+
+async def from_suppliers(shop: Shop) -> dict[str, str]:
+    """Pages about what is bought: an order of which a part came, a draft that customers wait for, rules."""
+    for code, name, days in (("delft", "Delft Pottery", 21), ("lichthuis", "Lichthuis BV", 9)):
+        supplier = {"name": name, "email": f"orders@{code}.example", "lead_days": days}
+        await shop.ask("PUT", f"/inventory/suppliers/{code}", supplier)
+    rules = [
+        ("bowl", 12, 60, "delft"),
+        ("plate", 70, 150, "delft"),
+        ("lamp", 10, 24, "lichthuis"),
+        ("mug", 40, 160, "delft"),
+    ]
+    named = ("sku", "point", "up_to", "supplier")
+    put = {"rules": [{**dict(zip(named, rule, strict=True)), "warehouse": "north"} for rule in rules]}
+    await shop.ask("PUT", "/inventory/reorder-rules", put)
+
+    async def order(supplier: str, *lines: tuple[str, int, str, str]) -> str:
+        bought = [dict(zip(("sku", "quantity", "unit_cost", "expected_on"), line, strict=True)) for line in lines]
+        body = {"supplier": supplier, "warehouse": "north", "lines": bought}
+        return str((await shop.ask("POST", "/inventory/purchase-orders", body, who="bram"))["number"])
+
+    sent = await order("lichthuis", ("lamp", 12, "41.50", "2031-02-20"), ("candle", 48, "0.85", "2031-02-20"))
+    await shop.ask("POST", f"/inventory/purchase-orders/{sent}/send", {}, who="bram")
+    came = {"warehouse": "north", "reference": sent, "lines": [{"sku": "candle", "quantity": 24}]}
+    await shop.ask("POST", "/inventory/receipts", came, who="pia")
+    draft = await order("delft", ("bowl", 30, "6.20", "2031-02-25"), ("mug", 60, "2.35", "2031-02-25"))
+    await shop.rest()
+    where = "/purchasing"
+    return {
+        "purchasing": f"{where}?view=all", "purchase": f"{where}/{sent}", "purchase-edit": f"{where}/{draft}/edit",
+        "purchase-send": f"{where}/{draft}/send", "purchase-changes": f"{where}/{sent}/changes",
+        "purchase-paper": f"{where}/{sent}/paper", "suppliers": f"{where}/suppliers",
+        "supplier": f"{where}/suppliers/delft", "what-to-order": f"{where}/what-to-order?all=yes",
+        "reorder": f"{where}/reorder/bowl",
+    }  # fmt: skip
 
 
 async def test_each_page_shows_what_is_in_its_picture(shop: Shop, browser: Browser, paths: Mapping[str, str]) -> None:

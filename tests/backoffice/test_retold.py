@@ -61,6 +61,8 @@ SAID = [
     *said_by("services/billing/domain/refunds.py", "Refused"),
     *said_by("services/fulfilment/domain/shipments.py", "Refused"),
     *said_by("services/fulfilment/domain/returns.py", "Refused"),
+    *said_by("services/inventory/domain/reorder.py", "Refused"),
+    *(text for text in said_by("services/inventory/domain/purchases.py", "Refused") if "purchase order 7" not in text),
     *(text for text in said_by("services/backoffice/accounts.py", "Refused") if not text.startswith("The ")),
     *said_by("services/backoffice/post.py"),
     *said_by("services/backoffice/post.py", "Unsendable"),

@@ -28,7 +28,9 @@ from services.backoffice.api import (
     order,
     orders,
     parked,
+    purchases,
     refunds,
+    reorder,
     reports,
     resume,
     returns,
@@ -53,9 +55,8 @@ from shared.http import NotFound
 
 AREAS = (
     login, today, orders, bulk, saved, importing, entering, order, status, withdrawal, mails, changes, editing, refunds,
-    resume, wishes, stock, shelves, bins, warehouse, shipments, returns, match, money, customers, reports, staff,
-    webhooks, audit,
-    parked, live, files,
+    resume, wishes, stock, shelves, bins, reorder, purchases, warehouse, shipments, returns, match, money, customers,
+    reports, staff, webhooks, audit, parked, live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)
 """The pages of each area."""

@@ -50,6 +50,7 @@ NAV: tuple[tuple[str, tuple[tuple[str, str, str, str, str], ...]], ...] = (
             ("adjust", "/adjust", "edit", N_("Correct stock"), ""),
             ("place", "/bins", "scan", N_("Bins and barcodes"), ""),
             ("stock", "/stock", "stock", N_("Stock"), "s"),
+            ("purchasing", "/purchasing", "truck", N_("Purchasing"), ""),
         ),
     ),
     (

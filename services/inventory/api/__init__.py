@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.inventory.api import purchases, stock
+from services.inventory.api import purchases, reorder, stock
 
 router = APIRouter()
-for area in (stock, purchases):
+for area in (stock, purchases, reorder):
     router.include_router(area.router)

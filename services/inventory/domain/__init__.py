@@ -39,6 +39,14 @@ from services.inventory.domain.purchases import (
 )
 from services.inventory.domain.quotes import MOST_PAGES, MOST_SHOWN, quote_of
 from services.inventory.domain.receiving import receive_stock, to_take_in, to_take_in_besides
+from services.inventory.domain.reorder import Demand as PastDemand
+from services.inventory.domain.reorder import (
+    draft_proposed,
+    propose,
+    set_rules,
+    to_draft_proposed,
+    to_set_rules,
+)
 from services.inventory.domain.rows import (
     REALM,
     Demand,
@@ -55,6 +63,7 @@ from services.inventory.domain.rows import (
     PurchaseOrder,
     Queue,
     Queued,
+    ReorderRule,
     Reservation,
     Seen,
     Series,
@@ -89,6 +98,7 @@ __all__ = [
     "Item",
     "Level",
     "Movement",
+    "PastDemand",
     "Place",
     "Placement",
     "Policy",
@@ -97,6 +107,7 @@ __all__ = [
     "PurchaseOrder",
     "Queue",
     "Queued",
+    "ReorderRule",
     "Reservation",
     "Seen",
     "Series",
@@ -110,6 +121,7 @@ __all__ = [
     "close_purchase_order",
     "count_stock",
     "create_purchase_order",
+    "draft_proposed",
     "edit_purchase_order",
     "expect_receipt",
     "issue_stock",
@@ -119,6 +131,7 @@ __all__ = [
     "place_items",
     "place_of",
     "promise_again",
+    "propose",
     "purchase_quote",
     "quote_of",
     "receive_stock",
@@ -128,6 +141,7 @@ __all__ = [
     "reserve_stock",
     "send_purchase_order",
     "serve_queue",
+    "set_rules",
     "shown",
     "tag_of",
     "take_back",
@@ -136,6 +150,7 @@ __all__ = [
     "to_count",
     "to_count_besides",
     "to_draft",
+    "to_draft_proposed",
     "to_expect",
     "to_issue",
     "to_issue_besides",
@@ -154,6 +169,7 @@ __all__ = [
     "to_reserve_besides",
     "to_serve",
     "to_serve_besides",
+    "to_set_rules",
     "to_take_back",
     "to_take_in",
     "to_take_in_besides",

@@ -35,6 +35,7 @@ from shared.contracts.inventory import (
     ClosePurchaseOrder,
     CreatePurchaseOrder,
     EditPurchaseOrder,
+    ProposedOrder,
     PurchaseAct,
     PurchaseMessage,
     ReceiveStock,
@@ -103,14 +104,13 @@ def create_purchase_order(m: CreatePurchaseOrder, rows: Rows, ctx: Ctx) -> Itera
 
 
 def numbered(
-    known: Series | None, m: CreatePurchaseOrder, supplier: Supplier, ctx: Ctx
+    known: Series | None, m: CreatePurchaseOrder | ProposedOrder, supplier: Supplier, ctx: Ctx
 ) -> tuple[Series, PurchaseOrder]:
     """A draft with the next number, and the series as it is then."""
     series = next_number(known, ctx.now)
     number = f"{SERIES}-{series.year}-{series.last:06d}"
-    order = PurchaseOrder(
-        m.purchase_id, number, m.supplier, m.warehouse, supplier.currency, m.note, "draft", 1, ctx.now
-    )
+    note = m.note if isinstance(m, CreatePurchaseOrder) else ""
+    order = PurchaseOrder(m.purchase_id, number, m.supplier, m.warehouse, supplier.currency, note, "draft", 1, ctx.now)
     return series, order
 
 

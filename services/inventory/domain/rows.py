@@ -25,6 +25,12 @@ class Policy:
     """Queue entries that one decision serves; the rest follows in the next one, so that no transaction grows long."""
     promise_grace_days: int = 1
     """A promised day is broken when so many days have passed since its beginning."""
+    demand_weeks: int = 12
+    """Demand of so many weeks is what a proposal of a reorder point goes by."""
+    cover_days: int = 14
+    """Demand of so many days is proposed between reorder point and order-up-to level."""
+    safety: Decimal = Decimal("1.65")
+    """z of the safety stock (R-29): 1.65 covers the demand until goods come in 95 of 100 times."""
     announce_after: timedelta | None = None
     """How long after a change of a SKU's stock channels are told how it stands then; None: never."""
 
@@ -194,6 +200,23 @@ class PurchaseAct(Row):
     actor: str
     what: str  # created, edited, sent, changed, received, closed, cancelled
     facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReorderRule(Row):
+    """When a SKU is bought again for a warehouse, and of whom: at `point` or below, up to `up_to` (R-29); 0: never.
+
+    `version` counts its changes and the drafts that were made by it, so that two people never order the same twice.
+    """
+
+    KEY: ClassVar[tuple[str, ...]] = ("sku", "warehouse")
+    GROUP: ClassVar[str] = "sku"
+    sku: str
+    warehouse: str
+    point: int
+    up_to: int
+    supplier: str
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,464 @@
+"""Purchase orders and suppliers: lists, one, what was typed, and what a step of an order would do."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from urllib.parse import quote, urlencode
+from uuid import UUID
+
+from services.backoffice.owners import Owners
+from services.backoffice.pages import English, Pages
+from services.backoffice.views import shelves
+from services.backoffice.words import N_
+from shared.clock import now
+
+Item = dict[str, Any]
+Form = Mapping[str, Any]
+SHOWN = 50
+HISTORY = 50
+"""Acts of one order that its page shows."""
+MOST = 200
+"""Lines of one order, as inventory allows."""
+NAMED = 20
+"""Orders whose promised day moves that a question names; of more it says how many."""
+
+STATES: Mapping[str, tuple[str, str]] = {
+    "draft": (N_("Draft"), ""),
+    "sent": (N_("Sent"), "info"),
+    "partly_received": (N_("Partly received"), "wait"),
+    "received": (N_("Received"), "good"),
+    "closed_short": (N_("Closed short"), ""),
+    "cancelled": (N_("Cancelled"), ""),
+}
+"""What people call the state of a purchase order, and its colour."""
+
+VIEWS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "": (N_("On their way"), ("sent", "partly_received")),
+    "drafts": (N_("Drafts"), ("draft",)),
+    "all": (N_("All"), ()),
+}
+
+DONE: Mapping[str, str] = {
+    "create": N_("The draft is kept. Nothing is expected of it until it is sent."),
+    "edit": N_("The draft is changed."),
+    "send": N_("It is sent: from now on it is expected."),
+    "changes": N_("The change is booked."),
+    "close": N_("It is closed: the rest is not expected any more."),
+    "cancel": N_("It is cancelled."),
+    "drafts": N_("The drafts are made: look at each and send it."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which orders are shown, as the address has it."""
+
+    view: str = ""
+    sku: str = ""
+    supplier: str = ""
+
+    def address(self, **more: str) -> str:
+        query = urlencode({name: value for name, value in (asdict(self) | more).items() if value})
+        return f"/purchasing?{query}" if query else "/purchasing"
+
+
+async def listed(owners: Owners, pages: Pages, wanted: Wanted, after: str) -> Item:
+    """A page of orders, the newest first. Raises Away or Said."""
+    w = pages.words
+    view = wanted.view if wanted.view in VIEWS else ""
+    said, suppliers = await asyncio.gather(
+        owners.get(
+            "inventory", "/purchase-orders", state=list(VIEWS[view][1]), sku=wanted.sku, supplier=wanted.supplier,
+            limit=SHOWN, after=after,
+        ),
+        all_suppliers(owners),
+    )  # fmt: skip
+    today = now().date()
+    return {
+        "wanted": wanted,
+        "suppliers": suppliers,
+        "tabs": [
+            {"text": w.say(text), "href": Wanted(name, wanted.sku, wanted.supplier).address(), "here": name == view}
+            for name, (text, _) in VIEWS.items()
+        ],
+        "rows": [
+            {
+                **row,
+                "href": address(row["number"]),
+                "badge": badge(w, row["state"]),
+                "amount": w.money(Decimal(str(row["cost"])), row["currency"]),
+                "late": bool(row["expected_on"]) and date.fromisoformat(row["expected_on"]) < today,
+            }
+            for row in said["items"]
+        ],
+        "older": wanted.address(after=said["next"]) if said.get("next") else "",
+    }
+
+
+async def all_suppliers(owners: Owners) -> list[Item]:
+    """The first 200, by code: so many a shop may choose from on a page. Raises Away or Said."""
+    return list((await owners.get("inventory", "/suppliers", limit=200))["items"])
+
+
+def address(number: str, act: str = "") -> str:
+    return f"/purchasing/{quote(number, safe='')}" + (f"/{act}" if act else "")
+
+
+def badge(w: English, state: str) -> Item:
+    text, colour = STATES.get(state, (state, ""))
+    return {"text": w.say(text), "colour": colour}
+
+
+async def one(owners: Owners, pages: Pages, number: str) -> Item:
+    """One order with its lines and what happened to it. Raises Away or Said; Said with 404 when there is none."""
+    order, told, places = await asyncio.gather(
+        owners.get("inventory", f"/purchase-orders/{quote(number, safe='')}"),
+        owners.get("inventory", f"/purchase-orders/{quote(number, safe='')}/history", limit=HISTORY),
+        shelves.warehouses(owners),
+    )
+    w, today = pages.words, now().date()
+    lines = [
+        {
+            **line,
+            "left": left_of(order, line),
+            "late": left_of(order, line) > 0 and date.fromisoformat(line["expected_on"]) < today,
+            "cost": w.money(Decimal(line["unit_cost"]), order["currency"]),
+            "amount": w.money(Decimal(line["unit_cost"]) * line["quantity"], order["currency"]),
+            "over": max(0, line["received"] - line["quantity"]),
+        }
+        for line in order["lines"]
+    ]
+    total = sum((Decimal(line["unit_cost"]) * line["quantity"] for line in order["lines"]), Decimal(0))
+    return {
+        **order,
+        "lines": lines,
+        "place": next((of["name"] or of["code"] for of in places if of["code"] == order["warehouse"]), ""),
+        "badge": badge(w, order["state"]),
+        "open": order["state"] in ("sent", "partly_received"),
+        "said": sentence(w, order),
+        "total": w.money(total, order["currency"]),
+        "where": address(order["number"]),
+        "history": [{**act, **retold(w, act)} for act in told["items"]],
+        "error": None,
+        "receive": f"/receive?{urlencode({'warehouse': order['warehouse'], 'reference': order['number']})}",
+    }
+
+
+def left_of(order: Item, line: Item) -> int:
+    is_open = order["state"] in ("sent", "partly_received")
+    return max(0, int(line["quantity"]) - int(line["received"])) if is_open else 0
+
+
+def sentence(w: English, order: Item) -> str:
+    """Where the order is, in a sentence."""
+    ordered = sum(line["quantity"] for line in order["lines"])
+    came = sum(line["received"] for line in order["lines"])
+    if order["state"] == "draft":
+        return w.say("It is a draft: nothing is expected until it is sent.")
+    if order["state"] == "cancelled":
+        return w.say("It is cancelled; nothing came of it.")
+    left = [line for line in order["lines"] if left_of(order, line)]
+    if not left:
+        return w.say("%(came)s of %(ordered)s pieces came.", came=w.number(came), ordered=w.number(ordered))
+    days = {"first": w.day(min(line["expected_on"] for line in left))}
+    coming = sum(left_of(order, line) for line in left)
+    if came:
+        text = N_("%(came)s of %(ordered)s pieces came; the next of %(left)s are expected on %(first)s.")
+        return w.say(text, came=w.number(came), ordered=w.number(ordered), left=w.number(coming), **days)
+    return w.say("%(left)s pieces are expected, the first on %(first)s.", left=w.number(coming), **days)
+
+
+def retold(w: English, act: Item) -> Item:
+    """An entry of the history in words: what, and the lines that say how."""
+    what, facts = act["what"], act["facts"]
+    texts = {
+        "created": N_("Made as a draft"),
+        "edited": N_("Draft changed"),
+        "sent": N_("Sent to the supplier"),
+        "changed": N_("Lines changed"),
+        "received": N_("Goods came"),
+        "closed": N_("Closed short"),
+        "cancelled": N_("Cancelled"),
+    }
+    said = w.say(texts[what]) if what in texts else what
+    if facts.get("reason"):
+        said = f"{said}: {facts['reason']}"
+    lines = facts.get("lines", [])
+    if what in ("edited", "changed"):
+        told = [f"{line['sku']}: {', '.join(_moved(w, line))}" for line in lines]
+    elif what == "received":
+        told = [_came(w, line) for line in lines]
+    elif what == "closed":
+        told = [w.say("%(n)s of %(sku)s did not come", n=w.number(line["quantity"]), sku=line["sku"]) for line in lines]
+    else:
+        told = []
+    return {"text": said, "lines": told[:NAMED], "more": max(0, len(told) - NAMED)}
+
+
+def _moved(w: English, line: Item) -> list[str]:
+    """How a line changed: pieces, cost and day, each before → after."""
+    said = []
+    for name in ("quantity", "unit_cost", "expected_on"):
+        if name in line:
+            before, after = (_plain(w, name, value) for value in line[name])
+            said.append(f"{before} → {after}")
+    return said
+
+
+def _plain(w: English, name: str, value: Any) -> str:
+    if value is None:
+        return "–"
+    if name == "expected_on":
+        return w.day(value)
+    return w.number(Decimal(str(value)) if name == "unit_cost" else value)
+
+
+def _came(w: English, line: Item) -> str:
+    said = w.say("%(n)s of %(sku)s", n=w.number(line["quantity"]), sku=line["sku"])
+    return f"{said} ({w.say('%(n)s more than ordered', n=w.number(line['over']))})" if line["over"] else said
+
+
+# What is typed
+
+
+async def draft_page(owners: Owners, form: Form, number: str, error: Item | None, key: str, etag: str) -> Item:
+    """The form of a draft as it was typed, with empty lines below. Raises Away or Said."""
+    places, suppliers = await asyncio.gather(shelves.warehouses(owners), all_suppliers(owners))
+    typed = [line for line in typed_lines(form) if any(line.values())]
+    room = max(5, len(typed) + (10 if form.get("more") else 2))
+    empty = {"sku": "", "quantity": "", "unit_cost": "", "expected_on": ""}
+    return {
+        "number": number,
+        "places": places,
+        "suppliers": suppliers,
+        "form": {name: form.get(name, "") for name in ("supplier", "warehouse", "note", "day")},
+        "lines": [*typed, *[empty] * (min(MOST, room) - len(typed))],
+        "error": error,
+        "key": key,
+        "etag": etag,
+        "action": address(number, "edit") if number else "/purchasing/new",
+        "back": address(number) if number else "/purchasing",
+    }
+
+
+def form_of(order: Item) -> Item:
+    """A draft as its form has it."""
+    form = {name: order[name] for name in ("supplier", "warehouse", "note")} | {"day": ""}
+    for n, line in enumerate(order["lines"]):
+        cost = Decimal(line["unit_cost"])
+        form |= {
+            f"sku-{n}": line["sku"],
+            f"pieces-{n}": str(line["quantity"]),
+            f"cost-{n}": f"{cost:f}" if cost else "",
+            f"day-{n}": line["expected_on"],
+        }
+    return form
+
+
+def typed_lines(form: Form) -> list[dict[str, str]]:
+    found = []
+    for n in range(MOST):
+        if f"sku-{n}" in form:
+            names = {"sku": "sku", "quantity": "pieces", "unit_cost": "cost", "expected_on": "day"}
+            found.append({name: str(form.get(f"{said}-{n}", "")).strip() for name, said in names.items()})
+    return found
+
+
+def draft(w: English, form: Form, suppliers: Sequence[Item]) -> Item:
+    """A draft as the owner takes it. Raises ValueError with a sentence.
+
+    A line without a day gets the day of the form, else today and the supplier's lead time.
+    """
+    lead = next((of["lead_days"] for of in suppliers if of["code"] == form.get("supplier")), 14)
+    usual = str(form.get("day", "")).strip() or (now().date() + timedelta(days=lead)).isoformat()
+    lines = []
+    for line in typed_lines(form):
+        if not line["sku"] and not line["quantity"]:
+            continue
+        if not line["sku"] or not line["quantity"]:
+            raise ValueError(w.say("A line needs a product and how many pieces: %(line)s.", line=line["sku"] or "–"))
+        lines.append(
+            {
+                "sku": line["sku"],
+                "quantity": pieces(w, line["quantity"], line["sku"]),
+                "unit_cost": cost(w, line["unit_cost"], line["sku"]),
+                "expected_on": day(w, line["expected_on"] or usual, line["sku"]),
+            }
+        )
+    if not lines:
+        raise ValueError(w.say("Say of at least one product how many pieces are ordered."))
+    text = {name: str(form.get(name, "")).strip() for name in ("supplier", "warehouse", "note")}
+    return {**text, "note": text["note"][:2000], "lines": lines}
+
+
+def pieces(w: English, text: str, sku: str) -> int:
+    try:
+        return shelves.number(text)
+    except ValueError:
+        raise ValueError(w.say("%(sku)s: %(text)s is no number of pieces.", sku=sku, text=text)) from None
+
+
+def cost(w: English, text: str, sku: str) -> str:
+    """An amount as people type it, with comma or point; empty is nothing."""
+    try:
+        amount = Decimal(text.replace(",", ".") or "0")
+    except InvalidOperation:
+        raise ValueError(w.say("%(sku)s: %(text)s is no amount.", sku=sku, text=text)) from None
+    if not amount.is_finite():
+        raise ValueError(w.say("%(sku)s: %(text)s is no amount.", sku=sku, text=text))
+    return f"{amount:f}"
+
+
+def day(w: English, text: str, sku: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ValueError(w.say("%(sku)s: %(text)s is no day.", sku=sku, text=text)) from None
+
+
+def changes(w: English, form: Form, order: Item) -> Item:
+    """The lines of an order that were typed otherwise than they are. Raises ValueError with a sentence."""
+    found = []
+    for line in order["lines"]:
+        typed = {name: str(form.get(f"{name}-{line['line_no']}", "")).strip() for name in ("pieces", "day")}
+        change: Item = {"sku": line["sku"]}
+        if typed["pieces"] and (wanted := pieces(w, typed["pieces"], line["sku"])) != line["quantity"]:
+            change["quantity"] = wanted
+        if typed["day"] and (on := day(w, typed["day"], line["sku"])) != line["expected_on"]:
+            change["expected_on"] = on
+        if len(change) > 1:
+            found.append(change)
+    if not found:
+        raise ValueError(w.say("Nothing was changed: give a line another day or quantity."))
+    return {"changes": found}
+
+
+# What a step would do
+
+
+def named(told: Item) -> list[UUID]:
+    """The orders whose promised day moves, as many as are shown by name."""
+    return [UUID(of["order_id"]) for of in told["promises"][:NAMED]]
+
+
+def effects(pages: Pages, told: Item, numbers: Mapping[UUID, str], linked: bool) -> list[Item]:
+    """What a preview says, as icons, titles and sentences."""
+    w = pages.words
+    before, after = told["state"]
+    state = [_sentence(f"{badge(w, before)['text']} → {badge(w, after)['text']}")] if before != after else []
+    lines = [_sentence(text) for line in told["lines"] if (text := _line(w, line))]
+    promises = [_promise(pages, of, numbers, linked) for of in told["promises"][:NAMED]]
+    if (more := len(told["promises"]) - NAMED) > 0:
+        promises.append(_sentence(w.many("%(n)d more order line.", "%(n)d more order lines.", more)))
+    if not promises:
+        promises = [_sentence(w.say("No promised day moves."))]
+    found = (
+        ("doc", w.say("Purchase order"), state),
+        ("truck", w.say("Expected"), lines),
+        ("people", w.say("Customers who wait"), promises),
+    )
+    return [{"icon": icon, "what": title, "sentences": said} for icon, title, said in found if said]
+
+
+def _sentence(text: str, order: str = "", href: str = "") -> Item:
+    return {"text": text, "order": order, "href": href}
+
+
+def _line(w: English, line: Item) -> str:
+    (was, now_), (was_day, day_) = line["incoming"], line["expected_on"]
+    said = []
+    if was != now_:
+        said.append(w.say("%(was)s → %(now)s pieces expected in all", was=w.number(was), now=w.number(now_)))
+    if was_day != day_:
+        said.append(f"{w.day(was_day)} → {w.day(day_)}")
+    return f"{line['sku']}: {'; '.join(said)}." if said else ""
+
+
+def _promise(pages: Pages, of: Item, numbers: Mapping[UUID, str], linked: bool) -> Item:
+    w = pages.words
+    called = numbers.get(UUID(of["order_id"])) or of["order_id"]
+    was, then = (w.day(on) if on else w.say("no certain day") for on in of["promised_on"])
+    said = w.many("%(n)d piece", "%(n)d pieces", of["quantity"])
+    text = w.say(
+        "%(pieces)s of %(sku)s: %(was)s → %(then)s; the customer is told.",
+        pieces=said, sku=of["sku"], was=was, then=then,
+    )  # fmt: skip
+    return _sentence(text, called, f"/orders/{called}" if linked else "")
+
+
+def question(
+    pages: Pages,
+    act: str,
+    number: str,
+    told: Item | None,
+    form: Form,
+    key: str,
+    said: Sequence[Item],
+    error: Item | None,
+) -> Item:
+    """The page that asks once more, with what would happen; `said`: the effects."""
+    w = pages.words
+    titles = {
+        "send": N_("Send %(number)s?"),
+        "changes": N_("Change %(number)s?"),
+        "close": N_("Close %(number)s short?"),
+        "cancel": N_("Cancel %(number)s?"),
+    }
+    buttons = {
+        "send": N_("It is with the supplier"),
+        "changes": N_("Change it"),
+        "close": N_("Close it short"),
+        "cancel": N_("Cancel it"),
+    }
+    reasons = act in ("close", "cancel")
+    skipped = ("csrf", "key", "quote", *(("reason",) if reasons else ()))
+    back = f"{address(number, 'changes')}" if act == "changes" else address(number)
+    return {
+        "act": act,
+        "title": w.say(titles[act], number=number),
+        "said": "",
+        "back": back,
+        "action": address(number, act),
+        "key": key,
+        "quote": told["quote"] if told else "",
+        "hidden": [(name, value) for name, value in form.items() if name not in skipped],
+        "effects": said,
+        "over": "",
+        "reason": str(form.get("reason", "")) if reasons else None,
+        "reason_needed": False,
+        "button": w.say(buttons[act]),
+        "error": error,
+    }
+
+
+# Suppliers
+
+
+async def supplier_page(owners: Owners, code: str, form: Form, error: Item | None) -> Item:
+    """One supplier, as it is or as it was typed. Raises Away or Said."""
+    known = await owners.get("inventory", f"/suppliers/{quote(code, safe='')}")
+    fields = {name: form.get(name, known[name]) for name in ("name", "email", "lead_days", "currency")}
+    return {
+        "code": code,
+        "called": known["name"] or code,
+        "form": fields,
+        "error": error,
+        "action": supplier_address(code),
+        "orders": Wanted("all", supplier=code).address(),
+        "etag": form.get("etag") or known["etag"],
+    }
+
+
+def supplier_address(code: str) -> str:
+    return f"/purchasing/suppliers/{quote(code, safe='')}"
+
+
+def supplier(w: English, form: Form) -> Item:
+    """A supplier as the owner takes it. Raises ValueError with a sentence."""
+    text = {name: str(form.get(name, "")).strip() for name in ("name", "email", "lead_days", "currency")}
+    if not text["lead_days"].isdecimal() or len(text["lead_days"]) > 4:
+        raise ValueError(w.say("Say in days how long it takes from the order until goods come."))
+    return {**text, "lead_days": int(text["lead_days"]), "currency": text["currency"].upper() or "EUR"}
