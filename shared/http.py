@@ -126,7 +126,12 @@ class Asker:
         replies = await self.desk.ask_each(messages, id=self.key_id, actor=self.actor, traceparent=self.traceparent)
         if isinstance(replies, Reply):
             return answered(replies)
-        return JSONResponse({"outcomes": [{"status": r.status, "body": jsonable(r.body)} for r in replies]})
+        return JSONResponse({"outcomes": [{"status": r.status, "body": jsonable(_outwards(r.body))} for r in replies]})
+
+
+def _outwards(body: Mapping[str, Any]) -> Item:
+    """Without what went wrong inside, which the log has."""
+    return {name: value for name, value in body.items() if name != "error"}
 
 
 def _desk(request: Request) -> Desk:

@@ -263,8 +263,12 @@ class Desk:
         self.wake.set()
 
     def warn(self, what: str, batch: Sequence[Arrival], **more: Any) -> None:
+        self.tell(log.warning, what, batch, **more)
+
+    def tell(self, say: Callable[..., Any], what: str, batch: Sequence[Arrival], **more: Any) -> None:
+        """A line of the log that names the first event."""
         first = next((event for arrival in batch for event in arrival.envelopes), None)
-        log.warning(
+        say(
             what,
             service=self.unit.service,
             events=sum(len(arrival.envelopes) for arrival in batch),
@@ -286,6 +290,8 @@ class Desk:
         failpoint("after_commit_before_offer")
         self.committed(outcome)
         for arrival, reply in outcome.answers:
+            if error := reply.body.get("error"):  # of a decision, not of its caller: nothing else tells
+                self.tell(log.error, "a request failed", [arrival], error=error)
             if arrival.answer is not None:
                 failpoint("http_answer_before_reply")
                 arrival.answer(reply)

@@ -1,10 +1,13 @@
 """When a desk waits for more before its next unit, and when it never does."""
 
 import asyncio
+import json
 from math import e
 
 import pytest
+from structlog.testing import capture_logs
 
+from shared.http import Asker
 from shared.messaging.desk import ENOUGH, LATELY_S, LINGER_S, Desk
 from shared.messaging.unit import Outcome
 from tests.eventually import eventually
@@ -68,3 +71,18 @@ async def test_what_comes_in_a_pause_is_decided_with_what_waited(on_postgres: On
     await asyncio.gather(task, return_exceptions=True)
     assert units == [2, 2]
     assert (await shop.seen()).boxes["a"].amount == 4
+
+
+async def test_why_a_request_failed_stands_in_the_log_and_in_no_answer(on_postgres: OnPostgres) -> None:
+    desk = Desk(on_postgres.unit, lambda outcome: None)
+    task = asyncio.create_task(desk.run())
+    broken, good = Put(box="a", fail="bug"), Put(box="b", add=1)
+    with capture_logs() as logs:
+        answer = await Asker(desk, "key", "anna", "", "").each([broken, good])
+    task.cancel()
+    first, second = json.loads(bytes(answer.body))["outcomes"]
+    assert first == {"status": 500, "body": {"title": "the request failed", "status": 500}}
+    assert second["status"] < 300
+    (line,) = [line for line in logs if line["event"] == "a request failed"]
+    assert (line["log_level"], line["key"], line["subject"]) == ("error", "depot.put.v1", "a")
+    assert "Error" in line["error"]
