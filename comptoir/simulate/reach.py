@@ -83,9 +83,12 @@ NOT_BY_MESSAGE = frozenset(
         "order.register_customers.v1", "order.register_channel.v1", "order.register_products.v1",
         "billing.record_credit.v1", "inventory.adjust_stock.v1", "inventory.expect_receipt.v1",
         "inventory.place_item.v1", "inventory.place_items.v1", "fulfilment.parcel_due.v1",
+        "inventory.register_supplier.v1", "inventory.create_purchase_order.v1", "inventory.edit_purchase_order.v1",
+        "inventory.send_purchase_order.v1", "inventory.change_purchase_order.v1", "inventory.close_purchase_order.v1",
+        "inventory.cancel_purchase_order.v1", "inventory.set_reorder_rules.v1", "inventory.draft_proposed.v1",
     }
 )  # fmt: skip
-"""Master data, imports and where things lie, which have no part in an order's way."""
+"""Master data, imports, what is bought and where things lie, which have no part in an order's way."""
 
 EXPECTED: tuple[str, ...] = (
     *(f"{step}: asked" for step in ASKS.values()),
