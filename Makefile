@@ -46,7 +46,7 @@ lint: setup ## style, types and the rules of the house
 	$(BIN)/python -m tests.architecture.house_rules
 	$(BIN)/hadolint infra/Dockerfile infra/door/Dockerfile tests/containers/*/Dockerfile
 	$(BIN)/yamllint --strict .
-	$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec docker-compose.yml infra/mail.yml infra/sign-on.yml
+	$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec docker-compose.yml infra/mail.yml infra/sign-on.yml infra/webhooks.yml
 
 tests: setup ## the tests alone: make tests ARGS="tests/order -x"
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=25 $(ARGS) || $(call again)
