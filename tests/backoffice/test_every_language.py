@@ -33,7 +33,8 @@ SHOWN = """() => {
 }"""
 DATA = frozenset({
     "anna", "de", "vries", "wilhelmina", "van", "den", "heuvel-oosterhuis", "oudegracht", "utrecht", "ab", "nl",
-    "anna@example.org", "web", "north", "mug", "cup", "k-", "fraud", "check", "carrier", "comptoir", "local",
+    "anna@example.org", "k@k.example", "web",
+    "north", "mug", "cup", "k-", "fraud", "check", "carrier", "comptoir", "local",
     "kg", "eur", "csv", "pdf", "s", "c", "inv", "unreadable", "unsupported", "message", "type",
     "order", "inventory", "fulfilment", "billing",
     "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep",

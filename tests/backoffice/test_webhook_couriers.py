@@ -129,9 +129,9 @@ async def test_an_order_is_told_from_its_placing_to_its_completion_in_order_each
         arrived = {"status": "delivered", "at": now().isoformat()}
         await shop.ask("POST", f"/fulfilment/shipments/{shipment}/tracking", arrived)
         await shop.rest()
-        await eventually(lambda: any(got.kind == "order.completed.v1" for got in receiver.at("/all")))
-        await eventually(lambda: len(receiver.at("/parcels")) == 1)
-        await eventually(lambda: all_delivered(shop, hook))
+        await eventually(lambda: any(got.kind == "order.completed.v1" for got in receiver.at("/all")), 60)
+        await eventually(lambda: len(receiver.at("/parcels")) == 1, 60)
+        await eventually(lambda: all_delivered(shop, hook), 60)
     came = [got for got in receiver.at("/all") if got.event["subject"] == order["id"]]
     kinds = [got.kind for got in came]
     assert kinds[0] == "order.placed.v1"
@@ -399,7 +399,11 @@ async def reasons_are(shop: Shop, hook: UUID, n: int) -> bool:
 
 
 async def all_delivered(shop: Shop, hook: UUID) -> bool:
-    return (await states(shop, hook)).keys() == {"delivered"}
+    """But for what a newer figure of the same stock overtook before it was sent."""
+    found = await states(shop, hook)
+    assert "delivered" in found, found
+    assert found.keys() <= {"delivered", "overtaken"}, found
+    return True
 
 
 async def states_are(shop: Shop, hook: UUID, **wanted: int) -> bool:
