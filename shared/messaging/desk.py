@@ -223,10 +223,10 @@ class Desk:
             try:
                 outcomes = await self.unit.work(parts[-1], patient=patient)
             except Exception as error:
-                self.retries += 1
                 if self.unit.store.is_held(error) and self.apart(parts):
                     patient = False
                     continue
+                self.retries += 1  # an alarm: a few rows that are held have their own
                 patient = True
                 self.warn("not stored, trying again", parts[-1], error=repr(error), pause_s=pause_s)
             except asyncio.CancelledError:
