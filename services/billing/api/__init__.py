@@ -1,0 +1,9 @@
+"""Billing's HTTP API: the money of orders, documents, the journal, and what people and the provider tell."""
+
+from fastapi import APIRouter
+
+from services.billing.api import documents, ledger, provider, receipts, refunds
+
+router = APIRouter()
+for area in (documents, receipts, refunds, ledger, provider):
+    router.include_router(area.router)
