@@ -11,11 +11,11 @@ import pytest
 from playwright.async_api import Browser
 
 from services.backoffice.languages import LANGUAGES, PSEUDO
+from tests.backoffice.browsing import shot
 from tests.backoffice.shop import Shop
-from tests.backoffice.test_browser import browser, shot
 from tests.backoffice.test_every_page import PUBLIC, paths, pytestmark, shop, tab
 
-__all__ = ["browser", "paths", "pytestmark", "shop"]
+__all__ = ["paths", "pytestmark", "shop"]
 
 SHOWN = """() => {
   const said = [];

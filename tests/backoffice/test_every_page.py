@@ -17,13 +17,12 @@ from services.backoffice.views.money import TABS
 from services.backoffice.views.reports import TITLES
 from shared.clock import now
 from shared.messaging.bus import arrival_of
+from tests.backoffice.browsing import Visitor
 from tests.backoffice.shop import ANNA, HASH, Shop, shop_at
-from tests.backoffice.test_browser import Visitor, browser
 from tests.conftest import Databases
 from tests.eventually import eventually
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(900)]  # every page, in a browser
-__all__ = ["browser"]
 PUBLIC = ("customers-page", "customers-return")
 """Are in the customer's language, whoever looks; their phrases have tests of their own."""
 NAME = "Wilhelmina van den Heuvel-Oosterhuis"

@@ -14,17 +14,17 @@ from comptoir.staffing import set_account
 from services.backoffice.api import ROUTERS
 from shared.clock import now
 from shared.messaging.bus import arrival_of
+from tests.backoffice.browsing import Visitor, shot
 from tests.backoffice.mailserver import MailServer
 from tests.backoffice.receiver import Receiver, receiver_at, says
 from tests.backoffice.shop import ANNA, HASH, PASSWORD, Item, Shop, shop_at
-from tests.backoffice.test_browser import Visitor, browser, shot
 from tests.backoffice.test_every_page import NO_PAGES
 from tests.backoffice.test_mails import server, settings_of
 from tests.conftest import Databases
 from tests.eventually import eventually
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
-__all__ = ["browser", "server"]
+__all__ = ["server"]
 DOCS = Path(__file__).parents[2] / "docs"
 PRODUCTS = {
     "mug": ("Mug, white", "Delft", "Table"),

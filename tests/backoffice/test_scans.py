@@ -11,12 +11,11 @@ from playwright.async_api import Browser, expect
 from services.backoffice.owners import SKUS_AT_ONCE
 from services.backoffice.views.scanning import placed
 from services.backoffice.views.shelves import one_more
+from tests.backoffice.browsing import Visitor
 from tests.backoffice.shop import Shop, field, logged_in, shop_at
-from tests.backoffice.test_browser import Visitor, browser
 from tests.conftest import Databases
 
 pytestmark = pytest.mark.postgres
-__all__ = ["browser"]
 MUG, POT = "4006381333931", "8711111111111"
 
 

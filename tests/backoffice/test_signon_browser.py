@@ -3,12 +3,12 @@
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, expect
 
+from tests.backoffice.browsing import shot
 from tests.backoffice.shop import Shop
-from tests.backoffice.test_browser import browser, shot
 from tests.backoffice.test_signon import issuer, shop
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
-__all__ = ["browser", "issuer", "shop"]
+__all__ = ["issuer", "shop"]
 
 
 @pytest.mark.parametrize(
