@@ -102,8 +102,10 @@ async def running(
         environment |= {"COMPTOIR_API_KEY": api_key, "COMPTOIR_API_KEY_FILE": ""}
         group = stack.enter_context(processes(NAMES, environment, logs, replicas))
         if office:
-            environment |= {f"COMPTOIR_{name.upper()}_URL": group.urls(name)[0] for name in NAMES}
-            group.running |= stack.enter_context(processes(OPTIONAL, environment, logs)).running
+            group.environment |= {f"COMPTOIR_{name.upper()}_URL": group.urls(name)[0] for name in NAMES}
+            for name in OPTIONAL:
+                group.start(name)
+                group.wait_ready(name)
         connections = await stack.enter_async_context(Databases(database_url, NAMES))
         port: Bus = RabbitBus(url, [], prefix=prefix)
         if disturbed:

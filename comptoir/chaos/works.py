@@ -232,9 +232,12 @@ def told(works: Works) -> Iterator[None]:
 
 @asynccontextmanager
 async def works_at(
-    database_url: str, folder: Path, *, disturbed: bool = False, **settings: Any
+    database_url: str, folder: Path, *, disturbed: bool = False, office: bool = False, **settings: Any
 ) -> AsyncIterator[Works]:
-    """The suite as processes, with a supervisor, and a broker as COMPTOIR_RABBITMQ_URL says."""
+    """The suite as processes, with a supervisor, and a broker as COMPTOIR_RABBITMQ_URL says.
+
+    `office`: with the back office, which is supervised too.
+    """
     plans = folder / "plans"
     plans.mkdir(parents=True, exist_ok=True)
     given: Item = {"failpoint": f"@{plans}"} | settings
@@ -246,6 +249,7 @@ async def works_at(
             disturbed=disturbed,
             prefix=f"faults-{uuid4().hex[:8]}",
             settings=given,
+            office=office,
         ) as run,
         httpx.AsyncClient(timeout=15, limits=httpx.Limits(max_connections=200)) as http,
     ):

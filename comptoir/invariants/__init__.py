@@ -16,7 +16,10 @@ Checked in part:
 
 Not checked:
 - I23 (webhooks): a hint is stored raw by the decision that takes it over, and those without a valid signature leave no
-  trace; there are no outbound webhooks yet.
+  trace. Outbound: whom an event was owed to depends on what each webhook asked for at that moment, and an elder that
+  came late is told late, so rows alone do not show a delivery that is missing or out of order; what a receiver got is
+  compared with what the owners sent in tests/faults/test_webhooks_killed.py. At most one delivery per event and webhook
+  is a primary key.
 - I25 (audit of views and downloads, hash chain): documents viewed are not recorded in this version.
 - I26 (no card numbers, secrets or addresses astray): a property of texts and logs, checked by scanning those.
 """
