@@ -179,12 +179,12 @@ async def killed(office: Office, receiver: Receiver, *plans: str, waits: bool) -
         works.arm("backoffice", plans[0])
         if len(plans) > 1:
             works.then["backoffice"] = plans[1]
-        telling = asyncio.create_task(office.story())
-        for n, _ in enumerate(plans):
-            died_at = await office.died(before + n)
-            if not waits:
-                assert await office.lease_ends(died_at) > 0
-        await telling
+        async with asyncio.TaskGroup() as both:
+            both.create_task(office.story())
+            for n, _ in enumerate(plans):
+                died_at = await office.died(before + n)
+                if not waits:
+                    assert await office.lease_ends(died_at) > 0
         await office.all_told(hook, 30 + 2 * LEASE.total_seconds())
         assert len(works.deaths) == before + len(plans)
         owed = await office.owed(hook)
