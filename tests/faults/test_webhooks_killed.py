@@ -48,6 +48,7 @@ class Office:
 
     async def subscribe(self, receiver: Receiver) -> UUID:
         """Over the page, as a person does."""
+        await self.works.ready("backoffice")
         async with httpx.AsyncClient(base_url=self.works.processes.urls("backoffice")[0]) as http:
             page = (await http.get("/webhooks")).text
             hook = uuid4()
