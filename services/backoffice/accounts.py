@@ -150,13 +150,11 @@ def note_view(m: NoteView, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
     yield DocumentView(ctx.new_id(), m.number, m.form, m.actor, ctx.now)
 
 
-def note_resumed(m: NoteResumed, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
+def note_done(m: NoteResumed | NoteMatched, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
+    """What a person had billing do about an order: billing states what came of it, not who it was."""
     facts = {"order_id": str(m.order_id), "number": m.number}
-    yield OfficeAct(ctx.new_id(), ctx.now, m.key, m.actor, facts)
-
-
-def note_matched(m: NoteMatched, rows: Rows, ctx: Context[Any]) -> Iterator[Effect]:
-    facts = {"order_id": str(m.order_id), "number": m.number, "entry": m.entry_id}
+    if isinstance(m, NoteMatched):
+        facts["entry"] = m.entry_id
     yield OfficeAct(ctx.new_id(), ctx.now, m.key, m.actor, facts)
 
 
