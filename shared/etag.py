@@ -15,6 +15,8 @@ from shared.messaging.decision import Refused, Row
 
 ANY = "*"
 """The condition that the thing exists, whatever it looks like."""
+NONE = "none"
+"""The condition that there is no such thing yet."""
 
 
 def etag_of(rows: Iterable[Row | tuple[object, ...]]) -> str:
@@ -27,12 +29,18 @@ def check_match(known: Row | None, wanted: Row, if_match: str, what: str) -> Non
 
     What is as wanted already passes: the answer to the same request may have been lost.
     """
-    if not if_match or known == wanted:
+    if matches(known, wanted, if_match):
         return
     if known is None:
         raise Refused(f"There is no {what}.", field="If-Match", status=412)
-    if if_match not in (ANY, etag_of([known])):
-        raise Refused(f"{what} was changed meanwhile: look at it again, then decide.", field="If-Match", status=412)
+    raise Refused(f"{what} was changed meanwhile: look at it again, then decide.", field="If-Match", status=412)
+
+
+def matches(known: Row | None, wanted: Row, if_match: str) -> bool:
+    """Whether the row is the one that the caller looked at, or is as wanted already; True without a condition."""
+    if not if_match or known == wanted:
+        return True
+    return if_match == NONE if known is None else if_match in (ANY, etag_of([known]))
 
 
 def canonical(value: Any) -> str:

@@ -13,7 +13,7 @@ import asyncpg
 from fastapi import Depends, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -317,11 +317,23 @@ def located(loc: tuple[str | int, ...], message: str) -> dict[str, str]:
     return wrong(".".join(map(str, path)), message)
 
 
+def invalid(error: ValidationError) -> Item:
+    """What is wrong with a body that is one of several, each fault with its place in it; without what only follows."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    places = [fault["loc"] for fault in faults]
+    errors = [  # that a list is too short whose every entry is wrong only follows
+        located(("body", *fault["loc"]), fault["msg"])
+        for fault in faults
+        if not any(place != fault["loc"] and place[: len(fault["loc"])] == fault["loc"] for place in places)
+    ][:MAX_ERRORS]
+    return {"title": "the request is not valid", "status": 422, "errors": errors}
+
+
 def add_problems(app: FastAPI) -> None:
     """Every error leaves as problem+json; what we did not expect says nothing of our insides."""
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def not_valid(request: Request, error: RequestValidationError) -> JSONResponse:
         found = error.errors()
         if any(e["type"] == "json_invalid" for e in found):
             return problem(400, "the body is not JSON")

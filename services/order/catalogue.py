@@ -14,9 +14,11 @@ from shared.contracts.order import (
     RegisterCustomers,
     RegisterProducts,
 )
-from shared.etag import check_match, etag_of
-from shared.messaging.decision import Effect, Needs, Reply, Row, Rows
+from shared.etag import check_match, etag_of, matches
+from shared.messaging.decision import Effect, Needs, Refused, Reply, Row, Rows
 
+MOST_STALE = 100
+"""Products that a refusal names; the first ones say enough."""
 R = TypeVar("R", bound=Row)
 
 
@@ -25,7 +27,16 @@ def to_register_products(m: RegisterProducts) -> Needs:
 
 
 def register_products(m: RegisterProducts, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
-    yield from _registered([Product(**product.__dict__) for product in m.products], Product, m.if_match, rows)
+    wanted = [Product(**product.__dict__) for product in m.products]
+    stale = [
+        (f"products.{i}.expected", f"product {row.sku} was changed meanwhile: look at it again, then decide.")
+        for i, (row, expected) in enumerate(zip(wanted, m.expected, strict=False))
+        if not matches(rows.find(Product, row.sku), row, expected)
+    ]
+    if stale:
+        field, reason = stale[0]
+        raise Refused(reason, field=field, status=412, also=stale[1:MOST_STALE])
+    yield from _registered(wanted, Product, m.if_match, rows)
 
 
 def to_register_customers(m: RegisterCustomers) -> Needs:

@@ -1,6 +1,6 @@
 """Reads for screens and the API: plain selects, no locks. Nothing here changes anything."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -366,6 +366,13 @@ async def _one(conn: AsyncConnection, kind: type[R], table: Table, key: str) -> 
     (column,) = table.primary_key.columns
     record = (await conn.execute(select(table).where(column == key))).mappings().first()
     return None if record is None else (_ADAPTERS[kind].validate_python(dict(record)), _told(record))
+
+
+async def products_named(conn: AsyncConnection, skus: Iterable[str]) -> dict[str, Product]:
+    """Those of these that there are, by SKU."""
+    query = select(tables.products).where(tables.products.c.sku.in_(list(skus)))
+    found = [_ADAPTERS[Product].validate_python(dict(record)) for record in (await conn.execute(query)).mappings()]
+    return {row.sku: row for row in found}
 
 
 async def product(conn: AsyncConnection, sku: str) -> tuple[Product, Item] | None:

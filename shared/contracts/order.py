@@ -1,11 +1,12 @@
 """What order obeys and tells: placing, cancelling, holding, editing, returning; and where the order is."""
 
+import operator
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.contracts.message import Command, Event, Internal, Statement, Value
 from shared.contracts.values import (
@@ -259,10 +260,20 @@ class Product(Value):
 
 
 class RegisterProducts(Command, key="order.register_products.v1"):
-    """Creates or changes products. Orders keep what they were placed with. `if_match`: see shared/etag.py."""
+    """Creates or changes products. Orders keep what they were placed with. `if_match`: see shared/etag.py.
+
+    `expected`: the same per product, or empty for no condition on any; all are taken or none.
+    """
 
     products: Annotated[tuple[Product, ...], Field(min_length=1, max_length=MAX_LINES)]
     if_match: ETag = ""
+    expected: Annotated[tuple[ETag, ...], Field(max_length=MAX_LINES, exclude_if=operator.not_)] = ()
+
+    @model_validator(mode="after")
+    def one_each(self) -> Self:
+        if self.expected and len(self.expected) != len(self.products):
+            raise ValueError("expected says something of each product, or of none")
+        return self
 
     @property
     def subject(self) -> str:

@@ -77,6 +77,8 @@ async def story(town: Town) -> None:
         "order", "PUT", "/customers/anna", {"name": "Anna", "email": "anna@example.org", "addresses": [ANNA]}
     )
     await town.ask("order", "PUT", "/products/mug", {"name": "Blue mug", "price": "12.50", "vat_rate": "20"})
+    changed = {"products": [{"sku": "mug", "price": "13.00"}, {"sku": "jug", "price": "9.00", "vat_rate": "20"}]}
+    await town.do("order", "/products/batch/preview", changed)
     await town.ask("inventory", "PUT", "/items/mug", {"name": "Blue mug", "lead_days": 7})
     await town.ask("inventory", "PUT", "/places", {"places": [{"sku": "mug", "warehouse": "north", "bin": "B-04-12"}]})
     placement = {"sku": "mug", "warehouse": "north", "bin": "B-04-12", "barcode": "4006381333931"}

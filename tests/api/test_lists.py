@@ -27,8 +27,12 @@ from tests.conftest import Databases
 TABLES = {order: order_tables, inventory: inventory_tables, fulfilment: fulfilment_tables, billing: billing_tables}
 AT, ID = datetime(2026, 3, 2, tzinfo=UTC), UUID(int=1)
 EVERY_MOVEMENT: dict[str, Any] = {"sku": None, "warehouse": None, "kind": None, "limit": 50}
+EVERY_PRODUCT: dict[str, Any] = {"skus": (), "search": None, "brand": None, "category": None, "limit": 50}
 LISTS: dict[str, tuple[ModuleType, Callable[[AsyncConnection], Awaitable[Any]]]] = {
     "orders": (order, lambda conn: of_order.orders(conn, after=(AT, ID))),
+    "products": (order, lambda conn: of_order.products(conn, after="mug", **EVERY_PRODUCT)),
+    "products by name": (order, lambda conn: of_order.products(conn, after="m", **EVERY_PRODUCT | {"search": "mug"})),
+    "products of a file": (order, lambda conn: of_order.products_named(conn, ["mug", "cup"])),
     "shipments": (fulfilment, lambda conn: of_fulfilment.list_shipments(conn, 50, (AT, ID))),
     "returns": (fulfilment, lambda conn: of_fulfilment.list_returns(conn, 50, (AT, ID))),
     "movements": (inventory, lambda conn: of_inventory.list_movements(conn, after=None, **EVERY_MOVEMENT)),

@@ -29,6 +29,7 @@ WITHOUT_KEY = {
     ("billing", "/webhooks/provider"): "known by the provider's own event id",
     ("fulfilment", "/webhooks/carrier"): "known by the carrier's own webhook id",
     ("order", "/orders/batch/preview"): "changes nothing",
+    ("order", "/products/batch/preview"): "changes nothing",
     ("inventory", "/purchase-orders/{number}/cancel/preview"): "changes nothing",
     ("inventory", "/purchase-orders/{number}/changes/preview"): "changes nothing",
     ("inventory", "/purchase-orders/{number}/close/preview"): "changes nothing",

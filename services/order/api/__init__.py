@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.order.api import catalogue, orders, rehearsals, wishes
+from services.order.api import catalogue, imports, orders, rehearsals, wishes
 
 router = APIRouter()
-for area in (orders, rehearsals, wishes, catalogue):
+for area in (orders, rehearsals, wishes, catalogue, imports):
     router.include_router(area.router)

@@ -41,17 +41,34 @@ class ProductFields(Body):
 
     def value(self, sku: str) -> Product:
         category = self.vat_category or category_at(self.vat_rate)
-        return Product(**dict(self) | {"sku": sku, "vat_category": category})
+        fields = {name: getattr(self, name) for name in ProductFields.model_fields}
+        return Product(**fields | {"sku": sku, "vat_category": category})
 
 
-class ProductIn(ProductFields):
+class NamedProduct(ProductFields):
     sku: Name
+
+
+class ProductIn(NamedProduct):
+    expected: Annotated[
+        str,
+        Field(
+            pattern=r"^(\*|none|[0-9a-f]{1,64})?$",
+            description="the ETag of what was looked at, or `none` for a new one: 412, and none of the products is "
+            "taken, when it is another one by now",
+        ),
+    ] = ""
 
 
 class ProductsIn(Body):
     model_config = example(products=[{"sku": "mug", "name": "Mug", "price": "12.50", "vat_rate": "21"}])
 
     products: Annotated[tuple[ProductIn, ...], Field(min_length=1, max_length=MAX_LINES)]
+
+    def command(self) -> RegisterProducts:
+        expected = tuple(product.expected for product in self.products)
+        products = tuple(product.value(product.sku) for product in self.products)
+        return RegisterProducts(products=products, expected=expected if any(expected) else ())
 
 
 class CustomerFields(Body):
@@ -87,8 +104,8 @@ class ChannelIn(Body):
 @router.put("/products", tags=["catalogue"])
 @needs("catalogue:write")
 async def put_products(body: ProductsIn, tell: Tell) -> Response:
-    """An import: creates or changes products; the last one wins. Orders keep what they were placed with."""
-    return await tell(RegisterProducts(products=tuple(product.value(product.sku) for product in body.products)))
+    """Creates or changes products, all or none; the last one wins. Orders keep what they were placed with."""
+    return await tell(body.command())
 
 
 @router.get("/products", tags=["catalogue"])

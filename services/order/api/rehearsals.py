@@ -10,7 +10,7 @@ from services.order.api.orders import OrderIn
 from services.order.preview import new_order
 from shared.contracts.order import PlaceOrder
 from shared.guard import by_its_body, needs
-from shared.http import MAX_ERRORS, Body, Rehearse, Rehearser, example, located, refusal
+from shared.http import Body, Rehearse, Rehearser, example, invalid, refusal
 from shared.messaging.decision import Reply
 
 router = APIRouter()
@@ -57,14 +57,7 @@ def _read(order: Mapping[str, Any], rehearse: Rehearser, at: str) -> PlaceOrder 
     try:
         return OrderIn.model_validate(order).command(rehearse, at)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
-        places = [fault["loc"] for fault in faults]
-        errors = [  # without what only follows, as that a list is too short whose every entry is wrong
-            located(("body", *fault["loc"]), fault["msg"])
-            for fault in faults
-            if not any(place != fault["loc"] and place[: len(fault["loc"])] == fault["loc"] for place in places)
-        ][:MAX_ERRORS]
-        return {"status": 422, "body": {"title": "the request is not valid", "status": 422, "errors": errors}}
+        return {"status": 422, "body": invalid(error)}
 
 
 async def _rehearsed(orders: Sequence[PlaceOrder], rehearse: Rehearser) -> list[Item]:

@@ -1,0 +1,87 @@
+"""Products of a file, looked at before they are taken: what each would be, and what is there now."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import Field, TypeAdapter, ValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.order import queries
+from services.order.api.catalogue import NamedProduct
+from services.order.api.fields import Name
+from services.order.rows import Product
+from services.order.vat import misfit
+from shared.etag import NONE, etag_of
+from shared.guard import needs
+from shared.http import Body, Reader, example, invalid
+
+router = APIRouter()
+Item = dict[str, Any]
+MAX_LOOKED_AT = 1000
+"""Products of one preview."""
+NAME: TypeAdapter[str] = TypeAdapter(Name)
+
+
+class LooksIn(Body):
+    """Each of `products` has its `sku` and what is to be other; what it leaves out stays as it is."""
+
+    model_config = example(products=[{"sku": "mug", "price": "12.50"}])
+
+    products: Annotated[tuple[dict[str, Any], ...], Field(min_length=1, max_length=MAX_LOOKED_AT)]
+
+
+@router.post("/products/batch/preview", tags=["catalogue"])
+@needs("catalogue:write")
+async def preview_products(body: LooksIn, conn: Reader) -> dict[str, Any]:
+    """What each product would be if it were changed so, or what is wrong with it, and where.
+
+    `body` of an outcome below 400 is `before`, null for a new product, and `after`: exactly that is taken by
+    PUT /products with `after` and `expected`, or refused when the product is another one by then. A VAT category that
+    is left out stays if it goes with the rate, and else goes by the rate. Above, a problem whose errors name the fields
+    of that product.
+    """
+    return {"outcomes": await previewed(conn, body.products)}
+
+
+async def previewed(conn: AsyncConnection, products: Sequence[Mapping[str, Any]]) -> list[Item]:
+    """The outcomes of these, in their order: {"status", "body"}."""
+    named = {sku for product in products if (sku := _sku(product)) is not None}
+    known = await queries.products_named(conn, sorted(named))
+    return [_outcome(product, known.get(_sku(product) or "")) for product in products]
+
+
+def _sku(product: Mapping[str, Any]) -> str | None:
+    try:
+        return NAME.validate_python(product.get("sku"))
+    except ValidationError:
+        return None
+
+
+def _outcome(product: Mapping[str, Any], known: Product | None) -> Item:
+    kept = {} if known is None else {name: value for name, value in _told(known).items() if name != "vat_category"}
+    try:
+        read = NamedProduct.model_validate(kept | dict(product))
+    except ValidationError as error:
+        return {"status": 422, "body": invalid(error)}
+    value = read.value(read.sku)
+    if known is not None and read.vat_category is None and not misfit(known.vat_category, read.vat_rate):
+        value = value.model_copy(update={"vat_category": known.vat_category})
+    after = Product(**value.__dict__)
+    return {
+        "status": 200,
+        "body": {
+            "sku": after.sku,
+            "expected": NONE if known is None else etag_of([known]),
+            "before": None if known is None else _told(known),
+            "after": _told(known if known == after else after),
+        },
+    }
+
+
+def _told(row: Product) -> Item:
+    """Amounts as text, as everywhere."""
+    return {
+        "sku": row.sku, "name": row.name, "category": row.category, "brand": row.brand, "kind": row.kind,
+        "price": f"{row.price:f}", "vat_category": row.vat_category, "vat_rate": f"{row.vat_rate:f}",
+    }  # fmt: skip
