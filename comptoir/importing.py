@@ -7,17 +7,19 @@ outbox for its relay.
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rich.console import Console
 
 from comptoir.operating import deciding
 from services.backoffice import order_sheets
-from services.backoffice.order_sheets import Draft, Fault, Judged, Orders, judged, orders_of
+from services.backoffice.columns import Fault
+from services.backoffice.order_sheets import Draft, Judged, Orders, judged, orders_of
 from services.backoffice.sheets import MOST_BYTES, Unreadable, written
 from services.backoffice.views.orders import COLUMNS as EXPORTED
 from services.order.api.orders import OrderIn
@@ -32,6 +34,9 @@ from shared.serve import NotHere
 AT_ONCE = 100
 """Orders of one unit of work."""
 Item = dict[str, Any]
+T = TypeVar("T")
+Lines = Callable[..., None]
+"""Prints a line for people, or the facts of it for programs."""
 
 
 @dataclass
@@ -46,11 +51,18 @@ class Imported:
 def read_file(file: Path, zone: str, mark: str) -> Orders:
     """The orders of a file. Raises NotHere with the sentence for people when it makes no sense."""
     try:
-        with file.open("rb") as opened:
-            raw = opened.read(MOST_BYTES + 1)
-        return orders_of(raw, ZoneInfo(zone), EXPORTED, mark)  # type: ignore[arg-type]
+        there = ZoneInfo(zone)
     except ZoneInfoNotFoundError:
         raise NotHere(f"there is no time zone {zone}") from None
+    return contents(file, MOST_BYTES, lambda raw: orders_of(raw, there, EXPORTED, mark))  # type: ignore[arg-type]
+
+
+def contents(file: Path, most_bytes: int, read: Callable[[bytes], T]) -> T:
+    """What is in a file that may have so many bytes. Raises NotHere with the sentence for people."""
+    try:
+        with file.open("rb") as opened:
+            raw = opened.read(most_bytes + 1)
+        return read(raw)
     except OSError as error:
         raise NotHere(f"{file}: {error.strerror}") from None
     except Unreadable as error:
@@ -92,24 +104,36 @@ def write_errors(file: Path, orders: Orders, told: Judged) -> None:
     file.write_text("".join(written(rows, orders.sheet.delimiter)), encoding="utf-8", newline="")
 
 
+def to_lines(out: Console, as_json: bool) -> Lines:
+    def line(text: str, **facts: Any) -> None:
+        shown = json.dumps(facts, default=str) if as_json else text
+        out.print(shown, markup=False, highlight=False, soft_wrap=True)
+
+    return line
+
+
+def print_faults(faults: Iterable[Fault], line: Lines) -> None:
+    """Each with its row and column, and what is expected there."""
+    for fault in faults:
+        where = f"row {fault.row}" + (f", {fault.column}" if fault.column else "")
+        expected = f"; expected: {fault.expected}" if fault.expected else ""
+        line(
+            f"{where}: {said(fault).rstrip('.')}{expected}",
+            fate="fault", row=fault.row, column=fault.column, says=said(fault), expected=fault.expected,
+        )  # fmt: skip
+
+
 def print_import(done: Imported, orders: Orders, out: Console, as_json: bool) -> bool:
     """Whether nothing was wrong or refused. One line per fault and per order that was placed or would be."""
     fates = Counter[str]()
     told = done.told
+    lines = to_lines(out, as_json)
 
     def line(fate: str, text: str, **facts: Any) -> None:
-        if fate != "fault":
-            fates[fate] += 1
-        shown = json.dumps({"fate": fate, **facts}, default=str) if as_json else text
-        out.print(shown, markup=False, highlight=False, soft_wrap=True)
+        fates[fate] += 1
+        lines(text, fate=fate, **facts)
 
-    for fault in told.faults:
-        where = f"row {fault.row}" + (f", {fault.column}" if fault.column else "")
-        expected = f"; expected: {fault.expected}" if fault.expected else ""
-        line(
-            "fault", f"{where}: {said(fault).rstrip('.')}{expected}",
-            row=fault.row, column=fault.column, says=said(fault), expected=fault.expected,
-        )  # fmt: skip
+    print_faults(told.faults, lines)
     for draft, body in told.repeated:
         text = f"{draft.reference}: placed before as {body['number']}"
         line("repeated", text, reference=draft.reference, number=body["number"])

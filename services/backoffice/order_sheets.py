@@ -6,13 +6,15 @@ is judged by the order service alone: here cells only find their place in its re
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from decimal import Decimal
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID, uuid5
 
-from services.backoffice.sheets import DELIMITERS, Mark, Row, Sheet, Unreadable, decimal_mark, number, sheet_of
+from services.backoffice import columns
+from services.backoffice.columns import AMOUNT, ERROR, Column, Fault, in_plain, mark_of, value
+from services.backoffice.sheets import DELIMITERS, Mark, Row, Sheet, Unreadable, sheet_of
 from services.backoffice.words import N_
 
 Item = dict[str, Any]
@@ -21,24 +23,6 @@ IMPORTS = UUID("0a6f8d0e-6f0b-5b0e-9a55-3f6f4c1f7d21")
 MOST_ORDERS = 1000
 CHANNEL = "import"
 """The channel of a file that names none."""
-ERROR = "error"
-"""The column of a file of faults that says what is wrong; it is not read."""
-Kind = Literal["text", "number", "flag", "moment", "street", "upper"]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column: where its cell goes in a request, what it is, and what is expected of it."""
-
-    name: str
-    path: tuple[str, ...]
-    about: str
-    expected: str
-    kind: Kind = "text"
-    of_line: bool = False
-
-
-_AMOUNT = N_("an amount from 0 on, as 12.50 or 12,50")
 _TEXT = N_("a text of at most 200 characters")
 _FLAG = N_("yes or no")
 _ADDRESS = (
@@ -69,7 +53,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("currency", ("currency",), N_("Currency; EUR if left out"), N_("three letters, as EUR"), "upper"),
     Column("prices_include_vat", ("prices_include_vat",), N_("Whether prices include VAT"), _FLAG, "flag"),
-    Column("discount", ("discount",), N_("Discount of the whole order"), _AMOUNT, "number"),
+    Column("discount", ("discount",), N_("Discount of the whole order"), AMOUNT, "number"),
     Column("ship_complete", ("ship_complete",), N_("Whether it waits to go in one parcel"), _FLAG, "flag"),
     Column(
         "priority", ("priority",), N_("Priority; higher goes first"), N_("a whole number from -1000 to 1000"), "number"
@@ -89,9 +73,9 @@ COLUMNS: tuple[Column, ...] = (
         "quantity", ("quantity",), N_("Pieces of the line"), N_("a whole number from 1 to 1,000,000"), "number", True
     ),
     Column(
-        "unit_price", ("unit_price",), N_("Price of a piece; the catalogue's if left out"), _AMOUNT, "number", True
+        "unit_price", ("unit_price",), N_("Price of a piece; the catalogue's if left out"), AMOUNT, "number", True
     ),
-    Column("line_discount", ("discount",), N_("Discount of the line"), _AMOUNT, "number", True),
+    Column("line_discount", ("discount",), N_("Discount of the line"), AMOUNT, "number", True),
     Column("text", ("text",), N_("What the line says; the catalogue's name if left out"), _TEXT, "text", True),
     Column("kind", ("kind",), N_("What the line is; the catalogue's if left out"), N_("goods, shipping or service"),
            "text", True),
@@ -102,35 +86,8 @@ COLUMNS: tuple[Column, ...] = (
 )  # fmt: skip
 BY_NAME: Mapping[str, Column] = {column.name: column for column in COLUMNS}
 _BY_PATH = {(column.of_line, *column.path): column.name for column in COLUMNS}
-_NUMBERS = tuple(column.name for column in COLUMNS if column.kind == "number")
 _OF_ORDER = tuple(column for column in COLUMNS if not column.of_line)
 _OF_LINE = tuple(column for column in COLUMNS if column.of_line)
-_YES = {"yes": "true", "ja": "true", "oui": "true", "no": "false", "nee": "false", "nein": "false", "non": "false"}
-
-
-_PLAIN = (
-    ("String should match pattern", N_("It has not the form that is expected.")),
-    ("Input should be a valid integer", N_("It is no whole number.")),
-    ("Input should be a valid decimal", N_("It is no number.")),
-    ("Input should be a valid boolean", N_("It is neither yes nor no.")),
-    ("Input should be a valid datetime", N_("It is no day and no moment.")),
-    ("Input should be '", N_("It is none of the words that there are.")),
-)
-"""How the library that reads requests begins what it says to programs, and the same for a clerk."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with a cell, or with a row where `column` is empty: a sentence for people with its values."""
-
-    row: int
-    column: str
-    sentence: str
-    values: Mapping[str, object]
-
-    @property
-    def expected(self) -> str:
-        return BY_NAME[self.column].expected if self.column in BY_NAME else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +114,17 @@ class Orders:
     stray: tuple[Fault, ...]  # of rows that belong to no order
 
 
+def fault(row: int, column: str, sentence: str, /, **values: object) -> Fault:
+    return Fault(row, column, sentence, values, BY_NAME[column].expected if column else "")
+
+
 def orders_of(raw: bytes, zone: tzinfo, ignored: Iterable[str], chosen: Mark = "") -> Orders:
     """The orders of a file. `ignored`: columns of an export that say nothing of a new order. Raises Unreadable."""
     sheet = sheet_of(raw, BY_NAME, (*ignored, ERROR))
     for needed in ("external_id", "sku", "quantity"):
         if needed not in sheet.columns:
             raise Unreadable(N_("The column %(name)s is missing."), 1, name=needed)
-    mark = chosen or decimal_mark((row.number, name, row[name]) for row in sheet.rows for name in _NUMBERS if row[name])
+    mark = chosen or mark_of(sheet, COLUMNS)
     groups: dict[tuple[str, str], list[Row]] = {}
     channels: dict[str, str] = {}  # of each reference, as the rows above say: a further line need not repeat it
     stray: list[Fault] = []
@@ -172,7 +133,7 @@ def orders_of(raw: bytes, zone: tzinfo, ignored: Iterable[str], chosen: Mark = "
             channel = channels[reference] = row["channel"] or channels.get(reference, "")
             groups.setdefault((channel, reference), []).append(row)
         else:
-            stray.append(Fault(row.number, "external_id", N_("The row names no order."), {}))
+            stray.append(fault(row.number, "external_id", N_("The row names no order.")))
     if len(groups) > MOST_ORDERS:
         raise Unreadable(N_("The file has more than %(most)s orders; split it."), most=MOST_ORDERS)
     return Orders(sheet, mark, tuple(_draft(rows, zone, mark) for rows in groups.values()), tuple(stray))
@@ -189,44 +150,18 @@ def _draft(rows: Sequence[Row], zone: tzinfo, mark: Mark) -> Draft:
         text = said[0][column.name]
         for other in said[1:]:
             if other[column.name] != text:
-                values = {"row": said[0].number, "text": text[:60]}
                 sentence = N_("Row %(row)s of the same order says %(text)s; an order has one of it.")
-                faults.append(Fault(other.number, column.name, sentence, values))
+                faults.append(fault(other.number, column.name, sentence, row=said[0].number, text=text[:60]))
         place = body
         for name in column.path[:-1]:
             place = place.setdefault(name, {})
-        place[column.path[-1]] = _value(column, text, zone, mark)
+        place[column.path[-1]] = value(column, text, zone, mark)
     body["lines"] = [
-        {column.path[-1]: _value(column, row[column.name], zone, mark) for column in _OF_LINE if row[column.name]}
+        {column.path[-1]: value(column, row[column.name], zone, mark) for column in _OF_LINE if row[column.name]}
         for row in rows
     ]
     body["order_id"] = str(uuid5(IMPORTS, f"{body['channel']}\n{first['external_id']}"))
     return Draft(first["external_id"], body, tuple(rows), tuple(faults))
-
-
-def _value(column: Column, text: str, zone: tzinfo, mark: Mark) -> str | list[str]:
-    """The cell as a request has it."""
-    match column.kind:
-        case "number":
-            return number(text, mark)
-        case "flag":
-            return _YES.get(text.casefold(), text)
-        case "upper":
-            return text.upper()
-        case "street":
-            return [line.strip() for line in text.split("\n") if line.strip()]
-        case "moment":
-            return _moment(text, zone)
-    return text
-
-
-def _moment(text: str, zone: tzinfo) -> str:
-    """A moment without a time zone is one of the shop's."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return (at if at.tzinfo else at.replace(tzinfo=zone)).isoformat()
 
 
 def faults_of(draft: Draft, problem: Mapping[str, Any]) -> Iterator[Fault]:
@@ -240,12 +175,7 @@ def faults_of(draft: Draft, problem: Mapping[str, Any]) -> Iterator[Fault]:
         name = next((_BY_PATH[(of_line, *path[:n])] for n in (2, 1) if (of_line, *path[:n]) in _BY_PATH), "")
         if not of_line and name:
             row = next((other for other in draft.rows if other[name]), row)
-        yield Fault(row.number, name, in_plain(error["message"]), {})
-
-
-def in_plain(said: str) -> str:
-    """What is wrong with a value, for a clerk: what the library says only programs understand."""
-    return next((text for begins, text in _PLAIN if said.startswith(begins)), said)
+        yield fault(row.number, name, in_plain(error["message"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,15 +228,7 @@ def with_faults(orders: Orders, drafts: Iterable[Draft], faults: Iterable[tuple[
 
     `faults`: each with its sentence for people.
     """
-    said: dict[int, list[str]] = {}
-    for fault, text in faults:
-        said.setdefault(fault.row, []).append(f"{fault.column}: {text}" if fault.column else text)
-    names = [name for name in orders.sheet.columns if name != ERROR]
-    yield [*names, ERROR]
-    wanted = {row.number for draft in drafts for row in draft.rows} | set(said)
-    for row in orders.sheet.rows:
-        if row.number in wanted:
-            yield [*(row[name] for name in names), " ".join(said.get(row.number, ()))]
+    return columns.with_faults(orders.sheet, (row.number for draft in drafts for row in draft.rows), faults)
 
 
 TEMPLATE = (

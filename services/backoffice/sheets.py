@@ -52,10 +52,10 @@ class Sheet:
     digest: str
 
 
-def decoded(raw: bytes) -> tuple[str, str]:
+def decoded(raw: bytes, most_bytes: int = MOST_BYTES) -> tuple[str, str]:
     """The text and how it was encoded: UTF-8 with or without BOM, else CP1252. Raises Unreadable."""
-    if len(raw) > MOST_BYTES:
-        raise Unreadable(N_("The file is larger than %(most)s MB; split it."), most=MOST_BYTES // 1024 // 1024)
+    if len(raw) > most_bytes:
+        raise Unreadable(N_("The file is larger than %(most)s MB; split it."), most=most_bytes // 1024 // 1024)
     if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise Unreadable(N_("This is a workbook. Save it as CSV in the spreadsheet, and upload that file."))
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -71,12 +71,19 @@ def decoded(raw: bytes) -> tuple[str, str]:
     raise Unreadable(N_("The file is no text. Save it as CSV in UTF-8, and upload that file."))
 
 
-def sheet_of(raw: bytes, known: Iterable[str], ignored: Iterable[str] = ()) -> Sheet:
+def sheet_of(
+    raw: bytes,
+    known: Iterable[str],
+    ignored: Iterable[str] = (),
+    *,
+    most_bytes: int = MOST_BYTES,
+    most_rows: int = MOST_ROWS,
+) -> Sheet:
     """The rows of a file whose columns have these names, in any order and with any of the delimiters.
 
     `ignored`: columns that may be there and mean nothing here. Raises Unreadable.
     """
-    text, encoding = decoded(raw)
+    text, encoding = decoded(raw, most_bytes)
     wanted, unheeded = set(known), set(ignored)
     delimiter = max(DELIMITERS, key=lambda one: len(wanted & _first(text, one)))
     records = _records(text, delimiter)
@@ -92,7 +99,7 @@ def sheet_of(raw: bytes, known: Iterable[str], ignored: Iterable[str] = ()) -> S
             raise Unreadable(N_("The column %(name)s is there twice."), 1, name=name)
         if name and name not in wanted | unheeded:
             raise Unreadable(N_("There is no column %(name)s; a misspelt one must not be lost."), 1, name=name[:60])
-    rows = tuple(_rows(records, names))
+    rows = tuple(_rows(records, names, most_rows))
     if not rows:
         raise Unreadable(N_("The file has no row below the names of its columns."))
     return Sheet(tuple(name for name in names if name), rows, encoding, delimiter, sha256(raw).hexdigest())
@@ -122,7 +129,7 @@ def _next(records: Iterator[list[str]], number: int) -> list[str] | None:
         raise Unreadable(N_("A quotation mark is not closed, or stands in the middle of a cell."), number) from None
 
 
-def _rows(records: Iterator[list[str]], names: Sequence[str]) -> Iterator[Row]:
+def _rows(records: Iterator[list[str]], names: Sequence[str], most: int) -> Iterator[Row]:
     number, found = 1, 0
     while True:
         number += 1
@@ -131,8 +138,8 @@ def _rows(records: Iterator[list[str]], names: Sequence[str]) -> Iterator[Row]:
         if not any(map(str.strip, cells)):
             continue
         found += 1
-        if found > MOST_ROWS:
-            raise Unreadable(N_("The file has more than %(most)s rows; split it."), number, most=MOST_ROWS)
+        if found > most:
+            raise Unreadable(N_("The file has more than %(most)s rows; split it."), number, most=most)
         if any(cell.strip() for cell in cells[len(names) :]):
             raise Unreadable(N_("The row has more cells than there are columns."), number)
         given = [(name, plain(cell)) for name, cell in zip(names, cells, strict=False)]
@@ -145,8 +152,9 @@ def _rows(records: Iterator[list[str]], names: Sequence[str]) -> Iterator[Row]:
 
 def plain(cell: str) -> str:
     """A cell as it was before it was kept from being taken for a formula (S20), without spaces around."""
-    text = cell.strip(" \t\u00a0")
-    return text[1:].strip() if text[:1] == "'" and text[1:].lstrip(" \"'")[:1] in BEGINS_FORMULA else text
+    text = cell.lstrip(" \t\u00a0")
+    kept = text[:1] == "'" and text[1:].lstrip(" \"'")[:1] in BEGINS_FORMULA
+    return text[1:].strip() if kept else text.rstrip(" \t\u00a0")
 
 
 # Numbers

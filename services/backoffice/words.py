@@ -239,11 +239,18 @@ def _resumed(f: Facts, b: Facts, w: Words) -> Line:
 
 def _imported(f: Facts, b: Facts, w: Words) -> Line:
     """What came of a file, and which file that was."""
-    one = NN_("Had %(n)d order of %(file)s placed.", "Had %(n)d orders of %(file)s placed.")
-    counts = w.say(
-        "%(repeated)s were there before, %(refused)s were refused, of %(unknown)s it was not known.",
-        **{name: f[name] for name in ("repeated", "refused", "unknown")},
-    )
+    counted = {name: f[name] for name in ("repeated", "refused", "unknown")}
+    if f["kind"] == "products":
+        one = NN_("Took over %(n)d product of %(file)s.", "Took over %(n)d products of %(file)s.")
+        counts = w.say(
+            "%(repeated)s stayed as they were, %(refused)s were changed meanwhile, of %(unknown)s it was not known.",
+            **counted,
+        )
+    else:
+        one = NN_("Had %(n)d order of %(file)s placed.", "Had %(n)d orders of %(file)s placed.")
+        counts = w.say(
+            "%(repeated)s were there before, %(refused)s were refused, of %(unknown)s it was not known.", **counted
+        )
     return Line(w.many(*one, f["done"], file=f["file"]), "person", "people", counts)
 
 

@@ -39,9 +39,9 @@ DATA = frozenset({
     "order", "inventory", "fulfilment", "billing",
     "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep",
     "oct", "nov", "dec", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
-    "enter", "g", "j", "k", "t", "o", "m", "r", "p", "x",
+    "enter", "g", "j", "k", "t", "o", "m", "r", "p", "x", "z",
 })  # fmt: skip
-"""What people and machines wrote in this shop, days by their English names, and letters of keys."""
+"""What people and machines wrote in this shop, days by their English names, and letters of keys and of VAT."""
 CODE = re.compile(r"\b[0-9a-f]{8,}\b|[a-z]+\.[a-z_]+\.v\d+|\S*\d\S*|\S*[=_/]\S*", re.IGNORECASE)
 
 

@@ -78,6 +78,10 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     await shop.ask("PUT", "/order/products", {"products": [listed]})
     kept = await shop.http.post("/orders/import", files={"file": ("K-1.csv", sheet)})
     found |= {"enter": "/orders/new", "import": "/orders/import", "import-one": kept.headers["location"]}
+    sheet = "sku;name;price;vat_rate\nmug;K-1;13,00;21\nK-1;K-1;1,50;\nK-2;K-1;K-1;21\n;K-1;1,00;21\n"
+    kept = await shop.http.post("/products/import", files={"file": ("K-1.csv", sheet)})
+    found |= {"products": "/products", "no-product": "/products?q=nobody", "products-import": "/products/import"}
+    found["products-import-one"] = kept.headers["location"]
     found["order-cancelled"] = f"/orders/{gone['number']}"
 
     async def shipment(order: Mapping[str, Any]) -> str:
@@ -160,7 +164,8 @@ async def bought(shop: Shop) -> dict[str, str]:
 
 NO_PAGES = (
     "/live", "/static", "/orders.csv", "/orders/import/template.csv", "/orders/import/{code}/errors.csv",
-    "/stock.csv", "/acts.csv", "/reports/{what}.csv", "/documents/{number}/pdf",
+    "/products.csv", "/products/import/{code}/errors.csv", "/products/import/{code}/changes.csv", "/stock.csv",
+    "/acts.csv", "/reports/{what}.csv", "/documents/{number}/pdf",
     "/s/{token}/documents/{number}", "/s/{token}/stop", "/login/provider",
 )  # fmt: skip
 

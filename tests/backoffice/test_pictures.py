@@ -52,6 +52,13 @@ FAIR = (
     "FAIR-204;Greta Wolf;Domstr. 4;50668;Köln;DE;lamp;1;79,00\n"
 )
 """A file of orders with which something is the matter, too."""
+SPRING = (
+    "sku;name;category;brand;price;vat_rate\nmug;Mug, white;Table;Delft;8,95;21\nbowl;Bowl, blue;Table;Delft;8,50;21\n"
+    "lamp;Lamp, brass;Light;Oak & Son;94,00;21\n"
+    "vase;Vase, green;Light;Maas;24,50;21\ncandle;Candle;Light;Maas;8,50;21\n"
+    "jug;Jug, 1 l;Table;Delft;nineteen;21\n"
+)
+"""A file of the catalogue: new, changed and unchanged, and a row that cannot be read."""
 PHONE = ("pack", "pack-one", "withdrawal", "customer-decides")
 """Are held in the hand."""
 SEEN = {
@@ -66,6 +73,7 @@ SEEN = {
     "reports-perfect-orders": "Without a fault", "reports-vat": "NL",
     "reports-errors": "wrong item", "resume": "card expired", "match": "Luc Peeters",
     "payments": "Luc Peeters", "journal": "INV-",
+    "products": "Lamp, brass", "products-import": "vat_category", "products-import-one": "nineteen",
     "edit": "Köln", "new-order": "Find a customer", "import": "external_id", "import-one": "Germany",
     "webhooks": "Finance", "webhook": "503", "webhook-delivery": "closed",
     "no-einvoice": "The seller's name",
@@ -208,6 +216,7 @@ async def paths(shop: Shop, server: MailServer, receiver: Receiver) -> Mapping[s
               for sku, of in PRODUCTS.items()]  # fmt: skip
     await shop.ask("PUT", "/order/products", {"products": listed})
     kept = await shop.http.post("/orders/import", files={"file": ("fair-march.csv", FAIR)})
+    listing = await shop.http.post("/products/import", files={"file": ("spring.csv", SPRING)})
     number = f"/orders/{done['number']}"
     webhook, delivery = await told(shop, receiver)
     found = {
@@ -224,6 +233,8 @@ async def paths(shop: Shop, server: MailServer, receiver: Receiver) -> Mapping[s
         "take-back": f"{number}/take-back", "hold": f"/orders/{packing['number']}/hold",
         "edit": f"/orders/{held['number']}/edit", "new-order": "/orders/new",
         "import": "/orders/import", "import-one": kept.headers["location"],
+        "products": "/products", "products-import": "/products/import",
+        "products-import-one": listing.headers["location"],
         "withdrawal": f"{await link(shop, done)}/return", "customer-decides": await link(shop, waiting),
         "resume": f"/orders/{stuck['number']}/resume", "match": "/money/match?entry=2026-03-02/17",
         "parked-message": message, "login": "/login", "payments": "/money/payments", "journal": "/money/journal",

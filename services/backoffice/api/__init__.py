@@ -28,6 +28,7 @@ from services.backoffice.api import (
     order,
     orders,
     parked,
+    products,
     purchases,
     refunds,
     reorder,
@@ -55,8 +56,8 @@ from shared.http import NotFound
 
 AREAS = (
     login, today, orders, bulk, saved, importing, entering, order, status, withdrawal, mails, changes, editing, refunds,
-    resume, wishes, stock, shelves, bins, reorder, purchases, warehouse, shipments, returns, match, money, customers,
-    reports, staff, webhooks, audit, parked, live, files,
+    resume, wishes, stock, products, shelves, bins, reorder, purchases, warehouse, shipments, returns, match, money,
+    customers, reports, staff, webhooks, audit, parked, live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)
 """The pages of each area."""

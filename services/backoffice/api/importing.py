@@ -4,37 +4,29 @@ The file is kept here between the two; what is placed goes by that copy. Each or
 channel and reference, so that the same file again places nothing twice.
 """
 
-import base64
-import zlib
-from collections.abc import Iterable
-from pathlib import PurePosixPath
+from functools import partial
 from typing import Annotated, Any, Literal
-from uuid import uuid5
 
-import structlog
-from fastapi import File, Form, Path, UploadFile
+from fastapi import File, Form, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 
 from services.backoffice import order_sheets, sheets
-from services.backoffice.api import shown
+from services.backoffice.api import shown, uploading
 from services.backoffice.api.frame import Visit, allowed, pages
+from services.backoffice.api.uploading import Code, csv_file
 from services.backoffice.languages import SOURCE
 from services.backoffice.order_sheets import Judged, Orders, judged, orders_of
 from services.backoffice.owners import Away, Said
-from services.backoffice.sheets import MOST_BYTES, Unreadable
+from services.backoffice.sheets import MOST_BYTES, Mark, Unreadable
 from services.backoffice.views import importing as view
+from services.backoffice.views import uploads
 from services.backoffice.views.orders import COLUMNS as EXPORTED
-from shared.contracts.backoffice import DropUpload, KeepUpload, NoteImported
-from shared.http import NotFound
 
-log = structlog.get_logger("comptoir.backoffice")
 router = pages()
 Item = dict[str, Any]
-Code = Annotated[str, Path(max_length=20, pattern=r"^[0-9a-f]+$")]
 AT_ONCE = 100
 """Orders of one request to the order service."""
-CSV = "text/csv; charset=utf-8"
 
 
 @router.get("/orders/import")
@@ -48,7 +40,7 @@ async def choose_file(visit: Annotated[Visit, allowed("enter")], done: str = "")
 async def template(visit: Annotated[Visit, allowed("enter")]) -> Response:
     """A file to begin with, as the reader's spreadsheet writes it."""
     delimiter, rows = order_sheets.template(visit.office.pages.language != SOURCE)
-    return _file(sheets.written(rows, delimiter), "orders-template.csv")
+    return csv_file(sheets.written(rows, delimiter), "orders-template.csv")
 
 
 @router.post("/orders/import")
@@ -58,33 +50,22 @@ async def upload(
     mark: Annotated[Literal["", ".", ","], Form()] = "",
 ) -> Response:
     """Read and kept, or refused with where it makes no sense; nothing is placed."""
-    office, w = visit.office, visit.office.pages.words
-    raw = await file.read(MOST_BYTES + 1)
     try:
-        await _read(visit, raw, mark)
+        code = await uploading.keep(visit, "orders", file, mark, partial(_read, visit), MOST_BYTES)
     except Unreadable as error:
-        return visit.page("import.html", "orders", view.form(office.pages, view.unreadable(w, error)), status=422)
-    name = PurePosixPath((file.filename or "").replace("\\", "/").replace("\x00", "")).name[:200] or "orders.csv"
-    packed = base64.b64encode(await run_in_threadpool(zlib.compress, raw)).decode()
-    word = KeepUpload(person=visit.person.name, kind="orders", file=name, content=packed, mark=mark)
-    reply = await office.running.desk.ask(word, id=office.running.new_id())
-    if reply.status >= 400:
-        raise Away("backoffice", str(reply.body.get("title")))
-    return RedirectResponse(f"/orders/import/{reply.body['code']}", 303)
+        told = uploads.unreadable(visit.office.pages.words, error)
+        return visit.page("import.html", "orders", view.form(visit.office.pages, told), status=422)
+    return RedirectResponse(f"/orders/import/{code}", 303)
 
 
-async def _read(visit: Visit, raw: bytes, mark: str) -> Orders:
-    """On a thread: a large file takes a while, and others must not wait for it."""
-    return await run_in_threadpool(orders_of, raw, visit.office.pages.zone, EXPORTED, mark)  # type: ignore[arg-type]
+def _read(visit: Visit, raw: bytes, mark: Mark) -> Orders:
+    return orders_of(raw, visit.office.pages.zone, EXPORTED, mark)
 
 
 async def _kept(visit: Visit, code: str) -> tuple[Item, Orders]:
     """The person's own file. Raises NotFound when it is gone."""
-    async with visit.office.reading() as conn:
-        kept = await view.upload(conn, visit.person.name, code)
-    if kept is None:
-        raise NotFound("upload", code)
-    return kept, await _read(visit, zlib.decompress(base64.b64decode(kept["content"])), kept["mark"])
+    kept, raw = await uploading.kept(visit, "orders", code)
+    return kept, await run_in_threadpool(_read, visit, raw, kept["mark"])
 
 
 async def _judged(visit: Visit, orders: Orders) -> Judged:
@@ -113,16 +94,9 @@ async def faulty_rows(visit: Annotated[Visit, allowed("enter")], code: Code) -> 
     """All rows of orders that cannot be placed, with what is wrong beside; mended, it is uploaded again."""
     kept, orders = await _kept(visit, code)
     told = await _judged(visit, orders)
-    said = [(fault, view.fault(visit.office.pages.words, fault)) for fault in told.faults]
+    said = [(fault, uploads.fault(visit.office.pages.words, fault)) for fault in told.faults]
     rows = order_sheets.with_faults(orders, told.faulty, said)
-    name = PurePosixPath(kept["file"]).stem[:100] or "orders"
-    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)
-    return _file(sheets.written(rows, orders.sheet.delimiter), f"{plain}-errors.csv")
-
-
-def _file(lines: Iterable[str], name: str) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response("".join(lines), media_type=CSV, headers=headers)
+    return csv_file(sheets.written(rows, orders.sheet.delimiter), uploading.beside(kept, "errors"))
 
 
 @router.post("/orders/import/{code}")
@@ -133,24 +107,15 @@ async def place(
     quote: Annotated[str, Form(max_length=64)] = "",
 ) -> Response:
     """Places all good orders as they were shown, each once; 409 with how they are now when that is something else."""
-    w = visit.office.pages.words
     kept, orders = await _kept(visit, code)
     told = await _judged(visit, orders)
     if told.quote != quote and told.good:
-        changed = w.say("Something changed since you looked. Nothing was done.")
-        text = w.say("This is the effect now; look at it and decide again.")
-        return await _asking(visit, kept, orders, {"kind": "wait", "title": changed, "text": text})
+        return await _asking(visit, kept, orders, uploads.stale(visit.office.pages.words))
     fates = await _placed(visit, told, key)
-    numbers = [sum(of[0] == code for of in fates) for code, _, _ in view.FATES]
-    done, repeated, refused, unknown = numbers
-    word = NoteImported(
-        kind="orders", file=kept["file"], digest=orders.sheet.digest, actor=visit.person.name,
-        done=done, repeated=repeated, refused=refused, unknown=unknown,
-    )  # fmt: skip
-    await visit.office.running.desk.ask(word, id=uuid5(order_sheets.IMPORTS, key))  # the same press is one act
-    log.info("orders of a file", file=orders.sheet.digest[:16], who=visit.person.name, fates=numbers)
+    counts = {code: sum(of[0] == code for of in fates) for code, _, _ in view.FATES}
+    await uploading.note(visit, kept, orders.sheet.digest, key, counts)
     page = view.done(visit.office.pages, kept, told, fates)
-    return visit.page("import_done.html", "orders", page, status=503 if unknown else 200)
+    return visit.page("import_done.html", "orders", page, status=503 if counts["unknown"] else 200)
 
 
 async def _placed(visit: Visit, told: Judged, key: str) -> list[view.Fated]:
@@ -187,6 +152,6 @@ async def _placed(visit: Visit, told: Judged, key: str) -> list[view.Fated]:
 
 @router.post("/orders/import/{code}/drop")
 async def drop(visit: Annotated[Visit, allowed("enter")], code: Code) -> Response:
-    """Nothing is placed, and the file is gone; pressing again finds it gone, which is what was wanted."""
-    await visit.office.note(DropUpload(person=visit.person.name, code=code))
+    """Nothing is placed, and the file is gone."""
+    await uploading.drop(visit, code)
     return RedirectResponse("/orders/import?done=drop", 303)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-from services.backoffice.order_sheets import in_plain
+from services.backoffice.columns import in_plain
 from services.backoffice.owners import Owners
 from services.backoffice.pages import METHODS, English, Pages
 from services.backoffice.views import changes, lines
