@@ -11,6 +11,7 @@ from rich.console import Console
 from comptoir.accessing import access
 from comptoir.acting import orders, parked, resend, staff
 from comptoir.bench.cli import bench
+from comptoir.cataloguing import products
 from comptoir.keying import key
 from comptoir.options import DATA, Bus, Data, known, one_of_the_buses, run
 
@@ -274,6 +275,7 @@ app.add_typer(bench, name="bench")
 app.add_typer(key, name="key")
 app.add_typer(parked, name="parked")
 app.add_typer(orders, name="order")
+app.add_typer(products, name="product")
 app.add_typer(staff, name="staff")
 app.command()(resend)
 
