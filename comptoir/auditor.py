@@ -17,7 +17,7 @@ import structlog
 from pydantic import Field
 
 from comptoir.invariants import LAWS, messages, money, orders, purchases, stock
-from comptoir.rest import plain
+from comptoir.rest import all_there, plain
 from comptoir.sender import Sender
 from comptoir.suite import BUILD
 from comptoir.verify.audit import SOME_ORDERS, SOME_SKUS, Audit, Connections, snapshots
@@ -155,11 +155,14 @@ class Traffic:
 
     async def walk(self, connections: Connections, now: datetime) -> datetime | None:
         """None while an outbox was not looked at for the first time."""
+        if not self.at:  # what is older may have been handled, and its keys cleared away
+            first = await all_there(connections, "inbox")
+            self.at = dict.fromkeys(connections, first)
         for name, connection in connections.items():
             if len(self.open) < PACKETS_AT_ONCE:
                 records = await connection.fetch(
                     "select id, key, created_at from outbox where id > $1 and created_at <= $2 order by id limit $3",
-                    self.at.get(name, NOTHING),
+                    self.at[name],
                     now - self.late,
                     PACKETS_AT_ONCE,
                 )

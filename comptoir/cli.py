@@ -282,7 +282,11 @@ app.command()(resend)
 
 @app.command()
 def rebuild(
-    service: Annotated[str, typer.Argument(help="backoffice, whose tables are others' words")], data: Data = DATA
+    service: Annotated[str, typer.Argument(help="backoffice, whose tables are others' words")],
+    lose_older: Annotated[
+        bool, typer.Option("--lose-older", help="also when owners do not keep all that it was filled from")
+    ] = False,
+    data: Data = DATA,
 ) -> None:
     """Empties the read tables of the back office and fills them again from the owners' databases, equal to before.
 
@@ -294,7 +298,7 @@ def rebuild(
     if service != "backoffice":
         raise typer.BadParameter("only backoffice can be rebuilt", param_hint="service")
     with reached(data) as url:
-        done = run(make_anew(url))
+        done = run(make_anew(url, lose_older=lose_older))
     out.print(f"{done.packets:,} packets with {done.events:,} events read, {done.orders:,} looks at orders")
 
 

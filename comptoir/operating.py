@@ -5,7 +5,7 @@ All on the services' databases, whether the services run or not.
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -15,9 +15,11 @@ import asyncpg
 from rich.console import Console
 from rich.table import Table
 
-from comptoir.rest import plain
-from comptoir.suite import make
+from comptoir.rest import Databases, cleared, plain
+from comptoir.suite import MEMBERS, make
+from comptoir.verify.audit import Connections
 from shared import clock, parked
+from shared.messaging.retention import BEGINNING, first_id
 from shared.messaging.store import PostgresStore
 from shared.messaging.unit import Act, Unit
 from shared.serve import NotHere
@@ -225,12 +227,13 @@ async def resent(
 ) -> dict[tuple[str, str], int]:
     """Marks packets sent since then as unsent, so that the running relays send them again; packets by service and type.
 
-    Readers know what they have handled by its id (I19), so only what was lost has an effect.
+    Readers know what they have handled by its id (I19), so only what was lost has an effect. Raises TooLate when it
+    reaches back to before packets are kept, or before a reader knows what it has handled.
     """
     counts: dict[tuple[str, str], int] = {}
-    for name in names:
-        connection = await asyncpg.connect(plain(database_of(url, name)))
-        try:
+    async with Databases(url, names) as connections:
+        await soon_enough(url, connections, since, key)
+        for name, connection in connections.items():
             chosen = "sent_at >= $1 and ($2 = '' or key = $2)"
             if dry_run:
                 rows = await connection.fetch(f"select key from outbox where {chosen}", since, key)
@@ -240,11 +243,39 @@ async def resent(
                         f"update outbox set sent_at = null, swept_at = null where {chosen} returning key", since, key
                     )
                     await parked.keep(connection, resend_act(since, key, len(rows), by, why))
-        finally:
-            await connection.close()
-        for row in rows:
-            counts[name, row["key"]] = counts.get((name, row["key"]), 0) + 1
+            for row in rows:
+                counts[name, row["key"]] = counts.get((name, row["key"]), 0) + 1
     return counts
+
+
+class TooLate(NotHere):
+    """What should be sent again is too old for it; the text says why, and from when on it can be."""
+
+
+async def soon_enough(url: str, connections: Connections, since: datetime, key: str) -> None:
+    """Raises TooLate. Readers whose databases are not here are not asked."""
+    kept = max((await cleared(connections, "outbox")).values(), default=BEGINNING)
+    if since < kept:
+        raise TooLate(
+            f"packets from before {kept:%Y-%m-%dT%H:%M:%S} are not all kept any more (COMPTOIR_OUTBOX_DAYS), so not "
+            "all of it could be sent again: --since that moment or later"
+        )
+    known = await cleared(connections, "inbox")
+    for reader in MEMBERS:
+        if reader not in connections:
+            with suppress(asyncpg.InvalidCatalogNameError):
+                async with parked.connected(dsn(url, reader)) as connection:
+                    known |= await cleared({reader: connection}, "inbox")
+    if not known:
+        return
+    reader, handled = max(known.items(), key=lambda of: of[1])
+    sql = "select count(*) from outbox where sent_at >= $1 and ($2 = '' or key = $2) and id < $3"
+    for name, connection in connections.items():
+        if old := await connection.fetchval(sql, since, key, first_id(handled)):
+            raise TooLate(
+                f"{old} packets of {name} are from before {handled:%Y-%m-%dT%H:%M:%S}, and {reader} does not know any "
+                "more what it has handled of that time (COMPTOIR_INBOX_DAYS): what it handled would be done again"
+            )
 
 
 def resend_act(since: datetime, key: str, packets: int, by: str, why: str) -> Act:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
-from comptoir.rest import plain
+from comptoir.rest import Databases, cleared, plain
 from comptoir.suite import BUILD, make
 from services.backoffice.domain import Policy
 from services.order.queries import MOST_SUMMARIES, summaries
@@ -24,6 +24,7 @@ from shared.messaging.envelope import envelope, read_one
 from shared.messaging.store import PostgresStore
 from shared.messaging.topology import handled_keys
 from shared.messaging.unit import Arrival, Unit
+from shared.serve import NotHere
 from shared.settings import database_of
 
 PACKETS = 100
@@ -51,6 +52,25 @@ async def empty(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     await connection.execute("delete from calls where strpos(body, $1) > 0", LookAtOrder.key)
 
 
+async def complete(own: "asyncpg.Connection[asyncpg.Record]", database_url: str) -> None:
+    """Raises Incomplete when read tables hold what no packet can fill again."""
+    async with Databases(database_url, tuple(BUILD)) as owners:
+        kept = await cleared(owners, "outbox")
+    if not kept:
+        return
+    owner, since = max(kept.items(), key=lambda of: of[1])
+    if older := await own.fetchval("select count(*) from orders where placed_at < $1", since):
+        raise Incomplete(
+            f"{owner} keeps what it sent from {since:%Y-%m-%d} on (COMPTOIR_OUTBOX_DAYS), and the pages have {older} "
+            "orders from before: their shipments, money, returns and history would be lost. Restore a backup of the "
+            "back office instead, or say --lose-older"
+        )
+
+
+class Incomplete(NotHere):
+    """The read tables would lose something if they were made anew; the text says what."""
+
+
 async def heard(connection: "asyncpg.Connection[asyncpg.Record]", within: timedelta) -> set[UUID]:
     """The packets that were handled within this time."""
     query = "select id from inbox where received_at > $1"
@@ -58,9 +78,16 @@ async def heard(connection: "asyncpg.Connection[asyncpg.Record]", within: timede
 
 
 async def rebuild(
-    database_url: str, progress: Progress = lambda what, n: None, *, anew: bool = True, **settings: Any
+    database_url: str,
+    progress: Progress = lambda what, n: None,
+    *,
+    anew: bool = True,
+    lose_older: bool = False,
+    **settings: Any,
 ) -> Rebuilt:
     """Fills the read tables from the databases of the suite, which need not run. `anew`: empties them first.
+
+    Raises Incomplete when that would lose what owners do not keep any more, unless `lose_older`.
 
     What was handled before is told to no customer again; what nobody had handled yet is, by the running back office.
     `settings`: those of the back office, where they are not in the environment.
@@ -81,6 +108,8 @@ async def rebuild(
             if not known:
                 unit = quiet  # a new back office, or no e-mails: nobody was told of what happened, and it is too late
             if anew:
+                if not lose_older:
+                    await complete(own, database_url)
                 await empty(own)
             for owner in BUILD:
                 async for records in _outbox(_dsn(database_url, owner), keys):
@@ -108,7 +137,7 @@ def _dsn(database_url: str, service: str) -> str:
 
 
 async def _outbox(dsn: str, keys: Sequence[str]) -> AsyncIterator[list[asyncpg.Record]]:
-    """What a service ever sent of these keys, the oldest first."""
+    """What a service sent of these keys and keeps, the oldest first."""
     connection = await asyncpg.connect(dsn)
     try:
         after = UUID(int=0)

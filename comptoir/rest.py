@@ -5,11 +5,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 import asyncpg
 from sqlalchemy.engine import make_url
 
 from shared.contracts.inventory import AvailabilityChanged
+from shared.messaging.retention import BEGINNING, first_id
 from shared.messaging.topology import readers_of
 from shared.settings import database_of
 
@@ -50,21 +52,46 @@ class Databases:
             await connection.close()
 
 
+async def cleared(connections: Mapping[str, "asyncpg.Connection[asyncpg.Record]"], name: str) -> dict[str, datetime]:
+    """By service: from when on its table `name` has all rows; without those that cleared away nothing yet."""
+    found = {}
+    for service, connection in connections.items():
+        before = await connection.fetchval("select before from cleared where name = $1", name)
+        if before is not None:
+            found[service] = before
+    return found
+
+
+async def all_there(connections: Mapping[str, "asyncpg.Connection[asyncpg.Record]"], *names: str) -> UUID:
+    """The id from which on these tables of every service have all rows of packets that services numbered."""
+    return first_id(
+        max([at for name in names for at in (await cleared(connections, name)).values()], default=BEGINNING)
+    )
+
+
 async def motion(connections: Mapping[str, "asyncpg.Connection[asyncpg.Record]"]) -> Motion:
     """Counts packets per key against what the readers' inboxes hold, since every packet has one row at each.
 
+    Only packets of which nothing is cleared away yet; their keys stay longer.
     That channels are still to be told of the stock moves nothing in the suite.
     """
     unsent = unread = calls = due = 0
     handled = 0
     expected = 0
     now = datetime.now(UTC)
+    since = await all_there(connections, "outbox", "inbox")
     for connection in connections.values():  # inboxes first: what is sent meanwhile then counts as unread
         # ids that services make are UUIDv7; packets from outside the suite have no outbox to be compared with
-        handled += await connection.fetchval("select count(*) from inbox where substr(id::text, 15, 1) = '7'")
+        handled += await connection.fetchval(
+            "select count(*) from inbox where substr(id::text, 15, 1) = '7' and id >= $1", since
+        )
     for connection in connections.values():
-        for row in await connection.fetch("select key, count(*) as n, count(sent_at) as sent from outbox group by key"):
-            unsent += row["n"] - row["sent"] if row["key"] != AvailabilityChanged.key else 0
+        for row in await connection.fetch(
+            "select key, count(*) filter (where sent_at is null) as unsent, "
+            "count(sent_at) filter (where id >= $1) as sent from outbox group by key",
+            since,
+        ):
+            unsent += row["unsent"] if row["key"] != AvailabilityChanged.key else 0
             expected += row["sent"] * sum(1 for reader in readers_of(row["key"]) if reader in connections)
         calls += await connection.fetchval("select count(*) from calls")
         due += await connection.fetchval(

@@ -28,6 +28,7 @@ from shared.messaging.books import Books
 from shared.messaging.bus import Bus, Reader
 from shared.messaging.decision import Handlers
 from shared.messaging.desk import Desk
+from shared.messaging.retention import DELETE, Tidier
 from shared.messaging.store import PostgresStore
 from shared.messaging.unit import Outcome, Unit
 from shared.messaging.workers import Caller, Relay, Timekeeper, ended
@@ -92,6 +93,7 @@ class Running:
         self.desk = Desk(self.unit, self.committed, max_batch=settings.max_batch, linger_s=settings.linger_ms / 1000)
         self.reader = Reader(service.name, self.desk.put, now, new_id)
         self.timekeeper = Timekeeper(self.store, self.desk, now)
+        self.tidier = Tidier(self.store, settings.kept(), now)
         self.caller: Caller | None = None
         if service.caller is not None:
             self.caller = Caller(self.store, self.desk, service.caller, now, service.calls_at_once)
@@ -135,7 +137,7 @@ class Running:
     def start_workers(self) -> None:
         """After the bus has started: what waits in the tables goes on."""
         assert self.relay is not None
-        workers: list[Worker] = [self.relay, self.timekeeper]
+        workers: list[Worker] = [self.relay, self.timekeeper, self.tidier]
         if self.caller is not None:
             workers.append(self.caller)
         if self.service.workers is not None:
@@ -326,6 +328,8 @@ async def measures(running: Running) -> list[Metric]:
     gauge("unroutable", "kinds of commands that nobody takes now", len(relay.unroutable) if relay else 0)
     counter("calls", "outside calls answered since start", running.caller.calls if running.caller else 0)
     counter("timers_fired", "timers fired since start", running.timekeeper.fired)
+    for name in DELETE:
+        counter(f"{name}_cleared", "rows cleared away as they were too old, since start", running.tidier.cleared[name])
     if (known := running.gate.keyring) is not None:
         known.look()
     gauge("api_keys_demanded", "1 where its API is opened by keys only", known is not None)

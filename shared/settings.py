@@ -4,12 +4,13 @@ Each may be in a file instead, as secrets are: COMPTOIR_DATABASE_URL_FILE names 
 """
 
 import os
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import make_url
@@ -22,6 +23,8 @@ class WrongSetting(ValueError):
     """A file that a setting should come from is not to be used; the text says which and why."""
 
 
+IN_QUEUE_DAYS = 14
+"""A packet that is sent again on the last day of its outbox may lie in its reader's queue for so long."""
 MAX_FILE = 64 * 1024
 """Bytes of a file that holds one setting; more is another file."""
 
@@ -117,6 +120,11 @@ class ServiceSettings(FromFiles):
     kept_rows: int = Field(
         100_000, ge=0, description="rows of orders under way that a process keeps in memory, 1 to 2 KB each; 0: none"
     )
+    outbox_days: int = Field(90, ge=1, le=36_500, description="how long packets that were sent are kept")
+    inbox_days: int = Field(
+        120, ge=1 + IN_QUEUE_DAYS, le=36_514, description="how long it is known which packets were handled"
+    )
+    request_days: int = Field(90, ge=1, le=36_500, description="how long the same Idempotency-Key gets the same answer")
     rabbitmq_prefix: str = Field("comptoir", description="before every name on the broker; tells suites apart")
     otlp_endpoint: str = Field(
         "", description="where traces are sent, OTLP over HTTP: http://collector:4318/v1/traces; empty: none are made"
@@ -141,6 +149,21 @@ class ServiceSettings(FromFiles):
         if named not in ("postgres", "postgresql"):
             raise ValueError("not the URL of a PostgreSQL server: postgresql://user:password@host:5432")
         return url
+
+    @model_validator(mode="after")
+    def keys_outlive_packets(self) -> Self:
+        if self.inbox_days < self.outbox_days + IN_QUEUE_DAYS:
+            raise ValueError(
+                f"COMPTOIR_INBOX_DAYS is {self.inbox_days} and COMPTOIR_OUTBOX_DAYS {self.outbox_days}: what was "
+                f"handled must be known {IN_QUEUE_DAYS} days longer than packets can be sent again, so for at least "
+                f"{self.outbox_days + IN_QUEUE_DAYS} days"
+            )
+        return self
+
+    def kept(self) -> dict[str, timedelta]:
+        """How long rows of the mechanism's tables are kept, by table."""
+        days = {"outbox": self.outbox_days, "inbox": self.inbox_days, "requests": self.request_days}
+        return {name: timedelta(days=n) for name, n in days.items()}
 
     @field_validator("rabbitmq_url")
     @classmethod

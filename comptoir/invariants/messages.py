@@ -29,7 +29,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """A packet that a service has handled. `known`: some service's outbox has it."""
+    """A packet that a service has handled. `known`: some service's outbox has it, or may have cleared it away."""
 
     id: UUID
     reader: str

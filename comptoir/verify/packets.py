@@ -7,7 +7,7 @@ from uuid import UUID
 import aio_pika
 
 from comptoir.invariants import messages
-from comptoir.rest import motion
+from comptoir.rest import all_there, motion
 from comptoir.verify.audit import Audit, Connections, Finding
 from shared import clock
 from shared.messaging.topology import Names, queues, readers_of
@@ -31,8 +31,13 @@ class Packets:
 
 
 async def reconcile(connections: Connections) -> Packets:
-    """Matches all outboxes with all inboxes. Exact, where sums could hide a loss behind an import."""
+    """Matches all outboxes with all inboxes. Exact, where sums could hide a loss behind an import.
+
+    A packet is judged as far as what it is compared with is kept: its key at each reader, its row at its sender.
+    """
     now = clock.now()
+    sent_since = await all_there(connections, "outbox")
+    handled_since = await all_there(connections, "inbox")
     outboxes = {
         name: await connection.fetch("select id, key, sent_at is not null as sent, created_at from outbox")
         for name, connection in connections.items()
@@ -46,6 +51,8 @@ async def reconcile(connections: Connections) -> Packets:
     for name, records in outboxes.items():
         for id, key, confirmed, created_at in records:
             known.add(id)
+            if confirmed and id < handled_since:
+                continue
             if confirmed:
                 readers = [inboxes[reader] for reader in readers_of(key) if reader in inboxes]
                 if all(id in inbox for inbox in readers):
@@ -55,7 +62,9 @@ async def reconcile(connections: Connections) -> Packets:
                 sent.append(messages.Sent(id, key, name, 0.0, missing))
             else:
                 sent.append(messages.Sent(id, key, name, (now - created_at).total_seconds(), ()))
-    handled = [messages.Handled(id, name, id in known) for name, inbox in inboxes.items() for id in inbox]
+    handled = [
+        messages.Handled(id, name, id in known or id < sent_since) for name, inbox in inboxes.items() for id in inbox
+    ]
     return Packets(sent, handled)
 
 

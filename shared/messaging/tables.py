@@ -4,10 +4,11 @@ from sqlalchemy import Column, DateTime, Index, Integer, MetaData, SmallInteger,
 
 
 def messaging_tables(metadata: MetaData) -> None:
-    """Adds outbox, inbox, timers, calls, parked, acts and requests.
+    """Adds outbox, inbox, timers, calls, parked, acts, requests and cleared.
 
     `swept_at` is a lease: whoever sweeps what a crash left behind takes rows whose lease is over.
-    Sent outbox rows are kept for reconciliation (I17) and replay; UUIDv7 ids order them by time.
+    Sent outbox rows are kept for reconciliation (I17) and replay, for a time (retention.py); UUIDv7 ids order them.
+    Timers and calls go when they are handled; parked and acts are what people read and do, and stay.
     """
     moving = {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.02}
     Table(
@@ -89,6 +90,13 @@ def messaging_tables(metadata: MetaData) -> None:
         Column("at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
         Column("status", SmallInteger),
         Column("reply", Text),
+        Index("ix_requests_at", "at"),
+    )
+    Table(
+        "cleared",
+        metadata,
+        Column("name", Text, primary_key=True, comment="outbox, inbox or requests"),
+        Column("before", DateTime(timezone=True), nullable=False, comment="what is younger is all there"),
     )
 
 
