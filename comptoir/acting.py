@@ -149,7 +149,7 @@ def parked_acts(
     data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Who replayed, dropped or resent what, when, why, and what came of it."""
+    """Who replayed, dropped, resent or imported what, when, why, and what came of it."""
     from comptoir.operating import acts, print_acts
 
     print_acts(in_databases(lambda url, names: acts(url, names, limit), data, service), out, as_json)
