@@ -7,8 +7,10 @@ from uuid import uuid4
 
 import pytest
 from httpx import Response
+from pydantic import ValidationError
 
 from services.order import tables
+from shared.contracts.order import Product, RegisterProducts
 from shared.messaging.bus import LocalBus
 from tests.conftest import Databases
 from tests.order.test_service import Shop
@@ -130,3 +132,11 @@ async def test_all_are_taken_only_if_each_is_what_was_looked_at(shop: Shop) -> N
     gone = {"sku": uuid4().hex[:8], "price": "6", "expected": "a" * 24}
     assert (await put(shop, gone)).status_code == 412, "it never was"
     assert (await put(shop, {**made, "expected": ""}, {"sku": one["sku"], "expected": "*"})).status_code == 200
+
+
+def test_a_command_expects_something_of_each_product_or_of_none_and_says_nothing_new_then() -> None:
+    both = (Product(sku="mug"), Product(sku="cup"))
+    assert "expected" not in RegisterProducts(products=both).model_dump_json(), "it reads as it always did"
+    assert RegisterProducts(products=both, expected=("", "none")).expected == ("", "none")
+    with pytest.raises(ValidationError, match="of each product, or of none"):
+        RegisterProducts(products=both, expected=("none",))
