@@ -8,17 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal
 from font_source_sans_pro import SourceSansPro, SourceSansProBold  # type: ignore[import-untyped]
 from fpdf import FPDF
-from fpdf.enums import TableBordersLayout, XPos, YPos
+from fpdf.enums import MethodReturnValue, TableBordersLayout, XPos, YPos
 from fpdf.fonts import FontFace
 
 from services.backoffice.phrases import language_of
+from shared.contracts.vat import WITHOUT_VAT
 
 Item = Mapping[str, Any]
 
@@ -166,7 +167,10 @@ def pdf(document: Item, buyer: Sequence[str], seller: Seller, zone: ZoneInfo, wa
         sheet.set_font(FONT, size=8)
         sheet.cell(0, 6, say["including"], new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     sheet.ln(4)
-    if sheet.will_page_break(6 + ROW * (1 + len(document["groups"])) + 4 + 3 * 6.5):
+    sheet.set_font(FONT, size=9)
+    reasons = without_vat(document, lang)
+    high = sum(_height(sheet, line) for line in reasons)
+    if sheet.will_page_break(6 + ROW * (1 + len(document["groups"])) + high + 4 + 3 * 6.5):
         sheet.add_page()  # the sums are not torn from each other, nor from their heading
     sheet.set_font(FONT, "B", 10)
     sheet.cell(0, 6, say["by rate"], new_x=XPos.LMARGIN, new_y=YPos.NEXT)
@@ -176,6 +180,8 @@ def pdf(document: Item, buyer: Sequence[str], seller: Seller, zone: ZoneInfo, wa
         for group in document["groups"]
     ]
     _table(sheet, (say["rate"], say["base"], say["vat"]), groups, (60, 55, 55))
+    for line in reasons:
+        sheet.multi_cell(0, 5, line, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     sheet.ln(4)
     sums = [(say["net"], document["net"]), (say["vat"], document["vat"])]
     sums.append((say["total" if kind == "invoice" else "credited"], document["gross"]))
@@ -185,6 +191,25 @@ def pdf(document: Item, buyer: Sequence[str], seller: Seller, zone: ZoneInfo, wa
         sheet.cell(50, 6.5, name)
         sheet.cell(40, 6.5, money(value), align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     return bytes(sheet.output())
+
+
+def without_vat(document: Item, lang: str) -> list[str]:
+    """Why there is no VAT, per category of the document that has none (Directive 2006/112/EC, article 226 (11), (11a)).
+
+    Of what is exempt its seller's own words as they were kept with it stand behind ours.
+    """
+    found = {}
+    exemption = ((document.get("terms") or {}).get("seller") or {}).get("exemption", "")
+    for category in (group["category"] for group in document["groups"]):
+        if why := WITHOUT_VAT.get(category):
+            own = f": {exemption}" if category == "E" and exemption else ""
+            found[category] = f"{category}: {why.in_words(lang)}{own}"
+    return list(found.values())
+
+
+def _height(sheet: FPDF, text: str) -> float:
+    """Millimetres that a text takes over the whole width."""
+    return cast(float, sheet.multi_cell(0, 5, text, dry_run=True, output=MethodReturnValue.HEIGHT))
 
 
 def _issuer(kept: Item) -> Seller | None:

@@ -73,6 +73,19 @@ async def test_the_printed_document_names_the_seller_that_it_kept(shop: Shop) ->
     assert "Pages" not in printed
 
 
+async def test_paper_and_xml_say_the_same_of_why_there_is_no_vat(shop: Shop) -> None:
+    """Directive 2006/112/EC, article 226 (11a): in German on the paper, in English and by its code in the XML."""
+    line = {"sku": "mug", "quantity": 2, "unit_price": "12.50", "vat_rate": "0", "vat_category": "AE"}
+    owner = await sold(shop, lines=[line], bill_to={**BUSINESS, "country": "DE", "vat_id": "DE123456789"})
+    note = await given_back(shop, owner)
+    for number in (note["invoice"], note["number"]):
+        printed = text_of((await shop.http.get(f"/documents/{number}/pdf")).content)
+        assert "AE: Steuerschuldnerschaft des Leistungsempfängers" in printed
+        assert "USt-IdNr. DE123456789" in printed
+        (of,) = read((await shop.http.get(f"/documents/{number}/ubl")).content).breakdown
+        assert (of.category, of.reason, of.reason_code) == ("AE", "Reverse charge", "VATEX-EU-AE")
+
+
 async def test_what_is_missing_is_told_in_words_and_nothing_is_kept_as_seen(unnamed: Shop) -> None:
     owner = await sold(unnamed)
     (of,) = (await unnamed.ask("GET", f"/billing/invoices?order_id={owner['id']}"))["items"]

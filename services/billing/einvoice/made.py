@@ -30,6 +30,7 @@ from services.billing.einvoice.model import (
 )
 from shared.contracts.money import HUNDRED, rounded, unit_of
 from shared.contracts.values import Address
+from shared.contracts.vat import WITHOUT_VAT
 
 PIECE: Final = "C62"
 """UN/ECE recommendation 20: one. Goods are counted in pieces, postage and services are one each."""
@@ -45,13 +46,6 @@ PAID: Final[Mapping[str, str]] = {
 }
 """Terms of payment (BT-20) by method."""
 GIVEN_BACK: Final = "Given back the way it was paid"
-WHY_NO_VAT: Final[Mapping[str, tuple[str, str]]] = {
-    "AE": ("Reverse charge", "VATEX-EU-AE"),
-    "K": ("Intra-Community supply", "VATEX-EU-IC"),
-    "G": ("Export outside the EU", "VATEX-EU-G"),
-    "O": ("Not subject to VAT", "VATEX-EU-O"),
-}
-"""Why a category has no VAT (BT-120, BT-121). Of goods that are exempt, E, the seller says it."""
 DISCOUNT: Final = ("Discount", "95")  # UN/CEFACT 5189
 SURCHARGE: Final = ("Surcharge", "")
 ROUNDING: Final = ("Rounding", "")
@@ -182,8 +176,11 @@ def _payments(seller: Seller, method: str, reference: str, due: Decimal) -> tupl
 
 
 def _breakdown(group: DocumentGroup, seller: Seller, unit: Decimal) -> Breakdown:
-    exempt = {"E": (_text(seller.exemption), "")}
-    reason, code = {**WHY_NO_VAT, **exempt}.get(group.category, ("", ""))
+    reason, code = "", ""
+    if group.category == "E":  # of goods that are exempt the seller says it
+        reason = _text(seller.exemption)
+    elif (why := WITHOUT_VAT.get(group.category)) and why.code:
+        reason, code = why.words["en"], why.code
     return Breakdown(group.category, _rate(group), group.base.quantize(unit), group.vat.quantize(unit), reason, code)
 
 
