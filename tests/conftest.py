@@ -5,11 +5,13 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import aio_pika
 import asyncpg
 import pytest
+import structlog
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -21,7 +23,25 @@ from shared.messaging.topology import SERVICES, Names
 
 pytest_plugins = ["tests.strictness"]
 
+_configure = structlog.configure
+
+
+def _uncached(**settings: Any) -> None:
+    """A logger that is kept at its first use would keep the settings of the test that used it first."""
+    _configure(**settings | {"cache_logger_on_first_use": False})
+
+
+structlog.configure = _uncached
+
 HERE = "postgresql://postgres@127.0.0.1:5432/postgres"
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A command that runs in a test sets up the logs of the whole process."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 def plain(url: str) -> str:
