@@ -47,7 +47,9 @@ async def empty(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
 
     E-mails and webhooks stay, as they are nobody else's word.
     """
-    await connection.execute("truncate orders, sold, money, shipments, returns, refunds, entries, inbox")
+    await connection.execute(
+        "truncate orders, sold, money, shipments, returns, refunds, entries, stock_said, backorders, inbox"
+    )
     await connection.execute("delete from timers where key like 'look:%' or key like 'retry:%'")
     await connection.execute("delete from calls where strpos(body, $1) > 0", LookAtOrder.key)
 

@@ -4,7 +4,7 @@ A statement of any service says that an order moved; how it stands then is asked
 knows. Nothing here depends on the order in which things come in, or on how often.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from services.backoffice import letters
-from services.backoffice.rows import Entry, Mail, Money, Order, Refund, Return, Shipment, Sold
+from services.backoffice.rows import Backorder, Entry, Mail, Money, Order, Refund, Return, Shipment, Sold, StockSaid
 from shared.contracts.backoffice import LookAgain, LookAtOrder, OrderSeen, OrderSummary
 from shared.contracts.billing import MoneyStatement, PaymentRefunded, RefundStatement
 from shared.contracts.fulfilment import ReturnStatement, ShipmentDelivered, ShipmentDispatched, ShipmentStatement
@@ -46,6 +46,15 @@ def to_order(m: Any) -> Needs:
     return [(Order, m.order_id), *([(Mail, m.order_id)] if isinstance(m, MAILED) else [])]
 
 
+def to_stock(m: StockStatement) -> Needs:
+    return [*to_order(m), *([(StockSaid, m.order_id), (Backorder, m.order_id)] if _of_waiting(m) else [])]
+
+
+def _of_waiting(m: StockStatement) -> bool:
+    """Whether it may say that something waits, or waits no more: the first one cannot say the latter."""
+    return m.version > 1 or any(line.backordered for line in m.lines)
+
+
 def to_money(m: Any) -> Needs:
     return [*to_order(m), (Money, m.order_id)]
 
@@ -77,7 +86,50 @@ def stock_said(m: StockStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         "warehouses": sorted({promise.warehouse for promise in m.promises if promise.promised}),
         "reason": next((line.reason for line in m.lines if line.reason), ""),
     }
+    if _of_waiting(m):
+        yield from _waits(m, rows, ctx)
     yield from _told(m, "stock", facts, rows, ctx)
+
+
+def _waits(m: StockStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """The statement, if no other of its version was there, and what the lines waited by all of them."""
+    known = {row.version: row for row in rows.group(StockSaid, m.order_id)}
+    if m.version in known:
+        return  # the same under another name: inventory states the whole of it each time
+    counts: dict[int, tuple[int, int]] = {line.line_no: (line.backordered, 0) for line in m.lines if line.backordered}
+    for promise in m.promises:
+        late, kept = counts.get(promise.line_no, (0, 0))
+        counts[promise.line_no] = (late, kept + promise.promised)
+    lines = tuple((line_no, *counts[line_no]) for line_no in sorted(counts))
+    said = StockSaid(m.order_id, m.version, ctx.told_at or ctx.now, lines)
+    yield said
+    before = {row.line_no: row for row in rows.group(Backorder, m.order_id)}
+    yield from (row for row in waited(m.order_id, [*known.values(), said]) if row != before.get(row.line_no))
+
+
+def waited(order_id: UUID, said: Iterable[StockSaid]) -> Iterator[Backorder]:
+    """What each line waited. Of pieces that wait no more, those are lost that the line was not promised instead."""
+    history = sorted(said, key=lambda row: row.version)
+    for line_no in sorted({line for row in history for line, late, _ in row.lines if late}):
+        since: datetime | None = None
+        began = history[0].at
+        pieces = promised = lost = late = kept = 0
+        spent = timedelta(0)
+        for row in history:
+            now_late, now_kept = next((counts for line, *counts in row.lines if line == line_no), (0, 0))
+            if now_late and not late:
+                began = row.at
+            elif late and not now_late:
+                spent += max(timedelta(0), row.at - began)
+            if now_late > late:
+                since = since or row.at
+                pieces += now_late - late
+            else:
+                got = min(late - now_late, max(0, now_kept - kept))
+                promised, lost = promised + got, lost + late - now_late - got
+            late, kept = now_late, now_kept
+        assert since is not None
+        yield Backorder(order_id, line_no, since, pieces, promised, lost, late, round(spent.total_seconds()))
 
 
 def money_said(m: MoneyStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
@@ -282,7 +334,7 @@ def moment(until: datetime | date | None) -> datetime | None:
 
 SAID: dict[type[Statement], tuple[Callable[[Any], Needs], Callable[[Any, Rows, Ctx], Iterator[Effect]]]] = {
     OrderStatement: (to_order, order_said),
-    StockStatement: (to_order, stock_said),
+    StockStatement: (to_stock, stock_said),
     MoneyStatement: (to_money, money_said),
     ShipmentStatement: (to_shipment, shipment_said),
     ReturnStatement: (to_return, return_said),

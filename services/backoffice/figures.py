@@ -249,6 +249,39 @@ async def with_errors(conn: AsyncConnection, period: Period) -> list[Item]:
     return await _all(conn, sql, period)
 
 
+_WAITED = (
+    "from backorders b join orders o on o.order_id = b.order_id "
+    "join sold s on s.order_id = b.order_id and s.line_no = b.line_no "
+    "where b.since >= :start and b.since < :end and o.seen > 0"
+)
+_BACKORDERS = (
+    "count(distinct b.order_id) as orders, coalesce(sum(b.pieces), 0)::bigint as pieces, "
+    "coalesce(sum(b.waiting), 0)::bigint as waiting, coalesce(sum(b.lost), 0)::bigint as lost"
+)
+_OVER = "filter (where b.waiting = 0 and b.promised > 0)"
+
+
+async def backorders(conn: AsyncConnection, period: Period) -> list[Item]:
+    """Products of which something began to wait for stock in the period, in whatever currency, the most orders first.
+
+    `median` and `longest`: seconds that order lines waited until all of them was promised, those left out of which
+    nothing ever was. `worth`: without VAT, of what was given up while it waited, of orders in the currency.
+    """
+    sql = (
+        f"select s.sku as key, max(s.text) as name, {_BACKORDERS}, "
+        f"(percentile_cont(0.5) within group (order by b.waited_s) {_OVER})::numeric as median, "
+        f"(max(b.waited_s) {_OVER})::numeric as longest, coalesce(sum(b.lost * s.net / nullif(s.quantity, 0)) "
+        f"filter (where o.currency = :currency), 0) as worth {_WAITED} "
+        f"group by 1 order by orders desc, pieces desc, 1 limit {AT_MOST}"
+    )
+    return await _all(conn, sql, period)
+
+
+async def backordered(conn: AsyncConnection, period: Period) -> Item:
+    """The same of all products as one."""
+    return (await _all(conn, f"select {_BACKORDERS} {_WAITED}", period))[0]
+
+
 # Customers
 
 

@@ -190,6 +190,40 @@ class Entry(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class StockSaid(Row):
+    """What inventory stated of an order's lines in one version of its statement. Never changed.
+
+    Kept because statements come in any order: how long something waited is told from all of them.
+    """
+
+    KEY: ClassVar[tuple[str, ...]] = ("order_id", "version")
+    GROUP: ClassVar[str] = "order_id"
+    FIXED: ClassVar[tuple[str, ...]] = ("at", "lines")
+
+    order_id: UUID
+    version: int
+    at: datetime  # when inventory decided it
+    lines: tuple[tuple[int, int, int], ...]  # (line, pieces that wait, pieces that are promised), where there are any
+
+
+@dataclass(frozen=True, slots=True)
+class Backorder(Row):
+    """An order line that waited for stock, by all that inventory said of it: pieces = promised + lost + waiting."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("order_id", "line_no")
+    GROUP: ClassVar[str] = "order_id"
+
+    order_id: UUID
+    line_no: int
+    since: datetime  # when the first piece began to wait
+    pieces: int  # began to wait; one whose promise was taken back begins again
+    promised: int  # got their stock
+    lost: int  # were given up while they waited
+    waiting: int
+    waited_s: int  # how long any piece waited, in seconds; without the wait that is not over
+
+
+@dataclass(frozen=True, slots=True)
 class Mail(Row):
     """An e-mail to a customer, each once: what it is about is its key. It is no copy of anybody's word, so it stays."""
 

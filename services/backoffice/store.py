@@ -14,6 +14,8 @@ BOOKS = mapping(
     (rows.Return, tables.returns, False),
     (rows.Refund, tables.refunds, False),
     (rows.Entry, tables.entries, False),
+    (rows.StockSaid, tables.stock_said, False),
+    (rows.Backorder, tables.backorders, False),
     (rows.Mail, tables.mails, False),
     (rows.Subscriber, tables.webhooks, False, tables.webhooks.c.state != "removed"),
     (rows.Webhook, tables.webhooks, True),

@@ -204,6 +204,30 @@ entries = Table(
     Index("ix_entries_actor", "actor", "at", "event_id", postgresql_where=text("actor <> ''")),
 )
 
+stock_said = Table(
+    "stock_said",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("lines", JSONB, nullable=False),
+)
+
+backorders = Table(
+    "backorders",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("line_no", Integer, primary_key=True),
+    Column("since", Moment, nullable=False),
+    Column("pieces", Integer, nullable=False),
+    Column("promised", Integer, nullable=False),
+    Column("lost", Integer, nullable=False),
+    Column("waiting", Integer, nullable=False),
+    Column("waited_s", Integer, nullable=False),
+    Index("ix_backorders_since", "since"),
+    postgresql_with=MOVING,
+)
+
 mails = Table(
     "mails",
     metadata,

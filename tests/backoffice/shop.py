@@ -21,7 +21,7 @@ from tests.conftest import Databases
 from tests.eventually import eventually
 
 Item = dict[str, Any]
-READ = ("orders", "sold", "money", "shipments", "returns", "refunds", "entries")
+READ = ("orders", "sold", "money", "shipments", "returns", "refunds", "entries", "stock_said", "backorders")
 PASSWORD = "a long enough password"
 HASH = hashed(PASSWORD)
 BY_HAND: Item = {"warehouses_automatic": False}

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.backoffice.domain import PAUSES, Policy, moment
+from services.backoffice.domain import PAUSES, Policy, moment, waited
 from services.backoffice.handlers import HANDLERS
-from services.backoffice.rows import Entry, Money, Order, Return, Shipment
+from services.backoffice.rows import Backorder, Entry, Money, Order, Return, Shipment, StockSaid
 from shared.contracts.backoffice import Heard, LookAgain, LookAtOrder, OrderSeen, OrderSummary, Waiting
 from shared.contracts.billing import PaymentAuthorised, PaymentCaptured, PaymentPending
 from shared.contracts.fulfilment import (
@@ -130,6 +130,53 @@ def test_the_newest_statement_of_each_thing_is_kept() -> None:
     assert (shipment.state, shipment.tracking, shipment.pieces) == ("dispatched", "T1", 3)
     assert (back.state, back.received) == ("received", 1)
     assert len([1 for kind, _ in rows if kind is Entry]) == len(said())
+
+
+STOCK = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=8)
+
+
+@given(counts=STOCK, order=st.randoms(use_true_random=False))
+@settings(max_examples=200, deadline=None)
+def test_what_waited_is_the_same_in_whatever_order_it_was_said(counts: list[tuple[int, int]], order: Any) -> None:
+    """Pieces that wait (line 7) and are promised by version; every piece is in the end promised, lost or waiting."""
+    told: list[Statement] = [
+        StockBackordered(
+            order_id=ORDER,
+            version=version,
+            answers=1,
+            promises=(Promise(line_no=7, warehouse="north", reserved=kept),),
+            lines=(LineStock(line_no=7, backordered=late),),
+        )
+        for version, (late, kept) in enumerate(counts, 1)
+    ]
+    desk = Desk()
+    for i in order.sample([*range(len(told)), *range(len(told))], 2 * len(told)):
+        desk.take(told[i], i)
+    rows = [row for row in desk.rows.values() if isinstance(row, Backorder)]
+    if not any(late for late, _ in counts):
+        assert rows == []
+        return
+    (row,) = rows
+    assert row.pieces == row.promised + row.lost + row.waiting
+    assert row.waiting == counts[-1][0]
+    first = next(i for i, (late, _) in enumerate(counts) if late)
+    assert row.since == NOW + timedelta(minutes=first)
+    minutes = sum(late > 0 for late, _ in counts[: len(counts) if not row.waiting else _last_start(counts)])
+    assert row.waited_s == 60 * minutes
+
+
+def _last_start(counts: list[tuple[int, int]]) -> int:
+    """From where on something waits until the end."""
+    return max([i + 1 for i, (late, _) in enumerate(counts) if not late], default=0)
+
+
+def test_what_was_cancelled_while_it_waited_is_lost_and_the_rest_is_not() -> None:
+    """Five wait; two are promised, of three that wait one is cancelled; the last two go with the whole order."""
+    said = [
+        StockSaid(ORDER, version, NOW + timedelta(hours=version), lines)
+        for version, lines in enumerate([((1, 5, 0), (2, 0, 4)), ((1, 3, 2), (2, 0, 4)), ((1, 2, 2), (2, 0, 4)), ()], 1)
+    ]
+    assert list(waited(ORDER, said)) == [Backorder(ORDER, 1, NOW + timedelta(hours=1), 5, 2, 3, 0, 3 * 3600)]
 
 
 def test_a_statement_has_the_order_looked_at_once_however_many_follow() -> None:

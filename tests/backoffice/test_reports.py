@@ -2,18 +2,30 @@
 
 import csv
 import io
+import json
 import re
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from statistics import median
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import pytest
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from comptoir.rebuilding import rebuild
+from services.backoffice import figures, tables
 from services.backoffice.owners import SKUS_AT_ONCE
 from services.backoffice.views.reports import TITLES, Asked
 from shared.clock import now
-from tests.backoffice.shop import ANNA, Shop, field
+from shared.database import normalised
+from tests.backoffice.shop import ANNA, Shop
+from tests.backoffice.shop import field as field_of
+from tests.conftest import Databases
 
 pytestmark = pytest.mark.postgres
 MARCH = "since=2025-03-01&until=2025-03-31"
@@ -197,7 +209,7 @@ async def test_errors_name_the_orders_and_what_went_wrong_with_each(filled: Shop
     form = {"shipment_id": shipment, "back-1": "1", "error": "wrong item", "reason": "a cup came"}
     shown = (await shop.post(f"/orders/{wrong['number']}/take-back", form, status=200)).text
     assert 'value="wrong item: a cup came"' in shown
-    sent = {name: field(shown, name) for name in ("key", "quote", "shipment_id", "back-1")}
+    sent = {name: field_of(shown, name) for name in ("key", "quote", "shipment_id", "back-1")}
     await shop.post(f"/orders/{wrong['number']}/take-back", {**sent, "reason": "wrong item: a cup came"})
     bin_, where = await placed(3, 3)
     why = {"reason": "wrong_product", "note": "cups"}
@@ -249,6 +261,174 @@ async def test_errors_name_the_orders_and_what_went_wrong_with_each(filled: Shop
     assert (await rows())[0]["Promised"] == "2025-11-20", "the order service keeps what was promised"
     assert "wrong item: a cup came" in await shop.page(f"/reports/returns?{days}")
     assert "falscher Artikel: a cup came" in await shop.page(f"/reports/returns?{days}", **{"Accept-Language": "de"})
+
+
+async def test_backorders_are_what_inventory_said_and_the_owners_have(filled: Shop) -> None:
+    """Every figure against what stands in the databases of inventory and order, counted piece by piece."""
+    shop = filled
+    names = {"items": [{"sku": sku, "name": sku.title()} for sku in ("lamp", "=fan")]}
+    await shop.ask("PUT", "/inventory/items", names)
+    served, part, gone, less = [await shop.place("lamp", n) for n in (2, 5, 3, 4)]
+    await shop.place("=fan", 6, currency="GBP")
+    await shop.receive(lamp=3)
+    await shop.rest()
+    await shop.ask("POST", f"/order/orders/{gone['id']}/cancel", {"reason": "too long"})
+    await shop.ask("POST", f"/order/orders/{less['id']}/edit", {"less": [{"line_no": 1, "quantity": 1}]})
+    await shop.rest()
+    late = await shop.place("lamp", 1)
+    await shop.receive(lamp=4)
+    await shop.rest()
+    own = await counted_at_the_owners(shop)
+    assert {order for order, _ in own} >= {UUID(of["id"]) for of in (served, part, gone, less, late)}
+
+    async def rows(query: str = "") -> dict[str, dict[str, str]]:
+        body = (await shop.http.get(f"/reports/backorders.csv?{query}")).text
+        return {row["Product"]: row for row in csv.DictReader(io.StringIO(body))}
+
+    for currency in ("EUR", "GBP"):
+        found = await rows(f"currency={currency}")
+        for sku in {line.sku for line in own.values()}:
+            lines = {key: line for key, line in own.items() if line.sku == sku}
+            spans = sorted(line.seconds for line in lines.values() if line.promised and not line.waiting)
+            worth = sum((line.lost * line.price for line in lines.values() if line.currency == currency), Decimal(0))
+            shown = found[f"'{sku}" if sku.startswith("=") else sku]
+            assert int(shown["Orders"]) == len({order for order, _ in lines}), sku
+            assert int(shown["Pieces"]) == sum(line.pieces for line in lines.values()), sku
+            assert int(shown["Still wait"]) == sum(line.waiting for line in lines.values()), sku
+            assert int(shown["Cancelled while waiting"]) == sum(line.lost for line in lines.values()), sku
+            assert Decimal(shown[f"Worth in {currency}"]) == worth.quantize(Decimal("0.01")), sku
+            assert (shown["Longest wait"] == "–") == (not spans), sku
+            if spans:
+                assert abs(int(shown["Longest wait"]) - spans[-1]) <= 1, sku
+                assert abs(int(shown["Median wait"]) - median(spans)) <= 1, sku
+    lamp = (await rows("currency=EUR"))["lamp"]
+    assert [lamp[name] for name in ("Orders", "Pieces", "Still wait", "Cancelled while waiting", "Worth in EUR")] == [
+        "5", "15", "4", "4", "50.00",
+    ]  # fmt: skip
+    html = await shop.page("/reports/backorders?currency=EUR")
+    lost, waiting = sum(line.lost for line in own.values()), sum(line.waiting for line in own.values())
+    assert f"{lost} were cancelled meanwhile, {waiting} still wait." in html
+    assert "<svg" in html
+    assert "Nothing had to wait for stock." in await shop.page(f"/reports/backorders?{MARCH}"), "none began then"
+    before = await rows()
+    await rebuild(shop.database_url)
+    await shop.rest()
+    assert await rows() == before
+
+
+@dataclass
+class Waited:
+    """A line at its owners: when each piece began to wait, and how long those did that were promised."""
+
+    sku: str
+    currency: str
+    price: Decimal
+    queue: list[datetime] = field(default_factory=list)
+    pieces: int = 0
+    promised: int = 0
+    lost: int = 0
+    waiting: int = 0
+    began: datetime | None = None
+    seconds: float = 0
+    kept: int = 0
+
+
+async def counted_at_the_owners(shop: Shop) -> dict[tuple[UUID, int], Waited]:
+    """What waited, piece by piece over what inventory sent, with what it still holds and what the order service sold.
+
+    It must agree with the rows that inventory has: who waits there is who waits here.
+    """
+    inventory = await asyncpg.connect(shop.database_url.format(service="inventory"))
+    orders = await asyncpg.connect(shop.database_url.format(service="order"))
+    try:
+        sent = [
+            told
+            for record in await inventory.fetch("select body from outbox where key like 'inventory.stock\\_%'")
+            for told in json.loads(record["body"])
+            if "version" in told["data"]
+        ]
+        waits = await inventory.fetch("select order_id, line_no, backordered from demands where backordered > 0")
+        sold = await orders.fetch(
+            "select l.order_id, l.line_no, l.sku, l.unit_price, h.currency from lines l join orders h using (order_id)"
+        )
+    finally:
+        await inventory.close()
+        await orders.close()
+    known = {(of["order_id"], of["line_no"]): of for of in sold}
+    found: dict[tuple[UUID, int], Waited] = {}
+    for told in sorted(sent, key=lambda told: int(told["data"]["version"])):
+        data, order, at = told["data"], UUID(told["data"]["order_id"]), datetime.fromisoformat(told["time"])
+        for key, line in known.items():
+            if key[0] != order:
+                continue
+            now_waits = sum(of.get("backordered", 0) for of in data.get("lines", ()) if of["line_no"] == key[1])
+            kept = sum(
+                of.get(state, 0)
+                for of in data.get("promises", ())
+                if of["line_no"] == key[1]
+                for state in ("reserved", "issued", "lost")
+            )
+            one = found.get(key) or Waited(line["sku"], line["currency"], line["unit_price"])
+            if now_waits or key in found:
+                found[key] = one
+                if now_waits and not one.queue:
+                    one.began = at
+                while len(one.queue) < now_waits:
+                    one.queue.append(at)
+                    one.pieces += 1
+                came = kept - one.kept
+                while len(one.queue) > now_waits:
+                    one.queue.pop(0)
+                    one.promised, one.lost = (one.promised + 1, one.lost) if came > 0 else (one.promised, one.lost + 1)
+                    came -= 1
+                    if not one.queue and one.began:
+                        one.seconds += (at - one.began).total_seconds()
+                one.kept = kept
+    held = {(of["order_id"], of["line_no"]): of["backordered"] for of in waits}
+    for key, one in found.items():
+        one.waiting = held.pop(key, 0)
+        assert one.waiting == len(one.queue)
+    assert not held
+    return found
+
+
+async def test_backorders_of_a_period_are_found_by_an_index_among_many_orders(databases: Databases) -> None:
+    dsn = str(await databases.emptied(tables.metadata)).replace("+asyncpg", "")
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(
+            """
+            create temp table ids as select gen_random_uuid() as id, n from generate_series(1, 60000) n;
+            insert into orders (order_id, seen, number, channel, external_id, customer_id, name, email, city, country,
+              placed_at, status, final, holds, currency, method, gross, due, why, who, waits, skus, tracking, ordered,
+              cancelled, waiting, backordered, reserved, released, shipped, returned, heard, looking, tries)
+              select id, 1, 'C-' || n, '', '', '', '', '', '', '', now() - n * interval '10 minutes', 'completed', true,
+              '[]', 'EUR', '', 1, 1, '', '', '[]', '[]', '[]', 1, 0, 0, 0, 0, 0, 1, 0, '[]', false, 0 from ids;
+            insert into sold select id, 1, 'S' || n % 500, 'a thing', 'goods', 1, 1, 'S', 21 from ids;
+            insert into backorders select id, 1, now() - n * interval '10 minutes', 1, 1, 0, 0, 60 from ids
+              where n % 20 = 0;
+            analyze orders; analyze sold; analyze backorders;
+            """
+        )
+        asked: list[tuple[str, Any]] = []
+
+        async def plan_of(figure: Callable[[AsyncConnection, figures.Period], Awaitable[Any]]) -> str:
+            engine = create_async_engine(normalised(dsn))
+            event.listen(engine.sync_engine, "before_cursor_execute", lambda *of: asked.append((of[2], of[3])))
+            try:
+                async with engine.connect() as conn:
+                    await figure(conn, figures.Period(now() - timedelta(days=7), now(), "UTC", "EUR"))
+            finally:
+                await engine.dispose()
+            statement, values = asked[-1]
+            return "\n".join([row[0] for row in await connection.fetch(f"explain {statement}", *values)])
+
+        for of in (figures.backorders, figures.backordered):
+            plan = await plan_of(of)
+            assert "ix_backorders_since" in plan, plan
+            assert "Seq Scan" not in plan, plan
+    finally:
+        await connection.close()
 
 
 async def test_the_outlook_sets_what_was_sold_against_what_is_free(filled: Shop) -> None:

@@ -39,6 +39,7 @@ TITLES = {
     "returns": N_("Returns"),
     "perfect-orders": N_("Perfect orders"),
     "errors": N_("Errors"),
+    "backorders": N_("Backorders"),
     "vat": N_("VAT"),
     "outlook": N_("Outlook"),
 }
@@ -487,6 +488,50 @@ async def _errors(conn: AsyncConnection, w: English, period: Period, asked: Aske
     return Report(says, drawn, w.say("orders"), (kinds, orders), exported=1)
 
 
+async def _backorders(conn: AsyncConnection, w: English, period: Period, asked: Asked) -> Report:
+    rows, all_ = await figures.backorders(conn, period), await figures.backordered(conn, period)
+    says = w.say("Nothing had to wait for stock.")
+    if rows:
+        says = w.many(
+            "%(pieces)s pieces of %(n)d order had to wait; %(lost)s were cancelled meanwhile, %(waiting)s still wait.",
+            "%(pieces)s pieces of %(n)d orders had to wait; %(lost)s were cancelled meanwhile, %(waiting)s still wait.",
+            all_["orders"], pieces=w.number(all_["pieces"]), lost=w.number(all_["lost"]),
+            waiting=w.number(all_["waiting"]),
+        )  # fmt: skip
+    heads = (
+        N_("Orders"),
+        N_("Pieces"),
+        N_("Median wait"),
+        N_("Longest wait"),
+        N_("Still wait"),
+        N_("Cancelled while waiting"),
+    )
+    columns = (
+        Column(w.say("Product")),
+        *(Column(w.say(head), True) for head in heads),
+        Column(w.say("Worth in %(currency)s", currency=asked.currency), True),
+    )
+
+    def wait(seconds: Decimal | None) -> Cell:
+        return Cell("–", plain="") if seconds is None else Cell(took(w, seconds), plain=f"{seconds:.0f}")
+
+    cells = [
+        [
+            Cell(of["key"], f"/stock/{quote(of['key'], safe='')}", of["name"]),
+            number(w, of["orders"]),
+            number(w, of["pieces"]),
+            wait(of["median"]),
+            wait(of["longest"]),
+            number(w, of["waiting"]),
+            number(w, of["lost"]),
+            amount(w, of["worth"]),
+        ]
+        for of in rows
+    ]
+    table = Table(w.say("Products that had to wait, in most orders first"), columns, cells)
+    return Report(says, [(of["key"], of["orders"]) for of in rows[:DRAWN]], w.say("orders"), (table,))
+
+
 async def _vat(w: English, owners: Owners, period: Period) -> Report:
     """Billing's own sums over its documents, by date of issue."""
     said = await owners.get(
@@ -596,4 +641,5 @@ MADE: dict[str, Made] = {
     "returns": _returns,
     "perfect-orders": _perfect,
     "errors": _errors,
+    "backorders": _backorders,
 }
