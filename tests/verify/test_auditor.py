@@ -309,7 +309,7 @@ MANY_PURCHASES = (
     """,
     """
     insert into purchase_acts select gen_random_uuid(), purchase_id, n, now(), '', 'received', '{}'
-    from purchase_orders, generate_series(1, 2) n
+    from purchase_orders, generate_series(1, 20) n
     """,
 )
 
