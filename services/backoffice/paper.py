@@ -75,7 +75,7 @@ def language(document: Item, wanted: str = "") -> str:
     return language_of(document["bill_to"], {}, wanted)
 
 
-class _Sheet(FPDF):
+class Sheet(FPDF):
     """A4 with the number of the document and of the page at the foot."""
 
     foot = ""
@@ -86,6 +86,22 @@ class _Sheet(FPDF):
         self.set_text_color(GREY)
         self.cell(0, 5, f"{self.foot} {self.page_no()} / {{nb}}", align="R")
         self.set_text_color(0)
+
+
+def opened(title: str, foot: str, seller: Seller, lang: str, at: datetime) -> Sheet:
+    """A first page to write on. `at`: when the document was made, as the file says of itself."""
+    sheet = Sheet(format="A4")
+    sheet.foot = foot
+    sheet.set_creation_date(at)
+    sheet.set_title(title)
+    sheet.set_author(seller.name)
+    sheet.set_lang(lang)
+    sheet.add_font(FONT, fname=SourceSansPro)
+    sheet.add_font(FONT, "B", fname=SourceSansProBold)
+    sheet.set_margins(20, 18, 20)
+    sheet.set_auto_page_break(True, 20)
+    sheet.add_page()
+    return sheet
 
 
 def pdf(document: Item, buyer: Sequence[str], seller: Seller, zone: ZoneInfo, wanted: str = "") -> bytes:
@@ -110,18 +126,8 @@ def pdf(document: Item, buyer: Sequence[str], seller: Seller, zone: ZoneInfo, wa
         return f"{format_decimal(Decimal(str(value)), locale=lang)} %"
 
     issued = datetime.fromisoformat(str(document["issued_at"]))
-    sheet = _Sheet(format="A4")
-    sheet.foot = f"{document['number']} · {say['page']}"
-    sheet.set_creation_date(issued)
-    sheet.set_title(f"{say[kind]} {document['number']}")
-    sheet.set_author(seller.name)
-    sheet.set_lang(lang)
-    sheet.add_font(FONT, fname=SourceSansPro)
-    sheet.add_font(FONT, "B", fname=SourceSansProBold)
-    sheet.set_margins(20, 18, 20)
-    sheet.set_auto_page_break(True, 20)
-    sheet.add_page()
-    _head(sheet, seller, say)
+    sheet = opened(f"{say[kind]} {document['number']}", f"{document['number']} · {say['page']}", seller, lang, issued)
+    head(sheet, seller, say["vat number"])
     sheet.set_xy(20, 48)
     said = document["bill_to"]
     business = [f"{say['vat number']} {said['vat_id']}"] if said.get("vat_id") else []
@@ -140,14 +146,8 @@ def pdf(document: Item, buyer: Sequence[str], seller: Seller, zone: ZoneInfo, wa
         facts.append((say["reference"], str(said["reference"])))
     if document["invoice"]:
         facts.append((say["corrects"], str(document["invoice"])))
-    for name, value in facts:
-        sheet.set_font(FONT, size=10)
-        sheet.cell(42, 5.5, name)
-        sheet.set_font(FONT, "B", 10)
-        sheet.multi_cell(0, 5.5, value, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
-    sheet.ln(4)
-    sheet.set_font(FONT, size=9)
-    _table(
+    told(sheet, facts)
+    table(
         sheet,
         (say["text"], say["pieces"], say["price"], say["rate"], say["net"]),
         [
@@ -179,7 +179,7 @@ def pdf(document: Item, buyer: Sequence[str], seller: Seller, zone: ZoneInfo, wa
         (f"{group['category']} {rate(group['rate'])}", money(group["base"]), money(group["vat"]))
         for group in document["groups"]
     ]
-    _table(sheet, (say["rate"], say["base"], say["vat"]), groups, (60, 55, 55))
+    table(sheet, (say["rate"], say["base"], say["vat"]), groups, (60, 55, 55))
     for line in reasons:
         sheet.multi_cell(0, 5, line, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     sheet.ln(4)
@@ -220,19 +220,31 @@ def _issuer(kept: Item) -> Seller | None:
     return Seller(kept["name"], tuple(filter(None, (*kept["street"], *place))), kept["vat_id"])
 
 
-def _head(sheet: FPDF, seller: Seller, say: Mapping[str, str]) -> None:
+def head(sheet: FPDF, seller: Seller, vat_number: str) -> None:
+    """Who issues the document, at the right above; `vat_number`: what the number is called."""
     sheet.set_font(FONT, "B", 14)
     sheet.multi_cell(0, 7, seller.name, align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     sheet.set_font(FONT, size=9)
     lines = list(seller.address)
     if seller.vat_number:
-        lines.append(f"{say['vat number']} {seller.vat_number}")
+        lines.append(f"{vat_number} {seller.vat_number}")
     for line in lines:
         sheet.multi_cell(0, 4.5, line, align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     sheet.set_font(FONT, size=10)
 
 
-def _table(sheet: FPDF, heads: Sequence[str], rows: Sequence[Sequence[str]], widths: tuple[int, ...]) -> None:
+def told(sheet: FPDF, facts: Sequence[tuple[str, str]]) -> None:
+    """What the document is about, a line each: what it is called, and which."""
+    for name, value in facts:
+        sheet.set_font(FONT, size=10)
+        sheet.cell(42, 5.5, name)
+        sheet.set_font(FONT, "B", 10)
+        sheet.multi_cell(0, 5.5, value, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    sheet.ln(4)
+    sheet.set_font(FONT, size=9)
+
+
+def table(sheet: FPDF, heads: Sequence[str], rows: Sequence[Sequence[str]], widths: tuple[int, ...]) -> None:
     """Rows over as many pages as they need; the heads stand on each."""
     with sheet.table(
         col_widths=widths,
@@ -241,8 +253,8 @@ def _table(sheet: FPDF, heads: Sequence[str], rows: Sequence[Sequence[str]], wid
         headings_style=FontFace(emphasis="BOLD"),
         line_height=5,
         padding=0.6,
-    ) as table:
+    ) as made:
         for cells in (heads, *rows):
-            row = table.row()
+            row = made.row()
             for text in cells:
                 row.cell(text)

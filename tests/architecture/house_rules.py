@@ -33,6 +33,7 @@ SHELL: Final = frozenset(
         "pages",
         "paper",
         "phrases",
+        "purchase_paper",
         "post",
         "providers",
         "signon",

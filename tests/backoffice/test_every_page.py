@@ -165,7 +165,7 @@ async def bought(shop: Shop) -> dict[str, str]:
 NO_PAGES = (
     "/live", "/static", "/orders.csv", "/orders/import/template.csv", "/orders/import/{code}/errors.csv",
     "/products.csv", "/products/import/{code}/errors.csv", "/products/import/{code}/changes.csv", "/stock.csv",
-    "/acts.csv", "/reports/{what}.csv", "/documents/{number}/pdf",
+    "/acts.csv", "/reports/{what}.csv", "/documents/{number}/pdf", "/purchasing/{number}/pdf",
     "/s/{token}/documents/{number}", "/s/{token}/stop", "/login/provider",
 )  # fmt: skip
 

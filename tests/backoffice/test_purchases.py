@@ -1,5 +1,6 @@
 """Suppliers and purchase orders over the pages: typed, shown with whose day moves, done once, under a name."""
 
+import io
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
@@ -8,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pypdf import PdfReader
 
 from tests.backoffice.shop import Item, Shop, field, logged_in, shop_at
 from tests.backoffice.test_changes import hidden
@@ -63,13 +65,21 @@ def typed(*lines: tuple[str, str, str, str]) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 async def office(databases: Databases) -> AsyncIterator[Office]:
-    async with shop_at(databases, "purchases", time_zone="Europe/Brussels") as shop, AsyncExitStack() as stack:
+    async with (
+        shop_at(databases, "purchases", time_zone="Europe/Brussels", shop_vat_number="NL1") as shop,
+        AsyncExitStack() as stack,
+    ):
         await shop.open(mug=5, cup=0, jug=0, pot=0, tea=0, pan=0)
         await shop.staff(*ROLES)
         supplier = {"name": "Mugs & Co", "email": "orders@mugs.example", "lead_days": 10, "currency": "USD"}
         await shop.ask("PUT", "/inventory/suppliers/mugs", supplier)
         people = {who: await stack.enter_async_context(aclosing(await logged_in(shop, who))) for who in ROLES}
         yield Office(shop, people)
+
+
+def printed(body: bytes) -> str:
+    """The text of a file, with plain spaces."""
+    return " ".join(" ".join(page.extract_text() for page in PdfReader(io.BytesIO(body)).pages).split())
 
 
 def text_of(html: str) -> str:
@@ -227,6 +237,45 @@ async def test_the_paper_names_everything_the_supplier_must_know(office: Office)
         "Draft",
     ):
         assert said in paper, said
+
+
+@pytest.mark.parametrize(
+    ("lang", "says"),
+    [
+        ("", ("Purchase order %s (Draft)", "Delivery to North", "Total $5.55", "Expected", "VAT number NL1")),
+        ("nl", ("Inkooporder %s (Concept)", "Levering aan North", "Totaal US$ 5,55", "Verwacht", "Btw-nummer NL1")),
+        ("de", ("Bestellung %s (Entwurf)", "Lieferung an North", "Gesamtbetrag 5,55 $", "Erwartet", "USt-IdNr. NL1")),
+        ("fr", ("Bon de commande %s (Brouillon)", "Livraison à North", "Total 5,55 $US", "Attendu", "N° de TVA NL1")),
+    ],
+)
+async def test_the_file_of_a_purchase_order_names_all_that_its_page_does(
+    office: Office, lang: str, says: tuple[str, ...]
+) -> None:
+    where = await office.drafted(("pan", "4", "1.3875", "2031-03-04"))
+    number = where.rpartition("/")[2]
+    for page in (where, f"{where}/paper"):
+        assert f'href="{where}/pdf"' in await office.page("finance", page)
+    response = await office.of["finance"].get(f"{where}/pdf", params={"lang": lang} if lang else {})
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/pdf")
+    assert response.headers["content-disposition"] == f'inline; filename="{number}.pdf"'
+    text = printed(response.content)
+    for said in (*(said.replace("%s", number) for said in says), "Mugs & Co", "orders@mugs.example", "Pan", "pan", "4"):
+        assert said in text, said
+    assert (await office.of["finance"].get(f"{where}/pdf", params={"lang": lang})).content == response.content
+
+
+async def test_a_file_says_what_became_of_the_order_and_only_who_buys_has_it(office: Office) -> None:
+    where = await office.drafted(("pan", "4", "1.25", "2031-03-04"))
+    await office.done(where, "send")
+    sent = printed((await office.of["finance"].get(f"{where}/pdf")).content)
+    assert "Draft" not in sent
+    assert "Cancelled" not in sent
+    await office.done(where, "cancel")
+    assert "(Cancelled)" in printed((await office.of["finance"].get(f"{where}/pdf")).content)
+    for who in ("packer", "support"):
+        await office.page(who, f"{where}/pdf", 403)
+        assert f"{where}/pdf" not in await office.page(who, where)
+    await office.page("finance", "/purchasing/PO-1/pdf", 404)
 
 
 async def test_a_supplier_is_added_changed_and_never_overwritten_unseen(office: Office) -> None:

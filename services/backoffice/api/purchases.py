@@ -1,5 +1,6 @@
 """Purchase orders and suppliers: typed, shown with what a step would do, then exactly that, under the person's name."""
 
+import asyncio
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from uuid import NAMESPACE_URL, uuid5
 from fastapi import Form, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from services.backoffice import queries
+from services.backoffice import purchase_paper, queries
 from services.backoffice.api import shown
 from services.backoffice.api.frame import Visit, allowed, pages
 from services.backoffice.owners import Said
@@ -219,6 +220,20 @@ async def paper(visit: Annotated[Visit, allowed("buy")], number: Number) -> Resp
     """The order on paper, for the supplier."""
     page = await purchases.one(visit.office.owners, visit.office.pages, number)
     return visit.page("purchase_paper.html", "purchasing", {**page, "seller": visit.office.seller})
+
+
+@router.get("/purchasing/{number}/pdf")
+async def as_pdf(
+    visit: Annotated[Visit, allowed("buy")], number: Number, lang: Annotated[str, Query(max_length=10)] = ""
+) -> Response:
+    """The same as a file, in the shop's language or in the one that is asked for."""
+    office = visit.office
+    order, place = await purchases.printed(office.owners, number)
+    lang = purchase_paper.language(lang, office.languages[0])
+    # Making it takes the processor for a while, which nobody else shall wait for.
+    body = await asyncio.to_thread(purchase_paper.pdf, order, place, office.seller, office.pages.zone, lang)
+    headers = {"Content-Disposition": f'inline; filename="{order["number"]}.pdf"'}
+    return Response(body, media_type="application/pdf", headers=headers)
 
 
 @router.get("/purchasing/{number}/changes")

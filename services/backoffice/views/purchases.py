@@ -135,7 +135,7 @@ async def one(owners: Owners, pages: Pages, number: str) -> Item:
     return {
         **order,
         "lines": lines,
-        "place": next((of["name"] or of["code"] for of in places if of["code"] == order["warehouse"]), ""),
+        "place": called(places, order["warehouse"]),
         "badge": badge(w, order["state"]),
         "open": order["state"] in ("sent", "partly_received"),
         "said": sentence(w, order),
@@ -145,6 +145,19 @@ async def one(owners: Owners, pages: Pages, number: str) -> Item:
         "error": None,
         "receive": f"/receive?{urlencode({'warehouse': order['warehouse'], 'reference': order['number']})}",
     }
+
+
+async def printed(owners: Owners, number: str) -> tuple[Item, str]:
+    """What is printed of an order: itself, and what its warehouse is called. Raises Away or Said."""
+    order, places = await asyncio.gather(
+        owners.get("inventory", f"/purchase-orders/{quote(number, safe='')}"), shelves.warehouses(owners)
+    )
+    return order, called(places, order["warehouse"]) or order["warehouse"]
+
+
+def called(places: Sequence[Item], code: str) -> str:
+    """The name of a warehouse; empty where nobody knows it any more."""
+    return next((of["name"] or of["code"] for of in places if of["code"] == code), "")
 
 
 def left_of(order: Item, line: Item) -> int:
