@@ -16,7 +16,7 @@ import asyncpg
 import structlog
 from pydantic import Field
 
-from comptoir.invariants import LAWS, messages, money, orders, purchases, stock
+from comptoir.invariants import LAWS, messages, money, orders, purchases, stock, transfers
 from comptoir.rest import all_there, plain
 from comptoir.sender import Sender
 from comptoir.suite import BUILD
@@ -29,6 +29,7 @@ from comptoir.verify.sums import (
     DOCUMENTS,
     ENTRIES,
     LINE_SUMS,
+    MOVED_LINES,
     NOT_LOOKED_UP,
     SHELVES,
     check_bought,
@@ -309,6 +310,9 @@ class Round:
             check_shelf(audits[record[0]], stock.Shelf(*record))
         for record in await self.connections["inventory"].fetch(BOUGHT_LINES.format(chosen=SOME_SKUS), skus):
             check_bought(audits[record[2]], purchases.BoughtLine(*record))
+        for record in await self.connections["inventory"].fetch(MOVED_LINES.format(chosen=SOME_SKUS), skus):
+            line = transfers.MovedLine(*record)
+            audits[line.sku].check(transfers.sent_is_received_lost_or_in_transit, line)
         self.looks |= {sku: Look(broken(audit)) for sku, audit in audits.items()}
 
 

@@ -86,9 +86,11 @@ NOT_BY_MESSAGE = frozenset(
         "inventory.register_supplier.v1", "inventory.create_purchase_order.v1", "inventory.edit_purchase_order.v1",
         "inventory.send_purchase_order.v1", "inventory.change_purchase_order.v1", "inventory.close_purchase_order.v1",
         "inventory.cancel_purchase_order.v1", "inventory.set_reorder_rules.v1", "inventory.draft_proposed.v1",
+        "inventory.create_transfer.v1", "inventory.edit_transfer.v1", "inventory.send_transfer.v1",
+        "inventory.close_transfer.v1", "inventory.cancel_transfer.v1",
     }
 )  # fmt: skip
-"""Master data, imports, what is bought and where things lie, which have no part in an order's way."""
+"""Master data, imports, what is bought or moved and where things lie, which have no part in an order's way."""
 
 EXPECTED: tuple[str, ...] = (
     *(f"{step}: asked" for step in ASKS.values()),

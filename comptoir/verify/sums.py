@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import asyncpg
 
-from comptoir.invariants import money, orders, purchases, stock
+from comptoir.invariants import money, orders, purchases, stock, transfers
 from comptoir.verify.audit import ALL, SOME_ORDERS, Audit, stream
 
 SHELVES = """
@@ -39,6 +39,34 @@ BOUGHT = """
                   from purchase_lines l where l.purchase_id = o.purchase_id) l on true
     join lateral (select count(*)::int as acts, coalesce(max(version), 0) as newest
                   from purchase_acts a where a.purchase_id = o.purchase_id) a on true
+    order by number
+"""
+MOVED_LINES = """
+    select coalesce(l.number, e.reference, m.number), coalesce(l.state, ''), coalesce(l.sku, e.sku, m.sku),
+           coalesce(l.sent, 0), coalesce(l.received, 0), coalesce(l.lost, 0),
+           coalesce(m.out, 0), coalesce(m.came, 0), coalesce(m.gone, 0), coalesce(m.under_way, 0),
+           coalesce(greatest(0, e.quantity - e.received), 0)
+    from (select * from transfer_lines join transfers using (transfer_id) where {chosen}) l
+    full join (select * from expected where transfer_id is not null and {chosen}) e
+         on (e.transfer_id, e.sku, e.warehouse) = (l.transfer_id, l.sku, l.destination)
+    full join (select transfer_id, number, sku,
+                      -(sum(on_hand) filter (where warehouse = source and in_transit > 0))::bigint as out,
+                      (sum(on_hand) filter (where warehouse = destination and in_transit < 0))::bigint as came,
+                      -(sum(in_transit) filter (where kind = 'transfer_loss'))::bigint as gone,
+                      sum(in_transit)::bigint as under_way
+               from movements join transfer_acts using (cause) join transfers using (transfer_id)
+               where kind in ('transfer', 'transfer_loss') and {chosen} group by 1, 2, 3) m
+         on (m.transfer_id, m.sku) = (coalesce(l.transfer_id, e.transfer_id), coalesce(l.sku, e.sku))
+    order by 1, 3
+"""
+MOVED_WHOLE = """
+    select number, state, version, l.sent, l.received, l.lost, a.acts, a.newest
+    from transfers t
+    join lateral (select coalesce(sum(sent), 0)::bigint as sent, coalesce(sum(received), 0)::bigint as received,
+                         coalesce(sum(lost), 0)::bigint as lost
+                  from transfer_lines l where l.transfer_id = t.transfer_id) l on true
+    join lateral (select count(*)::int as acts, coalesce(max(version), 0) as newest
+                  from transfer_acts a where a.transfer_id = t.transfer_id) a on true
     order by number
 """
 LINE_SUMS = """
@@ -95,6 +123,10 @@ async def check_stock(audit: Audit, connection: "asyncpg.Connection[asyncpg.Reco
         check_bought(audit, purchases.BoughtLine(*record))
     async for record in stream(connection, BOUGHT):
         audit.check(purchases.state_is_what_came, purchases.Bought(*record))
+    async for record in stream(connection, MOVED_LINES.format(chosen=ALL)):
+        audit.check(transfers.sent_is_received_lost_or_in_transit, transfers.MovedLine(*record))
+    async for record in stream(connection, MOVED_WHOLE):
+        audit.check(transfers.transfers_state_is_what_came, transfers.Moved(*record))
 
 
 def check_shelf(audit: Audit, shelf: stock.Shelf) -> None:

@@ -55,5 +55,5 @@ def build(settings: Settings) -> Service:
         caller=finder,
         closer=finder.close,
         answers=answers_beside(__file__),
-        description="Stock per SKU and warehouse, promises to orders, backorders, purchase orders, receipts and counts",
+        description="Stock per SKU and warehouse, promises, backorders, purchase orders, transfers, receipts, counts",
     )

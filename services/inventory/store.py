@@ -1,5 +1,5 @@
-"""Rows to tables, in the order in which inventory takes its locks: SKUs, orders, purchase orders; the rest hangs on
-these, and the series of numbers, which everybody wants, comes last."""
+"""Rows to tables, in the order in which inventory takes its locks: SKUs, orders, purchase orders, transfers; the rest
+hangs on these, and the series of numbers, which everybody wants, comes last."""
 
 from services.inventory import domain, tables
 from shared.messaging.books import aggregate, mapping
@@ -14,6 +14,7 @@ BOOKS = mapping(
         (domain.Seen, tables.seen),
     ),
     (domain.PurchaseOrder, tables.purchase_orders, True),
+    (domain.Transfer, tables.transfers, True),
     (domain.Supplier, tables.suppliers, True),
     (domain.ReorderRule, tables.reorder_rules, True),
     (domain.Item, tables.items, False),
@@ -22,9 +23,11 @@ BOOKS = mapping(
     (domain.Level, tables.levels, False),
     (domain.Expected, tables.expected, False),
     (domain.PurchaseLine, tables.purchase_lines, False),
+    (domain.TransferLine, tables.transfer_lines, False),
     (domain.Queued, tables.queued, False, tables.queued.c.quantity > 0),
     (domain.Movement, tables.movements, False),
     (domain.Placement, tables.placements, False),
     (domain.PurchaseAct, tables.purchase_acts, False),
+    (domain.TransferAct, tables.transfer_acts, False),
     (domain.Series, tables.series, True),
 )

@@ -92,6 +92,7 @@ expected = Table(
     Column("received", BigInteger, nullable=False),
     Column("expected_on", Date, nullable=False),
     Column("purchase_id", Uuid),
+    Column("transfer_id", Uuid),
 )
 
 suppliers = Table(
@@ -145,6 +146,50 @@ purchase_acts = Table(
     Column("what", Text, nullable=False),
     Column("facts", JSONB, nullable=False),
     Index("ix_purchase_acts_of", "purchase_id", "version", unique=True),
+)
+
+transfers = Table(
+    "transfers",
+    metadata,
+    Column("transfer_id", Uuid, primary_key=True),
+    Column("number", Text, nullable=False, unique=True),
+    Column("source", Text, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("expected_on", Date, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("sent_at", DateTime(timezone=True)),
+    CheckConstraint("source <> destination", name="between_two"),
+    Index("ix_transfers_created_at", "created_at", "transfer_id"),
+)
+
+transfer_lines = Table(
+    "transfer_lines",
+    metadata,
+    Column("transfer_id", Uuid, primary_key=True),
+    Column("line_no", Integer, primary_key=True),
+    Column("sku", Text, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("sent", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("lost", BigInteger, nullable=False),
+    CheckConstraint("quantity >= 0 and received >= 0 and lost >= 0 and received + lost <= sent", name="never_more"),
+    Index("ix_transfer_lines_sku", "sku", "transfer_id"),
+)
+
+transfer_acts = Table(
+    "transfer_acts",
+    metadata,
+    Column("cause", Uuid, primary_key=True),
+    Column("transfer_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("facts", JSONB, nullable=False),
+    Index("ix_transfer_acts_of", "transfer_id", "version", unique=True),
 )
 
 reorder_rules = Table(
@@ -257,6 +302,7 @@ movements = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     Column("unit_cost", Numeric),
     Column("order_id", Uuid),
+    Column("in_transit", BigInteger, nullable=False, server_default=text("0")),
     Index("ix_movements_sku_at", "sku", "at"),
     Index("ix_movements_at", "at"),
 )

@@ -12,6 +12,7 @@ from shared.contracts.values import MAX_LINES, Code, Count, ETag, Money, Positiv
 
 MAX_PURCHASE_LINES = 200
 """Lines of one purchase order: each is a SKU that is locked when it is sent or moved."""
+MAX_TRANSFER_LINES = MAX_PURCHASE_LINES
 
 
 class Want(Value):
@@ -190,7 +191,8 @@ class ReceiveStock(Command, key="inventory.receive_stock.v1"):
     `quote`: of the preview that was looked at; refused when it would do something else now. Then more than was ordered
     is refused too, unless `over` says that it is meant. `purchase_id`: the purchase order that `reference` names; more
     than it still expects, or another SKU, is refused unless `over`, with a quote or without. `unit_cost`: None is the
-    cost of the purchase order.
+    cost of the purchase order. `transfer_id`: the transfer that `reference` names; more than was sent never comes of
+    it.
     """
 
     warehouse: Code
@@ -200,6 +202,7 @@ class ReceiveStock(Command, key="inventory.receive_stock.v1"):
     quote: ETag = ""
     over: bool = False
     purchase_id: UUID | None = None
+    transfer_id: UUID | None = None
 
     @property
     def subject(self) -> str:
@@ -434,6 +437,75 @@ class ClosePurchaseOrder(PurchaseAct, key="inventory.close_purchase_order.v1"):
 
 class CancelPurchaseOrder(PurchaseAct, key="inventory.cancel_purchase_order.v1"):
     """Nothing came of it, and nothing will."""
+
+    reason: Text = ""
+
+
+class MovedLine(Value):
+    """So many pieces of a SKU that should go to another warehouse."""
+
+    sku: Sku
+    quantity: Positive
+
+
+class TransferMessage(Command):
+    """About one transfer between warehouses, which is known by its id; people know it by its number."""
+
+    transfer_id: UUID
+    actor: str = ""
+
+    @property
+    def subject(self) -> str:
+        return str(self.transfer_id)
+
+
+class CreateTransfer(TransferMessage, key="inventory.create_transfer.v1"):
+    """A draft, of which nothing moves yet. It gets the next number of its series; a SKU stands on one line."""
+
+    source: Code
+    destination: Code
+    expected_on: date
+    note: Text = ""
+    lines: Annotated[tuple[MovedLine, ...], Field(min_length=1, max_length=MAX_TRANSFER_LINES)]
+
+
+class EditTransfer(TransferMessage, key="inventory.edit_transfer.v1"):
+    """Writes a draft anew. `if_match`: of what its author looked at; refused when somebody was faster."""
+
+    source: Code
+    destination: Code
+    expected_on: date
+    note: Text = ""
+    lines: Annotated[tuple[MovedLine, ...], Field(min_length=1, max_length=MAX_TRANSFER_LINES)]
+    if_match: ETag = ""
+
+
+class TransferAct(TransferMessage):
+    """A step of a transfer.
+
+    `skus`: those of its lines, which are locked with it; refused when it has another one by now. `if_match`: of what
+    was looked at; refused when it is another one now.
+    """
+
+    skus: Annotated[tuple[Sku, ...], Field(max_length=MAX_LINES)]
+    if_match: ETag = ""
+
+
+class SendTransfer(TransferAct, key="inventory.send_transfer.v1"):
+    """Its pieces leave the source, as far as they are free, and are in transit until ReceiveStock says that they came.
+
+    All or nothing: refused when one of its lines is not free.
+    """
+
+
+class CloseTransfer(TransferAct, key="inventory.close_transfer.v1"):
+    """What is still in transit will not come: it is lost, for this reason."""
+
+    reason: Code
+
+
+class CancelTransfer(TransferAct, key="inventory.cancel_transfer.v1"):
+    """A draft that will not be sent."""
 
     reason: Text = ""
 

@@ -110,6 +110,18 @@ async def story(town: Town) -> None:
     drafts = {"lines": [{name: advised[name] for name in ("sku", "warehouse", "quantity", "version")}]}
     await town.do("inventory", "/reorder-advice/drafts", drafts)
 
+    move = {"source": "north", "destination": "south", "expected_on": "2027-03-01", "note": "with the van"}
+    line = {"sku": "mug", "quantity": 2}
+    for act, said in (("cancel", {"reason": "not needed"}), ("close", {"reason": "broke on the way"})):
+        number = (await town.do("inventory", "/transfers", {**move, "lines": [line]}))["number"]
+        transfer = f"/transfers/{number}"
+        await town.ask("inventory", "PUT", transfer, {**move, "lines": [line, {**line, "sku": "pot"}]})
+        if act == "close":
+            await town.do("inventory", f"{transfer}/send", {})
+            came = {"warehouse": "south", "reference": number, "lines": [{"sku": "mug", "quantity": 1}]}
+            await town.do("inventory", "/receipts", came)
+        await town.do("inventory", f"{transfer}/{act}", said)
+
     receipt = {"warehouse": "north", "reference": "PO-77", "lines": [{"sku": "pot", "quantity": 2}]}
     await town.do("inventory", "/receipts/preview", receipt)
     count = {"warehouse": "south", "reference": "C-1", "reason": "yearly count", "sku": "mug", "counted": 4}
@@ -196,6 +208,7 @@ async def story(town: Town) -> None:
             "/places/search?warehouse=north&search=mug", "/places?warehouse=north&sku=mug",
             "/availability?sku=mug&sku=pot", f"/orders/{order}", f"/orders/{second}",
             "/backorders", "/suppliers", "/suppliers/mugs", "/purchase-orders", of, f"{of}/history",
+            "/transfers", transfer, f"{transfer}/history",
         ),
         "fulfilment": (
             "/shipments", f"/shipments/{shipment}", "/returns", f"/returns/{parcel}",

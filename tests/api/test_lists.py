@@ -19,6 +19,7 @@ from services.fulfilment import queries as of_fulfilment
 from services.fulfilment import tables as fulfilment_tables
 from services.inventory import queries as of_inventory
 from services.inventory import tables as inventory_tables
+from services.inventory.queries import transfers as of_transfers
 from services.order import queries as of_order
 from services.order import tables as order_tables
 from shared.database import reading_engine
@@ -39,6 +40,16 @@ LISTS: dict[str, tuple[ModuleType, Callable[[AsyncConnection], Awaitable[Any]]]]
     "last movements": (
         inventory,
         lambda conn: of_inventory.list_movements(conn, newest=True, after=(AT, ID, "", "", 1, ""), **EVERY_MOVEMENT),
+    ),
+    "transfers": (
+        inventory,
+        lambda conn: of_transfers.list_transfers(
+            conn, states=(), source=None, destination=None, sku=None, after=(AT, ID), limit=50
+        ),
+    ),
+    "what happened to a transfer": (
+        inventory,
+        lambda conn: of_transfers.history(conn, ID, after=(7,), limit=50),
     ),
     "invoices": (billing, lambda conn: of_billing.invoices(conn, 50, (2026, 7))),
     "last invoices": (billing, lambda conn: of_billing.invoices(conn, 50, (2026, 7), newest=True)),

@@ -253,8 +253,9 @@ EDITS: dict[tuple[str, str], tuple[str, dict[str, Any], dict[str, Any]]] = {
     ("inventory", "/suppliers/{code}"): ("/suppliers/a/b", {"name": "A"}, {"name": "A", "lead_days": 3}),
 }
 """Every PUT of one thing: where, how it is made, and how it is changed."""
-MADE_OTHERWISE = {("inventory", "/purchase-orders/{number}")}
-"""PUTs of what another request made; tests/inventory/test_purchases_service.py edits a draft by its tag."""
+MADE_OTHERWISE = {("inventory", "/purchase-orders/{number}"), ("inventory", "/transfers/{number}")}
+"""PUTs of what another request made; test_purchases_service.py and test_transfers_service.py of tests/inventory edit
+drafts by their tag."""
 
 
 async def test_an_edit_of_what_was_changed_meanwhile_is_refused(api: Api) -> None:

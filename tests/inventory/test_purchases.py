@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.inventory.domain import Expected, Movement, PurchaseAct, Series, tag_of
-from services.inventory.domain.purchases import next_number
+from services.inventory.domain.papers import next_number
 from services.inventory.domain.receiving import receive_stock
 from services.inventory.handlers import HANDLERS
 from shared.contracts.inventory import ExpectReceipt, LineChange, ReceiveStock, StockBackordered, StockLine
@@ -59,9 +59,9 @@ def test_a_draft_has_the_next_number_and_expects_nothing() -> None:
 
 
 def test_a_year_begins_at_one_and_never_goes_back() -> None:
-    series = next_number(Series("PO", 2026, 41), NOW)
+    series = next_number(Series("PO", 2026, 41), "PO", NOW)
     assert (series.year, series.last) == (2027, 1)
-    late = next_number(series, NOW - timedelta(days=200))
+    late = next_number(series, "PO", NOW - timedelta(days=200))
     assert (late.year, late.last) == (2027, 2)
 
 

@@ -298,6 +298,21 @@ MANY_RETURNS = """
 MANY_BANK_ENTRIES = """
     insert into bank_entries select n::text, 'review', null, '', 1, 'GBP', now(), '' from generate_series(1, 3000) n
 """
+MANY_TRANSFERS = (
+    """
+    insert into transfers
+    select gen_random_uuid(), 'TR-' || n, 'north', 'south', now(), '', 'sent', 1, now(), null
+    from generate_series(1, 3000) n
+    """,
+    """
+    insert into transfer_lines
+    select transfer_id, n, 'SKU-' || number || n, 1, 1, 0, 0 from transfers, generate_series(1, 2) n
+    """,
+    """
+    insert into transfer_acts select gen_random_uuid(), transfer_id, n, now(), '', 'sent', '{}'
+    from transfers, generate_series(1, 20) n
+    """,
+)
 MANY_PURCHASES = (
     """
     insert into purchase_orders select gen_random_uuid(), 'PO-' || n, 's', 'north', 'EUR', '', 'sent', 1, now(), null
@@ -336,7 +351,7 @@ async def test_a_round_is_bounded_however_many_orders_there_are(shop: Shop) -> N
         if first == 100:
             await shop.change("fulfilment", MANY_RETURNS)
             await shop.change("billing", MANY_BANK_ENTRIES)
-            for sql in MANY_PURCHASES:
+            for sql in (*MANY_PURCHASES, *MANY_TRANSFERS):
                 await shop.change("inventory", sql)
             for name in NAMES:
                 await shop.books[name].execute("analyze")

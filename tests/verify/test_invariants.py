@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from comptoir.invariants import LAWS, across, messages, money, orders, purchases, stock
+from comptoir.invariants import LAWS, across, messages, money, orders, purchases, stock, transfers
 from tests.verify.snapshots import (
     ACCOUNT,
     BACK,
@@ -93,6 +93,22 @@ PURCHASES = [
         "PO-1: sent with 4 received",
     ),
     fault(purchases.state_is_what_came, BOUGHT, of(BOUGHT, acts=2), "version 3, but 2 acts up to 3"),
+]
+
+MOVED_LINE = transfers.MovedLine("TR-1", "partly_received", "MUG", 10, 4, 1, 10, 4, 1, 5, 5)
+MOVED = transfers.Moved("TR-1", "partly_received", 3, 10, 4, 0, 3, 3)
+LINE_LAW, MOVED_LAW = transfers.sent_is_received_lost_or_in_transit, transfers.transfers_state_is_what_came
+
+TRANSFERS = [
+    fault(LINE_LAW, MOVED_LINE, of(MOVED_LINE, out=11), "TR-1 line MUG: 10 sent, its movements sum to 11"),
+    fault(LINE_LAW, MOVED_LINE, of(MOVED_LINE, came=3), "4 received, its movements sum to 3"),
+    fault(LINE_LAW, MOVED_LINE, of(MOVED_LINE, gone=0), "1 lost, its movements sum to 0"),
+    fault(LINE_LAW, MOVED_LINE, of(MOVED_LINE, under_way=6), "5 in transit, its movements sum to 6"),
+    fault(LINE_LAW, MOVED_LINE, of(MOVED_LINE, incoming=4), "5 in transit, 4 expected at the destination"),
+    fault(MOVED_LAW, MOVED, of(MOVED, received=10), "partly_received with 10 sent, 10 received and 0 lost"),
+    fault(MOVED_LAW, of(MOVED, state="closed_short", lost=6), of(MOVED, state="closed_short"), "TR-1: closed_short"),
+    fault(MOVED_LAW, of(MOVED, state="cancelled", sent=0, received=0), of(MOVED, state="cancelled"), "cancelled with"),
+    fault(MOVED_LAW, MOVED, of(MOVED, newest=4), "version 3, but 3 acts up to 4"),
 ]
 
 STOCK = [
@@ -446,7 +462,7 @@ MESSAGES = [
     fault(messages.requests_are_answered, REQUEST, of(REQUEST, fingerprint=""), "has no fingerprint"),
 ]
 
-FAULTS = [*STOCK, *PURCHASES, *ORDERS, *MONEY, *ACROSS, *MESSAGES]
+FAULTS = [*STOCK, *PURCHASES, *TRANSFERS, *ORDERS, *MONEY, *ACROSS, *MESSAGES]
 
 
 @pytest.mark.parametrize("planted", FAULTS)
@@ -463,7 +479,7 @@ def test_every_invariant_has_a_planted_fault() -> None:
 
 def test_the_invariants_of_the_study_are_there() -> None:
     unchecked = {"I23", "I25", "I26"}
-    assert {law.number for law in LAWS.values()} | unchecked == {f"I{n}" for n in range(1, 30)}
+    assert {law.number for law in LAWS.values()} | unchecked == {f"I{n}" for n in range(1, 32)}
     assert len({law.name for law in LAWS.values()}) == len(LAWS), "findings are told apart by their names"
     assert all(len(law.name) <= 80 for law in LAWS.values())
 

@@ -27,12 +27,15 @@ from shared import clock
 from shared.contracts.inventory import (
     BoughtLine,
     CreatePurchaseOrder,
+    CreateTransfer,
     Item,
+    MovedLine,
     ReceiveStock,
     RegisterItems,
     RegisterSupplier,
     RegisterWarehouse,
     SendPurchaseOrder,
+    SendTransfer,
     StockLine,
 )
 from shared.contracts.message import Message
@@ -110,6 +113,19 @@ def bought(purchase_id: UUID) -> list[Message]:
     ]
 
 
+def moved(transfer_id: UUID) -> list[Message]:
+    """A transfer of three jugs, of which one came."""
+    line, one = MovedLine(sku="JUG", quantity=3), (StockLine(sku="JUG", quantity=1),)
+    return [
+        RegisterWarehouse(code="south", country="GB", rank=9),
+        CreateTransfer(
+            transfer_id=transfer_id, source="north", destination="south", expected_on=date(2030, 1, 9), lines=(line,)
+        ),
+        SendTransfer(transfer_id=transfer_id, skus=("JUG",)),
+        ReceiveStock(warehouse="south", reference="DN-2", lines=one, transfer_id=transfer_id),
+    ]
+
+
 @pytest.fixture(scope="module")
 async def shop(databases: Databases) -> Shop:
     run = f"verify_{uuid4().hex[:8]}"
@@ -123,7 +139,7 @@ async def shop(databases: Databases) -> Shop:
         await sender.send([RegisterItems(items=(Item(sku="MUG"), Item(sku="POT"), Item(sku="JUG")))])
         stock = tuple(StockLine(sku=sku, quantity=50) for sku in ("MUG", "POT"))
         await sender.send([ReceiveStock(warehouse="north", reference="opening", lines=stock)])
-        for message in bought(sender.id_of("purchase")):
+        for message in (*bought(sender.id_of("purchase")), *moved(sender.id_of("transfer"))):
             await sender.send([message])
             await at_rest(connections, 20)
         for n in (1, 2, 3):
@@ -172,7 +188,8 @@ CORRUPTED = [
      "JUG: 5 received, its receipts sum to 4"),
     ("inventory", "update purchase_lines set quantity = 12", "update purchase_lines set quantity = 10", "I28",
      "JUG: 6 incoming, but it is partly_received and has 8 left"),
-    ("inventory", "update expected set expected_on = '2030-01-08'", "update expected set expected_on = '2030-01-07'",
+    ("inventory", "update expected set expected_on = '2030-01-08' where purchase_id is not null",
+     "update expected set expected_on = '2030-01-07' where purchase_id is not null",
      "I28", "JUG: expected on 2030-01-07, promises go by 2030-01-08"),
     ("inventory", "update purchase_lines set sku = 'POT'", "update purchase_lines set sku = 'JUG'", "I28",
      "JUG: 6 incoming, but it is not there"),
@@ -180,6 +197,16 @@ CORRUPTED = [
      "update purchase_orders set state = 'partly_received'", "I29", ": received with 4 received and 6 left"),
     ("inventory", "update purchase_acts set version = 9 where what = 'received'",
      "update purchase_acts set version = 3 where what = 'received'", "I29", "version 3, but 3 acts up to 9"),
+    ("inventory", "update transfer_lines set received = 2", "update transfer_lines set received = 1", "I30",
+     "JUG: 2 received, its movements sum to 1"),
+    ("inventory", "update transfer_lines set sent = 4", "update transfer_lines set sent = 3", "I30",
+     "JUG: 3 in transit, 2 expected at the destination"),
+    ("inventory", "update movements set in_transit = 2 where in_transit = 3",
+     "update movements set in_transit = 3 where in_transit = 2", "I30", "JUG: 2 in transit, its movements sum to 1"),
+    ("inventory", "update transfer_lines set sku = 'POT'", "update transfer_lines set sku = 'JUG'", "I30",
+     "JUG: 0 in transit, 2 expected at the destination"),
+    ("inventory", "update transfers set state = 'received'", "update transfers set state = 'partly_received'", "I31",
+     ": received with 3 sent, 1 received and 0 lost"),
     ("fulfilment", "update shipments set version = version + 1 where shipment_id = '{shipment}'",
      "update shipments set version = version - 1 where shipment_id = '{shipment}'", "I7", SHIPMENT),
     ("fulfilment", "update shipments set tracking = tracking || 'X' where shipment_id = '{shipment}'",

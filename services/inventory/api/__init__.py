@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.inventory.api import purchases, reorder, stock
+from services.inventory.api import purchases, reorder, stock, transfers
 
 router = APIRouter()
-for area in (stock, purchases, reorder):
+for area in (stock, purchases, transfers, reorder):
     router.include_router(area.router)

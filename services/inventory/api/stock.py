@@ -25,6 +25,7 @@ from services.inventory.api.fields import (
 )
 from services.inventory.preview import Work, preview, turns
 from services.inventory.queries import purchases as bought
+from services.inventory.queries import transfers
 from shared import clock
 from shared.contracts.inventory import (
     AdjustStock,
@@ -132,7 +133,7 @@ class ReceiptIn(Body):
         False, description="more than was ordered is meant; asked only with a quote, or of a purchase order"
     )
 
-    def command(self, actor: str, purchase_id: UUID | None, quote: str = "") -> ReceiveStock:
+    def command(self, actor: str, paper: Found, quote: str = "") -> ReceiveStock:
         return ReceiveStock(
             warehouse=self.warehouse,
             reference=self.reference,
@@ -140,7 +141,7 @@ class ReceiptIn(Body):
             actor=actor,
             quote=quote,
             over=self.over,
-            purchase_id=purchase_id,
+            **paper,
         )
 
 
@@ -334,13 +335,19 @@ async def put_warehouse(code: KeyPath, body: WarehouseIn, tell: Tell, if_match: 
 @router.post("/receipts", tags=["stock"], status_code=201)
 @needs("stock:write")
 async def post_receipt(body: ReceiptIn, conn: Reader, ask: Ask) -> Response:
-    """Goods came in. Orders that wait for them are served first. `reference` may be the number of a purchase order."""
-    return await ask(body.command(ask.actor, await _purchase(conn, body.reference), body.quote))
+    """Goods came in. Orders that wait for them are served first.
+
+    `reference` may be the number of a purchase order, or of a transfer between warehouses.
+    """
+    return await ask(body.command(ask.actor, await _paper(conn, body.reference), body.quote))
 
 
-async def _purchase(conn: AsyncConnection, reference: str) -> UUID | None:
-    """The purchase order of this number, if there is one."""
-    found = await bought.id_of(conn, reference)
+async def _paper(conn: AsyncConnection, reference: str) -> Found:
+    """The purchase order or the transfer of this number, if there is one."""
+    found = {
+        "purchase_id": await bought.id_of(conn, reference),
+        "transfer_id": await transfers.id_of(conn, reference),
+    }
     await conn.rollback()  # the connection must not lie in a transaction while it is decided
     return found
 
@@ -349,7 +356,7 @@ async def _purchase(conn: AsyncConnection, reference: str) -> UUID | None:
 @needs("stock:write")
 async def preview_receipt(body: ReceiptIn, conn: Reader, rehearse: Rehearse) -> Response:
     """What booking these goods would do: levels, the purchase order, who gets them. Really decided, and undone."""
-    work = body.model_copy(update={"over": True}).command(rehearse.actor, await _purchase(conn, body.reference))
+    work = body.model_copy(update={"over": True}).command(rehearse.actor, await _paper(conn, body.reference))
     return await _previewed(work, conn, rehearse)
 
 
@@ -409,8 +416,11 @@ async def preview_count(body: CountIn, conn: Reader, rehearse: Rehearse) -> Resp
 @needs("stock:write")
 async def post_expected(body: ExpectedReceiptIn, conn: Reader, ask: Ask) -> Response:
     """Goods that should come without a purchase order here. The same reference again changes it; 0 calls it off."""
-    if await _purchase(conn, body.reference):
+    paper = await _paper(conn, body.reference)
+    if paper["purchase_id"]:
         raise HTTPException(409, f"{body.reference} is a purchase order: change its line there")
+    if paper["transfer_id"]:
+        raise HTTPException(409, f"{body.reference} is a transfer between warehouses")
     return await ask(ExpectReceipt(**body.model_dump()))
 
 
@@ -424,7 +434,7 @@ async def get_expected(
     reference: KeyFilter = None,
     all: Annotated[bool, Query(description="also what came in full or was called off")] = False,
 ) -> Found:
-    """What is expected and has not come in full, of purchase orders and others, the earliest day first."""
+    """What is expected and has not come in full, of purchase orders, transfers and others, the earliest day first."""
     after = cursor(paging, date, str, str, str)
     rows = await queries.list_expected(
         conn, sku=sku, warehouse=warehouse, reference=reference, all=all, after=after, limit=paging.limit + 1

@@ -4,13 +4,25 @@ A purchase order owns what is expected of it: once it is sent, each of its lines
 shrinks and ends with the line.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from services.inventory.domain.papers import (
+    check_lines,
+    check_tag,
+    check_unexpected,
+    differences,
+    expect,
+    next_number,
+    number_of,
+    plain,
+    said,
+    state_of,
+    written,
+)
 from services.inventory.domain.quotes import Found, check_quote
 from services.inventory.domain.rows import (
     REALM,
@@ -19,15 +31,13 @@ from services.inventory.domain.rows import (
     Item,
     PurchaseLine,
     PurchaseOrder,
-    Queue,
     Series,
     Supplier,
     Warehouse,
     of_sku,
 )
 from services.inventory.domain.rows import PurchaseAct as Act
-from services.inventory.domain.warehouse import check_place, check_sku, find_expected
-from services.inventory.domain.working import repromise
+from services.inventory.domain.warehouse import check_place, find_expected
 from shared.contracts.inventory import (
     BoughtLine,
     CancelPurchaseOrder,
@@ -42,10 +52,11 @@ from shared.contracts.inventory import (
     RegisterSupplier,
     SendPurchaseOrder,
 )
-from shared.etag import ANY, check_match, etag_of
-from shared.messaging.decision import Effect, Missing, Needs, Refused, Reply, Rows
+from shared.etag import check_match, etag_of
+from shared.messaging.decision import Effect, Needs, Refused, Reply, Rows
 
 SERIES = "PO"
+TERMS = ("quantity", "unit_cost", "expected_on")
 STALE = "The preview went stale: the purchase order is another one now. Nothing was done; look at a new one."
 
 
@@ -92,10 +103,7 @@ def create_purchase_order(m: CreatePurchaseOrder, rows: Rows, ctx: Ctx) -> Itera
         raise Refused(f"there is a purchase order {m.purchase_id} already", status=409)
     supplier = check_draft(m, rows)
     series, order = numbered(rows.find(Series, SERIES), m, supplier, ctx)
-    lines = [
-        PurchaseLine(m.purchase_id, n, line.sku, line.quantity, line.unit_cost, line.expected_on)
-        for n, line in enumerate(m.lines, 1)
-    ]
+    lines = written([], m.lines, line_of(m.purchase_id))
     yield series
     yield order
     yield from lines
@@ -107,10 +115,11 @@ def numbered(
     known: Series | None, m: CreatePurchaseOrder | ProposedOrder, supplier: Supplier, ctx: Ctx
 ) -> tuple[Series, PurchaseOrder]:
     """A draft with the next number, and the series as it is then."""
-    series = next_number(known, ctx.now)
-    number = f"{SERIES}-{series.year}-{series.last:06d}"
+    series = next_number(known, SERIES, ctx.now)
     note = m.note if isinstance(m, CreatePurchaseOrder) else ""
-    order = PurchaseOrder(m.purchase_id, number, m.supplier, m.warehouse, supplier.currency, note, "draft", 1, ctx.now)
+    order = PurchaseOrder(
+        m.purchase_id, number_of(series), m.supplier, m.warehouse, supplier.currency, note, "draft", 1, ctx.now
+    )
     return series, order
 
 
@@ -119,16 +128,15 @@ def edit_purchase_order(m: EditPurchaseOrder, rows: Rows, ctx: Ctx) -> Iterator[
     order, known = found(m, rows), rows.group(PurchaseLine, m.purchase_id)
     supplier = check_draft(m, rows)
     wanted = replace(order, supplier=m.supplier, warehouse=m.warehouse, currency=supplier.currency, note=m.note)
-    lines = written(known, m.lines, m.purchase_id)
+    lines = written(known, m.lines, line_of(m.purchase_id))
     if (wanted, lines) != (order, known):
-        if m.if_match not in ("", ANY, tag_of(order)):
-            raise Refused(f"{order.number} was changed meanwhile: look at it again.", field="If-Match", status=412)
+        check_tag(m.if_match, tag_of(order), order.number)
         if order.state != "draft":
-            raise Refused(f"{order.number} is {said(order)}: only a draft is written anew", status=409)
+            raise Refused(f"{order.number} is {said(order.state)}: only a draft is written anew", status=409)
         order = replace(wanted, version=order.version + 1)
         yield order
         yield from lines
-        yield act(m.actor, order, "edited", {"lines": differences(known, lines)}, ctx)
+        yield act(m.actor, order, "edited", {"lines": differences(known, lines, TERMS)}, ctx)
     yield Reply(shown(order, lines))
 
 
@@ -138,30 +146,13 @@ def check_draft(m: CreatePurchaseOrder | EditPurchaseOrder, rows: Rows) -> Suppl
     if supplier is None:
         raise Refused(f"there is no supplier {m.supplier}", field="supplier")
     check_place(m.warehouse, rows)
-    named: set[str] = set()
-    for n, line in enumerate(m.lines):
-        if line.sku in named:
-            raise Refused(f"{line.sku} is named twice: one line per SKU", field=f"lines/{n}/sku")
-        named.add(line.sku)
-        check_sku(line.sku, rows, f"lines/{n}/sku")
+    check_lines(m.lines, rows)
     return supplier
 
 
-def written(known: Sequence[PurchaseLine], wanted: Iterable[BoughtLine], purchase_id: UUID) -> list[PurchaseLine]:
-    """The lines of a draft: a SKU keeps its number, one that is taken out has 0 pieces from now on."""
-    lines = {line.sku: replace(line, quantity=0) for line in known}
-    for line in wanted:
-        before = lines.get(line.sku)
-        number = before.line_no if before else len(lines) + 1
-        lines[line.sku] = PurchaseLine(purchase_id, number, line.sku, line.quantity, line.unit_cost, line.expected_on)
-    return list(lines.values())
-
-
-def next_number(known: Series | None, now: datetime) -> Series:
-    """A clock that lags behind another copy's never goes back a year."""
-    if known is None or now.year > known.year:
-        return Series(SERIES, now.year, 1)
-    return replace(known, last=known.last + 1)
+def line_of(purchase_id: UUID) -> Callable[[int, BoughtLine], PurchaseLine]:
+    """Makes the line of that number of what is wanted."""
+    return lambda n, line: PurchaseLine(purchase_id, n, line.sku, line.quantity, line.unit_cost, line.expected_on)
 
 
 # What changes what is expected
@@ -189,11 +180,9 @@ def send_purchase_order(m: SendPurchaseOrder, rows: Rows, ctx: Ctx) -> Iterator[
     """From now on it is expected (R-24)."""
     order, lines = begin(m, rows)
     if order.state != "draft":
-        raise Refused(f"{order.number} is {said(order)} already", status=409)
+        raise Refused(f"{order.number} is {said(order.state)} already", status=409)
     for sku in lines:
-        loose = find_expected(rows, sku, order.number, order.warehouse)
-        if loose and (loose.quantity or loose.received):
-            raise Refused(f"{sku} is expected under {order.number} already, without this purchase order", status=409)
+        check_unexpected(sku, order.number, order.warehouse, "purchase order", rows)
     order = replace(order, state="sent", version=order.version + 1, sent_at=ctx.now)
     yield order
     yield from expectations(order, lines, rows, ctx)
@@ -205,7 +194,7 @@ def change_purchase_order(m: ChangePurchaseOrder, rows: Rows, ctx: Ctx) -> Itera
     """Other days and quantities of an order that is on its way; who waits is promised anew (BO-06)."""
     order, before = begin(m, rows)
     if not order.open:
-        raise Refused(f"{order.number} is {said(order)}: it expects nothing that could change", status=409)
+        raise Refused(f"{order.number} is {said(order.state)}: it expects nothing that could change", status=409)
     lines = dict(before)
     for n, change in enumerate(m.changes):
         line = lines.get(change.sku)
@@ -222,7 +211,7 @@ def change_purchase_order(m: ChangePurchaseOrder, rows: Rows, ctx: Ctx) -> Itera
         yield order
         yield from (line for sku, line in lines.items() if line != before[sku])
         yield from expectations(order, lines, rows, ctx)
-        told = {"lines": differences(before.values(), lines.values()), "state": order.state}
+        told = {"lines": differences(before.values(), lines.values(), TERMS), "state": order.state}
         yield act(m.actor, order, "changed", told, ctx)
     yield Reply(shown(order, lines.values()))
 
@@ -233,7 +222,7 @@ def close_purchase_order(m: ClosePurchaseOrder, rows: Rows, ctx: Ctx) -> Iterato
     if order.state == "sent":
         raise Refused(f"nothing came of {order.number} yet: cancel it instead", status=409)
     if not order.open:
-        raise Refused(f"{order.number} is {said(order)} already", status=409)
+        raise Refused(f"{order.number} is {said(order.state)} already", status=409)
     yield from end(m, order, lines, "closed_short", "closed", rows, ctx)
 
 
@@ -243,7 +232,7 @@ def cancel_purchase_order(m: CancelPurchaseOrder, rows: Rows, ctx: Ctx) -> Itera
     if order.state == "partly_received":
         raise Refused(f"a part of {order.number} came: close it instead", status=409)
     if order.state not in ("draft", "sent"):
-        raise Refused(f"{order.number} is {said(order)} already", status=409)
+        raise Refused(f"{order.number} is {said(order.state)} already", status=409)
     yield from end(m, order, lines, "cancelled", "cancelled", rows, ctx)
 
 
@@ -269,14 +258,8 @@ def end(
 def expectations(order: PurchaseOrder, lines: Mapping[str, PurchaseLine], rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     """The expected receipts as the order has them now; of one that is over only what came. Who waits is looked at."""
     for line in lines.values():
-        known = find_expected(rows, line.sku, order.number, order.warehouse)
-        if known is None and not line.quantity:
-            continue
-        row = expected_of(order, line)
-        if row != known:
-            yield row
-            if (queue := rows.find(Queue, line.sku)) and queue.pages:
-                yield repromise(ctx, line.sku, queue.pages[0])
+        if line.quantity or find_expected(rows, line.sku, order.number, order.warehouse):
+            yield from expect(expected_of(order, line), rows, ctx)
 
 
 def expected_of(order: PurchaseOrder, line: PurchaseLine) -> Expected:
@@ -286,44 +269,7 @@ def expected_of(order: PurchaseOrder, line: PurchaseLine) -> Expected:
     )
 
 
-def state_of(lines: Iterable[PurchaseLine]) -> str:
-    """How far an order that is on its way has come."""
-    all_lines = list(lines)
-    if not any(line.left for line in all_lines):
-        return "received"
-    return "partly_received" if any(line.received for line in all_lines) else "sent"
-
-
 # What came of it
-
-
-def to_purchase(m: ReceiveStock) -> Needs:
-    if m.purchase_id is not None:
-        yield PurchaseOrder, m.purchase_id
-        yield PurchaseLine, m.purchase_id
-
-
-def to_purchase_besides(m: ReceiveStock, rows: Rows) -> Needs:
-    """The purchase order that the expected receipts under this reference are of, if nobody named it."""
-    if m.purchase_id is None:
-        for line in m.lines:
-            known = find_expected(rows, line.sku, m.reference, m.warehouse)
-            if known and known.purchase_id:
-                yield PurchaseOrder, known.purchase_id
-                yield PurchaseLine, known.purchase_id
-
-
-def purchase_of(m: ReceiveStock, rows: Rows) -> PurchaseOrder | None:
-    """The purchase order that these goods are of."""
-    ids = [m.purchase_id] if m.purchase_id else []
-    for line in m.lines:
-        known = find_expected(rows, line.sku, m.reference, m.warehouse)
-        ids += [known.purchase_id] if known and known.purchase_id else []
-    if not ids:
-        return None
-    if not rows.declared(PurchaseOrder, ids[0]):  # sent a moment ago: its rows are loaded the next time
-        raise Missing(f"{m.reference} was sent just now")
-    return rows.one(PurchaseOrder, ids[0])
 
 
 def take_in(order: PurchaseOrder, m: ReceiveStock, came: Mapping[str, int], rows: Rows, ctx: Ctx) -> Iterator[Effect]:
@@ -332,7 +278,7 @@ def take_in(order: PurchaseOrder, m: ReceiveStock, came: Mapping[str, int], rows
     `came`: pieces per SKU. A SKU that was not ordered gets a line of 0 pieces, so that the difference is on the paper.
     """
     if order.state in ("draft", "cancelled"):
-        why = f"{order.number} is {said(order)}: book what came under the number of its delivery note"
+        why = f"{order.number} is {said(order.state)}: book what came under the number of its delivery note"
         raise Refused(why, field="reference", status=409)
     if order.warehouse != m.warehouse:
         raise Refused(f"{order.number} goes to {order.warehouse}", field="warehouse", status=409)
@@ -373,11 +319,6 @@ def found(m: PurchaseMessage, rows: Rows) -> PurchaseOrder:
     return order
 
 
-def said(order: PurchaseOrder) -> str:
-    words = {"draft": "a draft", "received": "received in full"}
-    return words.get(order.state, order.state.replace("_", " "))
-
-
 def act(actor: str, order: PurchaseOrder, what: str, facts: dict[str, Any], ctx: Ctx) -> Act:
     return Act(ctx.cause, order.purchase_id, order.version, ctx.now, actor or ctx.actor, what, facts)
 
@@ -395,33 +336,13 @@ def purchase_quote(found: Found, purchase_id: UUID) -> str:
     return etag_of(shown)
 
 
-def differences(before: Iterable[PurchaseLine], after: Iterable[PurchaseLine]) -> list[dict[str, Any]]:
-    """The lines that changed: of each what it was and is."""
-    was = {line.sku: line for line in before}
-    told: list[dict[str, Any]] = []
-    for line in after:
-        known = was.get(line.sku)
-        if line != known:
-            names = ("quantity", "unit_cost", "expected_on")
-            old = [None] * len(names) if known is None else [getattr(known, name) for name in names]
-            new = [getattr(line, name) for name in names]
-            changed = zip(names, old, new, strict=True)
-            told.append({"sku": line.sku, **{n: [_plain(a), _plain(b)] for n, a, b in changed if a != b}})
-    return told
-
-
 def told_of(line: PurchaseLine) -> dict[str, Any]:
     return {
         "sku": line.sku,
         "quantity": line.quantity,
-        "unit_cost": _plain(line.unit_cost),
-        "expected_on": _plain(line.expected_on),
+        "unit_cost": plain(line.unit_cost),
+        "expected_on": plain(line.expected_on),
     }
-
-
-def _plain(value: Any) -> Any:
-    """As JSON keeps it."""
-    return value if value is None or isinstance(value, int) else str(value)
 
 
 def shown(order: PurchaseOrder, lines: Iterable[PurchaseLine]) -> dict[str, Any]:

@@ -111,7 +111,7 @@ class Level(Row):
 
 @dataclass(frozen=True, slots=True)
 class Expected(Row):
-    """When the next stock should come. `purchase_id`: the purchase order whose line it is; None: of none here."""
+    """When the next stock should come. `purchase_id`, `transfer_id`: whose line it is; None: of none here."""
 
     KEY: ClassVar[tuple[str, ...]] = ("sku", "reference", "warehouse")
     GROUP: ClassVar[str] = "sku"
@@ -122,6 +122,7 @@ class Expected(Row):
     received: int
     expected_on: date
     purchase_id: UUID | None = None
+    transfer_id: UUID | None = None
 
     @property
     def incoming(self) -> int:
@@ -199,6 +200,68 @@ class PurchaseAct(Row):
     at: datetime
     actor: str
     what: str  # created, edited, sent, changed, received, closed, cancelled
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer(Row):
+    """Goods that go from one warehouse to another. `version` counts its acts; `expected_on`: when they should arrive.
+
+    `state`: draft, sent, partly_received, received, closed_short or cancelled.
+    """
+
+    KEY: ClassVar[tuple[str, ...]] = ("transfer_id",)
+    GROUP: ClassVar[str] = "transfer_id"
+    FIXED: ClassVar[tuple[str, ...]] = ("number", "created_at")
+    transfer_id: UUID
+    number: str
+    source: str
+    destination: str
+    expected_on: date
+    note: str
+    state: str
+    version: int
+    created_at: datetime
+    sent_at: datetime | None = None
+
+    @property
+    def open(self) -> bool:
+        """Goods of it are on their way."""
+        return self.state in ("sent", "partly_received")
+
+
+@dataclass(frozen=True, slots=True)
+class TransferLine(Row):
+    """One SKU of a transfer: sent = received + lost + what is in transit (R-21). Of 0 pieces: taken out."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("transfer_id", "line_no")
+    GROUP: ClassVar[str] = "transfer_id"
+    FIXED: ClassVar[tuple[str, ...]] = ("sku",)
+    transfer_id: UUID
+    line_no: int
+    sku: str
+    quantity: int
+    sent: int = 0
+    received: int = 0
+    lost: int = 0
+
+    @property
+    def left(self) -> int:
+        """In transit."""
+        return self.sent - self.received - self.lost
+
+
+@dataclass(frozen=True, slots=True)
+class TransferAct(Row):
+    """What happened to a transfer, as a PurchaseAct tells it of a purchase order."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("cause", "transfer_id")
+    cause: UUID
+    transfer_id: UUID
+    version: int
+    at: datetime
+    actor: str
+    what: str  # created, edited, sent, received, closed, cancelled
     facts: dict[str, Any]
 
 
@@ -327,14 +390,17 @@ class Seen(Row):
 
 @dataclass(frozen=True, slots=True)
 class Movement(Row):
-    """A change of stock, immutable (R-27). on_hand of a level is the sum of its movements' on_hand (I1)."""
+    """A change of stock, immutable (R-27). on_hand of a level is the sum of its movements' on_hand (I1).
+
+    `in_transit`: so many more are between warehouses; of a transfer's line it sums to what is on its way (I30).
+    """
 
     KEY: ClassVar[tuple[str, ...]] = ("cause", "sku", "warehouse", "line_no", "kind")
     cause: UUID
     sku: str
     warehouse: str
     line_no: int
-    kind: str  # receipt, adjustment, count, issue, loss, found, restock, quarantine
+    kind: str  # receipt, adjustment, count, issue, loss, found, restock, quarantine, transfer, transfer_loss
     on_hand: int
     quarantined: int
     reason: str
@@ -343,6 +409,7 @@ class Movement(Row):
     at: datetime
     unit_cost: Decimal | None = None
     order_id: UUID | None = None
+    in_transit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,6 +468,7 @@ def movement(
     actor: str = "",
     unit_cost: Decimal | None = None,
     order_id: UUID | None = None,
+    in_transit: int = 0,
 ) -> Movement:
     return Movement(
         ctx.cause,
@@ -416,4 +484,5 @@ def movement(
         ctx.now,
         unit_cost,
         order_id,
+        in_transit,
     )

@@ -80,9 +80,9 @@ def register_warehouse(m: RegisterWarehouse, rows: Rows, ctx: Ctx) -> Iterator[E
     yield Reply({"code": m.code, "name": m.name, "country": m.country, "rank": m.rank, "etag": etag_of([row])})
 
 
-def check_place(warehouse: str, rows: Rows) -> None:
+def check_place(warehouse: str, rows: Rows, field: str = "warehouse") -> None:
     if all(w.code != warehouse for w in rows.group(Warehouse, REALM)):
-        raise Refused(f"there is no warehouse {warehouse}", field="warehouse")
+        raise Refused(f"there is no warehouse {warehouse}", field=field)
 
 
 def check_sku(sku: str, rows: Rows, field: str) -> None:
@@ -298,6 +298,8 @@ def expect_receipt(m: ExpectReceipt, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     known = find_expected(rows, m.sku, m.reference, m.warehouse)
     if known and known.purchase_id:
         raise Refused(f"{m.reference} is a purchase order: change its line there", field="reference", status=409)
+    if known and known.transfer_id:
+        raise Refused(f"{m.reference} is a transfer between warehouses", field="reference", status=409)
     received = known.received if known else 0
     row = Expected(m.sku, m.reference, m.warehouse, m.quantity, received, m.expected_on)
     if row != known:

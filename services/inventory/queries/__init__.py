@@ -115,7 +115,7 @@ async def one_stock(connection: AsyncConnection, sku: str) -> Found | None:
     e, q = expected.c, queued.c
     incoming = await _all(
         connection,
-        select(e.reference, e.warehouse, e.quantity, e.received, e.expected_on, e.purchase_id)
+        select(e.reference, e.warehouse, e.quantity, e.received, e.expected_on, e.purchase_id, e.transfer_id)
         .where(e.sku == sku, e.quantity > e.received)
         .order_by(e.expected_on, e.reference),
     )
@@ -145,10 +145,18 @@ async def list_expected(
     after: Sequence[Any] | None,
     limit: int,
 ) -> list[Found]:
-    """Lines of purchase orders, the earliest day first."""
+    """What purchase orders, transfers and others should bring, the earliest day first."""
     e = expected.c
     statement = select(
-        e.sku, items.c.name, e.reference, e.warehouse, e.quantity, e.received, e.expected_on, e.purchase_id
+        e.sku,
+        items.c.name,
+        e.reference,
+        e.warehouse,
+        e.quantity,
+        e.received,
+        e.expected_on,
+        e.purchase_id,
+        e.transfer_id,
     ).outerjoin(items, items.c.sku == e.sku)
     for column, value in ((e.sku, sku), (e.warehouse, warehouse), (e.reference, reference)):
         if value is not None:

@@ -8,14 +8,12 @@ from sqlalchemy import BigInteger, cast, exists, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.inventory import domain
-from services.inventory.tables import items, purchase_acts, purchase_lines, purchase_orders, suppliers
+from services.inventory.queries import papers
+from services.inventory.queries.papers import Found
+from services.inventory.queries.papers import all_of as _all
+from services.inventory.tables import purchase_acts, purchase_lines, purchase_orders, suppliers
 
-Found = dict[str, Any]
 OPEN = ("sent", "partly_received")
-
-
-async def _all(connection: AsyncConnection, statement: Any) -> list[Found]:
-    return [dict(row) for row in (await connection.execute(statement)).mappings()]
 
 
 async def list_suppliers(connection: AsyncConnection, *, after: Sequence[Any] | None, limit: int) -> list[Found]:
@@ -32,16 +30,12 @@ async def supplier(connection: AsyncConnection, code: str) -> domain.Supplier | 
 
 async def id_of(connection: AsyncConnection, number: str) -> UUID | None:
     """The purchase order of this number, if there is one."""
-    o = purchase_orders.c
-    return (await connection.execute(select(o.purchase_id).where(o.number == number))).scalar()
+    return await papers.id_of(connection, purchase_orders, number)
 
 
 async def skus_of(connection: AsyncConnection, purchase_id: UUID) -> tuple[str, ...]:
     """The SKUs of its lines, those that were taken out too."""
-    c = purchase_lines.c
-    return tuple(
-        (await connection.execute(select(c.sku).where(c.purchase_id == purchase_id).order_by(c.sku))).scalars()
-    )
+    return await papers.skus_of(connection, purchase_lines, purchase_id)
 
 
 async def list_purchases(
@@ -125,11 +119,7 @@ async def one_purchase(connection: AsyncConnection, number: str) -> Found | None
     rows = await _all(connection, select(purchase_lines).where(c.purchase_id == order.purchase_id).order_by(c.line_no))
     lines = [domain.PurchaseLine(**row) for row in rows]
     found = domain.shown(order, lines)
-    skus = [line.sku for line in lines]
-    names = {row["sku"]: row for row in await _all(connection, select(items).where(items.c.sku.in_(skus)))}
-    for line in found["lines"]:
-        item = names.get(line["sku"], {})
-        line |= {"name": item.get("name", ""), "barcode": item.get("barcode", "")}
+    await papers.name_lines(connection, found["lines"])
     of = await supplier(connection, order.supplier)
     found["supplier_name"], found["supplier_email"] = (of.name, of.email) if of else ("", "")
     return found
@@ -139,13 +129,4 @@ async def history(
     connection: AsyncConnection, purchase_id: UUID, *, after: Sequence[Any] | None, limit: int
 ) -> list[Found]:
     """What happened to a purchase order, the newest first."""
-    c = purchase_acts.c
-    statement = (
-        select(c.version, c.at, c.actor, c.what, c.facts)
-        .where(c.purchase_id == purchase_id)
-        .order_by(c.version.desc())
-        .limit(limit)
-    )
-    if after is not None:
-        statement = statement.where(c.version < after[0])
-    return await _all(connection, statement)
+    return await papers.history(connection, purchase_acts, purchase_id, after=after, limit=limit)
