@@ -24,7 +24,12 @@ PAGES = ROOT / "services/backoffice"
 TARGETS = tuple(language for language in LANGUAGES if language != SOURCE)
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None, "NN_": (1, 2), "say": None, "many": (1, 2)}
 """What marks a text: functions of templates, markers of tables, and the two ways of `words.Words` to say it."""
-METHODS = [("paper.py", "ignore"), ("**.py", "python"), ("templates/**.html", "jinja2.ext:babel_extract")]
+METHODS = [
+    ("paper.py", "ignore"),
+    ("purchase_paper.py", "ignore"),
+    ("**.py", "python"),
+    ("templates/**.html", "jinja2.ext:babel_extract"),
+]
 """What is looked through; documents on paper have the few words of theirs beside them."""
 OPTIONS = {"templates/**.html": {"newstyle_gettext": "true", "trim_blocks": "true", "lstrip_blocks": "true"}}
 PLACES = re.compile(r"%\(\w+\)\d*[sd]|%%")
