@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI
 from services.backoffice import api, tables
 from services.backoffice.api.frame import Office
 from services.backoffice.handlers import HANDLERS
+from services.backoffice.lookout import Lookout
 from services.backoffice.owners import Looker, Owners, clients, key_now
 from services.backoffice.pages import Pages
 from services.backoffice.post import Postman
@@ -15,7 +16,7 @@ from services.backoffice.settings import Settings
 from services.backoffice.store import BOOKS
 from services.backoffice.webhooks.courier import Courier
 from shared.contracts.backoffice import LookAtOrder, MailAnswered, OrderSeen, SendMail
-from shared.service import Figure, Running, Service
+from shared.service import Figure, Running, Service, Worker
 
 if TYPE_CHECKING:
     from services.backoffice.oidc import SignOn
@@ -52,9 +53,10 @@ def build(settings: Settings, owners: Owners | None = None) -> Service:
     errands = Errands(reached, looker, postman)
     couriers: dict[Running, Courier] = {}
 
-    def workers(running: Running) -> list[Courier]:
+    def workers(running: Running) -> list[Worker]:
         couriers[running] = Courier(running, settings.webhooks())
-        return [couriers[running]]
+        wanted = bool(settings.policy().low_stock_to)
+        return [couriers[running], Lookout(running, reached, pages.zone, settings.low_stock_hour, wanted)]
 
     async def figures(running: Running) -> list[Figure]:
         courier = couriers.get(running)

@@ -27,11 +27,15 @@ PAUSES = tuple(timedelta(seconds=s) for s in (1, 1, 2, 5, 15, 60, 300, 900))
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Whether customers get e-mails, and of what: nothing older than `mail_age`, nothing from before `mail_since`."""
+    """Whether customers get e-mails, and of what: nothing older than `mail_age`, nothing from before `mail_since`.
+
+    `low_stock_to`: addresses of staff who hear of what runs low.
+    """
 
     mails: bool = False
     mail_age: timedelta = timedelta(days=3)
     mail_since: datetime | None = None
+    low_stock_to: tuple[str, ...] = ()
 
 
 Ctx = Context[Policy]

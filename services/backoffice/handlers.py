@@ -1,6 +1,6 @@
 """Which decision answers which message: every statement that anybody makes about an order."""
 
-from services.backoffice import accounts, deliveries, letters, saved, uploads
+from services.backoffice import accounts, deliveries, letters, low_stock, saved, uploads
 from services.backoffice.domain import SAID, look_again, order_seen, to_order, to_seen
 from shared.contracts.backoffice import (
     ActOnWebhook,
@@ -14,6 +14,7 @@ from shared.contracts.backoffice import (
     KeepSession,
     KeepUpload,
     LookAgain,
+    LowStockSeen,
     MailAnswered,
     MailDue,
     NoteBought,
@@ -43,6 +44,7 @@ HANDLERS: Handlers = {
     MailAnswered: Handler(letters.to_mail, letters.mail_answered),
     MailDue: Handler(letters.to_mail, letters.mail_due),
     SendMailAgain: Handler(letters.to_mail, letters.send_again),
+    LowStockSeen: Handler(low_stock.to_low_stock, low_stock.low_stock_seen),
     SetAccount: Handler(accounts.to_setting, accounts.set_account),
     ChooseLanguage: Handler(accounts.to_account, accounts.choose_language),
     OpenSession: Handler(accounts.to_opening, accounts.open_session),

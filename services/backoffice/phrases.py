@@ -409,6 +409,21 @@ _ONE: Mapping[str, tuple[str, str, str, str]] = {
         "Suivez votre commande ici :",
     ),
     "regards": ("Kind regards", "Met vriendelijke groet", "Mit freundlichen Grüßen", "Cordialement"),
+    # To staff: what runs low
+    "low line": (
+        "%(name)s, %(warehouse)s: %(position)s there or coming, reorder point %(point)s, to order %(quantity)s",
+        "%(name)s, %(warehouse)s: %(position)s aanwezig of op komst, bestelpunt %(point)s, te bestellen %(quantity)s",
+        "%(name)s, %(warehouse)s: %(position)s vorhanden oder im Zulauf, Meldebestand %(point)s, "
+        "zu bestellen %(quantity)s",
+        "%(name)s, %(warehouse)s : %(position)s en stock ou en arrivage, seuil de commande %(point)s, "
+        "à commander %(quantity)s",
+    ),
+    "low new": ("%(line)s (new)", "%(line)s (nieuw)", "%(line)s (neu)", "%(line)s (nouveau)"),
+    "low lead": (
+        "What to order is listed here:", "Wat te bestellen is, staat hier:", "Was zu bestellen ist, steht hier:",
+        "Ce qu’il faut commander se trouve ici :",
+    ),
+    "low page": ("What to order", "Wat te bestellen", "Was zu bestellen ist", "À commander"),
     "page of": ("Your order", "Uw bestelling", "Ihre Bestellung", "Votre commande"),
 }  # fmt: skip
 
@@ -432,6 +447,24 @@ _MANY: Mapping[str, tuple[tuple[str, str], tuple[str, str], tuple[str, str], tup
          "%(n)s von Ihren %(all)s Artikeln sind bei Ihnen oder fast fertig"),
         ("%(n)s de vos %(all)s articles est chez vous ou presque prêt",
          "%(n)s de vos %(all)s articles sont chez vous ou presque prêts"),
+    ),
+    "mail low_stock": (
+        ("%(n)s product runs low", "%(n)s products run low"),
+        ("%(n)s product raakt op", "%(n)s producten raken op"),
+        ("%(n)s Produkt wird knapp", "%(n)s Produkte werden knapp"),
+        ("%(n)s produit arrive au seuil", "%(n)s produits arrivent au seuil"),
+    ),
+    "about low_stock": (
+        ("This product is at its reorder point or below:", "These products are at their reorder point or below:"),
+        ("Dit product staat op zijn bestelpunt of eronder:", "Deze producten staan op hun bestelpunt of eronder:"),
+        ("Dieses Produkt hat seinen Meldebestand erreicht oder unterschritten:",
+         "Diese Produkte haben ihren Meldebestand erreicht oder unterschritten:"),
+        ("Ce produit est à son seuil de commande ou en dessous :",
+         "Ces produits sont à leur seuil de commande ou en dessous :"),
+    ),
+    "low more": (
+        ("%(n)s more", "%(n)s more"), ("nog %(n)s", "nog %(n)s"), ("%(n)s weiteres", "%(n)s weitere"),
+        ("%(n)s autre", "%(n)s autres"),
     ),
     "come later": (
         ("%(n)s item comes later", "%(n)s items come later"),

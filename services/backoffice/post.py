@@ -1,6 +1,7 @@
-"""E-mails to customers on their way: what one says, in the customer's language, and handing it to the mail server.
+"""E-mails on their way: what one says, in the reader's language, and handing it to the mail server.
 
-Made from the order as its owner has it at that moment, and from what its cause alone knew.
+Those to customers are made from the order as its owner has it at that moment, and from what its cause alone knew; those
+to staff, of what runs low, from what was seen then.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from services.backoffice.letters import DATED, mail_id
 from services.backoffice.links import Links
 from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import Pages
-from services.backoffice.phrases import Phrases, language_of
+from services.backoffice.phrases import PHRASES, Phrases, language_of
 from services.backoffice.views.cells import address
 from shared.contracts.backoffice import ClaimMail, MailAnswered, SendMail
 from shared.service import Figure, Running
@@ -139,6 +140,7 @@ def letter(mail: Item, order: Item, notes: list[Item], sender: Sender, pages: Pa
         "hello": p.phrase("dear", name=_buyer(order)) if _buyer(order) else p.phrase("hello"),
         "about": p.phrase(_about(kind, facts), **values),
         "goods": goods,
+        "lines": [],
         "total": p.money(Decimal(order["due"]), order["currency"]) if kind == "confirmed" else "",
         "total_name": p.phrase("total"),
         "reason": facts["reason"] if kind == "withdrawn" else "",
@@ -153,6 +155,36 @@ def letter(mail: Item, order: Item, notes: list[Item], sender: Sender, pages: Pa
         "shop": pages.shop,
         "contact": p.phrase("questions", contact=sender.contact) if sender.contact else "",
         "notes": _of_refund(notes, Decimal(facts["amount"])) if kind == "refunded" else [],
+    }
+    said["text"] = _text(said)
+    said["html"] = pages.render("mail.html", mail=said)
+    return said
+
+
+def warning(facts: Item, sender: Sender, pages: Pages) -> Item:
+    """The same of what runs low, in the first language of the pages."""
+    p = Phrases(pages.language if pages.language in PHRASES else "en", pages.zone)
+    lines = []
+    for of in facts["lines"]:
+        name = f"{in_one_line(of['name'])} ({of['sku']})" if of["name"] else of["sku"]
+        line = p.phrase("low line", **{**of, "name": name})
+        lines.append(p.phrase("low new", line=line) if of["new"] else line)
+    if more := facts["n"] - len(lines):
+        lines.append(p.counted("low more", more))
+    said: Item = {
+        "lang": p.lang,
+        "subject": p.counted("mail low_stock", facts["n"]),
+        "hello": p.phrase("hello"),
+        "about": p.counted("about low_stock", facts["n"]),
+        "lines": lines,
+        "lead": p.phrase("low lead") if sender.public_url else "",
+        "link": f"{sender.public_url}/purchasing/what-to-order" if sender.public_url else "",
+        "link_name": p.phrase("low page"),
+        "regards": p.phrase("regards"),
+        "shop": pages.shop,
+        "goods": [],
+        "notes": [],
+        **dict.fromkeys(("total", "reason", "tracking", "contact"), ""),
     }
     said["text"] = _text(said)
     said["html"] = pages.render("mail.html", mail=said)
@@ -179,6 +211,7 @@ def _of_refund(notes: list[Item], amount: Decimal) -> list[Item]:
 
 def _text(said: Item) -> str:
     parts = [said["hello"], said["about"], "\n".join(f"{n} × {in_one_line(text)}" for n, text in said["goods"])]
+    parts.append("\n".join(f"- {line}" for line in said["lines"]))
     if said["total"]:
         parts.append(f"{said['total_name']}: {said['total']}")
     if said["reason"]:
@@ -194,19 +227,33 @@ def _text(said: Item) -> str:
 def message(
     mail_id_: UUID, kind: str, order: Item, said: Item, papers: list[tuple[str, bytes]], sender: Sender, now: datetime
 ) -> EmailMessage:
-    """The e-mail as it is sent. Its Message-ID is of what it is about, so whoever gets it twice can tell."""
+    """The e-mail to a customer as it is sent; all about an order stand together."""
+    to, first = addressed(_buyer(order), _to(order)), mail_id(UUID(order["id"]), "confirmed", "order", "")
+    return drawn_up(mail_id_, to, said, papers, sender, now, after=None if kind == "confirmed" else first)
+
+
+def drawn_up(
+    mail_id_: UUID,
+    to: Address,
+    said: Item,
+    papers: list[tuple[str, bytes]],
+    sender: Sender,
+    now: datetime,
+    *,
+    after: UUID | None = None,
+) -> EmailMessage:
+    """An e-mail as it is sent. Its Message-ID is of what it is about, so whoever gets it twice can tell."""
     mail = EmailMessage(policy=SMTP)
     name, own = parseaddr(sender.from_)
     mail["From"] = Address(in_one_line(name) or in_one_line(said["shop"]), addr_spec=own)
-    mail["To"] = addressed(_buyer(order), _to(order))
+    mail["To"] = to
     if sender.reply_to:
         mail["Reply-To"] = sender.reply_to
     mail["Subject"] = said["subject"]
     mail["Date"] = format_datetime(now.astimezone(UTC))
     mail["Message-ID"] = sender.message_id(mail_id_)
-    if kind != "confirmed":  # all about an order stand together
-        first = sender.message_id(mail_id(UUID(order["id"]), "confirmed", "order", ""))
-        mail["In-Reply-To"] = mail["References"] = first
+    if after is not None:
+        mail["In-Reply-To"] = mail["References"] = sender.message_id(after)
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(said["text"])
     mail.add_alternative(said["html"], subtype="html")
@@ -274,6 +321,15 @@ class Postman:
             return "later", "E-mails are switched off.", {}
         said: Item = {}
         try:
+            now = running.now()
+            if mail["kind"] == "low_stock":
+                facts = mail["facts"]
+                told = warning(facts, sender, self.pages)
+                said = {"to": facts["to"], "title": told["subject"], "body": told["text"], "lang": told["lang"]}
+                made = drawn_up(m.mail_id, addressed("", facts["to"]), told, [], sender, now)
+                if sender.way == "smtp":
+                    await handed_over(made, sender.server)
+                return "sent", "", said
             order = dict(await self.owners.get("order", f"/orders/{m.order_id}"))
             notes: list[Item] = []
             if mail["kind"] == "refunded":
@@ -282,7 +338,6 @@ class Postman:
             to = _to(order)
             if not to:
                 return "left", "The order has no e-mail address.", {}
-            now = running.now()
             told = letter(mail, order, notes, sender, self.pages, now)
             said = {"to": in_one_line(to), "title": told["subject"], "body": told["text"], "lang": told["lang"]}
             papers = [(str(note["number"]), await self._paper(note, told["lang"])) for note in told["notes"]]

@@ -225,7 +225,10 @@ class Backorder(Row):
 
 @dataclass(frozen=True, slots=True)
 class Mail(Row):
-    """An e-mail to a customer, each once: what it is about is its key. It is no copy of anybody's word, so it stays."""
+    """An e-mail, each once: what it is about is its key. It is no copy of anybody's word, so it stays.
+
+    Those to staff are about no order: all of one day have an id of that day instead.
+    """
 
     KEY: ClassVar[tuple[str, ...]] = ("order_id", "kind", "thing", "mark")
     GROUP: ClassVar[str] = "order_id"
@@ -248,6 +251,18 @@ class Mail(Row):
     sent_to: str = ""
     subject: str = ""
     body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LowStock(Row):
+    """Of which products that run low staff were told, and on which day the last time. Nobody else's word: it stays."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("name",)
+    GROUP: ClassVar[str] = "name"
+
+    name: str
+    told_on: date | None = None
+    told: tuple[tuple[str, str], ...] = ()  # SKU and warehouse, as long as it runs low
 
 
 @dataclass(frozen=True, slots=True)

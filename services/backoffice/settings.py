@@ -11,7 +11,7 @@ from services.backoffice.domain import Policy
 from services.backoffice.languages import LANGUAGES, PSEUDO
 from services.backoffice.links import SHORTEST, Links
 from services.backoffice.paper import Seller
-from services.backoffice.post import Sender, Server, Way
+from services.backoffice.post import Sender, Server, Unsendable, Way, addressed
 from services.backoffice.rights import ROLES
 from services.backoffice.signon import Provider
 from services.backoffice.webhooks.sending import Ways
@@ -147,6 +147,24 @@ class Settings(ServiceSettings):
     smtp_password: str = ""
     smtp_timeout_s: float = Field(10, gt=0, le=60, description="seconds to wait for each word of the mail server")
 
+    low_stock_to: str = Field(
+        "",
+        max_length=2000,
+        description="who gets an e-mail when stock falls to its reorder point, at most one a day: addresses, divided "
+        "by commas; empty: nobody",
+    )
+    low_stock_hour: int = Field(7, ge=0, le=23, description="from which hour of the shop's day on it is sent")
+
+    @field_validator("low_stock_to")
+    @classmethod
+    def are_addresses(cls, text: str) -> str:
+        for part in parts(text):
+            try:
+                addressed("", part)
+            except Unsendable:
+                raise ValueError(f"{part!r} is no address: anna@shop.example, ben@shop.example") from None
+        return text
+
     @field_validator("mail_from", "mail_reply_to")
     @classmethod
     def is_an_e_mail_address(cls, text: str) -> str:
@@ -156,6 +174,8 @@ class Settings(ServiceSettings):
 
     @model_validator(mode="after")
     def mail_has_what_it_needs(self) -> "Settings":
+        if self.low_stock_to and self.mail == "off":
+            raise ValueError("low_stock_to needs mail=smtp, or mail=book to look at what would be sent")
         if self.mail == "smtp":
             missing = [
                 name
@@ -223,7 +243,8 @@ class Settings(ServiceSettings):
         return Seller(self.shop_name, lines, self.shop_vat_number.strip())
 
     def policy(self) -> Policy:
-        return Policy(self.mail != "off", timedelta(days=self.mail_days), self.mail_since)
+        staff = tuple(dict.fromkeys(parts(self.low_stock_to)))
+        return Policy(self.mail != "off", timedelta(days=self.mail_days), self.mail_since, staff)
 
     def sender(self) -> Sender:
         """How e-mails to customers are sent."""

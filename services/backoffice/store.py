@@ -16,6 +16,7 @@ BOOKS = mapping(
     (rows.Entry, tables.entries, False),
     (rows.StockSaid, tables.stock_said, False),
     (rows.Backorder, tables.backorders, False),
+    (rows.LowStock, tables.low_stock, True),
     (rows.Mail, tables.mails, False),
     (rows.Subscriber, tables.webhooks, False, tables.webhooks.c.state != "removed"),
     (rows.Webhook, tables.webhooks, True),

@@ -306,6 +306,14 @@ uploads = Table(
     Index("ix_uploads_code", "code", unique=True, postgresql_where=text("code <> ''")),
 )
 
+low_stock = Table(
+    "low_stock",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("told_on", Date),
+    Column("told", JSONB, nullable=False),
+)
+
 webhooks = Table(
     "webhooks",
     metadata,

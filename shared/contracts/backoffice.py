@@ -105,9 +105,11 @@ class LookAgain(Internal, key="backoffice.look_again.v1"):
     order_id: UUID
 
 
-# E-mails to customers
+# E-mails to customers, and of stock that runs low to staff
 
-MailKind = Literal["confirmed", "backordered", "date_changed", "shipped", "delivered", "withdrawn", "refunded"]
+MailKind = Literal[
+    "confirmed", "backordered", "date_changed", "shipped", "delivered", "withdrawn", "refunded", "low_stock"
+]
 
 
 class SendMail(Internal, key="backoffice.send_mail.v1"):
@@ -154,6 +156,29 @@ class SendMailAgain(Internal, key="backoffice.send_mail_again.v1"):
     order_id: UUID
     mail_id: UUID
     actor: str = ""
+
+
+class Low(Value):
+    """A product that is at its reorder point in a warehouse or below, with what is ordered already counted in."""
+
+    sku: str
+    warehouse: str
+    name: Text = ""
+    position: int
+    point: Count
+    quantity: Count  # that brings it up to its level
+
+
+class LowStockSeen(Internal, key="backoffice.low_stock_seen.v1"):
+    """What inventory says runs low now. `day`: of the shop. `tells`: whether staff may be told at this time of it."""
+
+    day: date
+    tells: bool
+    low: Annotated[tuple[Low, ...], Field(max_length=2000)]
+
+    @property
+    def subject(self) -> str:
+        return self.day.isoformat()
 
 
 # Accounts and sessions. They come from the login page and the operator's command, and never travel on the bus.

@@ -31,6 +31,13 @@ async def again(visit: Annotated[Visit, allowed("mail")], name: Name, mail_id: U
     return RedirectResponse(f"/orders/{name}/messages", 303)
 
 
+@router.post("/mails/{about}/{mail_id}/again")
+async def staff_again(visit: Annotated[Visit, allowed("mail")], about: UUID, mail_id: UUID) -> Response:
+    """The same with one that is about no order."""
+    await visit.office.note(SendMailAgain(order_id=about, mail_id=mail_id, actor=visit.person.name))
+    return RedirectResponse("/mails", 303)
+
+
 @router.get("/mails")
 async def parked(visit: Annotated[Visit, allowed("orders")]) -> Response:
     """E-mails that wait for a person."""

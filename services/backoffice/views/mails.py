@@ -1,4 +1,4 @@
-"""E-mails to the customer of an order, as they were sent; and those that wait for a person."""
+"""E-mails to the customer of an order, as they were sent; and those that wait for a person, also those to staff."""
 
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +21,7 @@ KINDS = {
     "delivered": N_("Parcel delivered"),
     "withdrawn": N_("Withdrawal received"),
     "refunded": N_("Refund"),
+    "low_stock": N_("Stock runs low"),
 }
 STATES = {
     "waiting": (N_("Waits"), "wait"),
@@ -35,6 +36,10 @@ STATES = {
 def _shown(w: English, mail: Item, number: str, *, again: bool) -> Item:
     state, colour = STATES[mail["state"]]
     retry = again and mail["state"] in ("parked", "left")
+    about, where = f"/orders/{quote(number)}", f"/orders/{quote(number)}/messages/{mail['mail_id']}/again"
+    if mail["kind"] == "low_stock":
+        number, about = w.say("What to order"), "/purchasing/what-to-order"
+        where = f"/mails/{mail['order_id']}/{mail['mail_id']}/again"
     return {
         **mail,
         "title": mail["subject"] or w.say(KINDS[mail["kind"]]),
@@ -44,8 +49,8 @@ def _shown(w: English, mail: Item, number: str, *, again: bool) -> Item:
         "when": w.moment(mail["sent_at"] or mail["wanted_at"]),
         "next": w.moment(mail["due_at"]) if mail["state"] == "waiting" and mail["due_at"] else "",
         "number": number,
-        "order": f"/orders/{quote(number)}",
-        "again": f"/orders/{quote(number)}/messages/{mail['mail_id']}/again" if retry else "",
+        "order": about,
+        "again": where if retry else "",
     }
 
 
