@@ -26,6 +26,7 @@ SHELL: Final = frozenset(
         "languages",
         "links",
         "live",
+        "lookout",
         "login",
         "metrics",
         "oidc",
