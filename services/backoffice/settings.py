@@ -175,7 +175,7 @@ class Settings(ServiceSettings):
     @model_validator(mode="after")
     def mail_has_what_it_needs(self) -> "Settings":
         if self.low_stock_to and self.mail == "off":
-            raise ValueError("low_stock_to needs mail=smtp, or mail=book to look at what would be sent")
+            raise ValueError("low_stock_to needs mail=smtp; with mail=book what would be sent is only kept")
         if self.mail == "smtp":
             missing = [
                 name
