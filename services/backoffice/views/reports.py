@@ -501,10 +501,10 @@ async def _backorders(conn: AsyncConnection, w: English, period: Period, asked: 
     heads = (
         N_("Orders"),
         N_("Pieces"),
-        N_("Median wait"),
-        N_("Longest wait"),
+        N_("Median"),
+        N_("Longest"),
         N_("Still wait"),
-        N_("Cancelled while waiting"),
+        N_("Lost"),
     )
     columns = (
         Column(w.say("Product")),
@@ -528,7 +528,7 @@ async def _backorders(conn: AsyncConnection, w: English, period: Period, asked: 
         ]
         for of in rows
     ]
-    table = Table(w.say("Products that had to wait, in most orders first"), columns, cells)
+    table = Table(w.say("Products that had to wait, and how long"), columns, cells)
     return Report(says, [(of["key"], of["orders"]) for of in rows[:DRAWN]], w.say("orders"), (table,))
 
 
