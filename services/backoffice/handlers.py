@@ -1,6 +1,6 @@
 """Which decision answers which message: every statement that anybody makes about an order."""
 
-from services.backoffice import accounts, deliveries, letters, low_stock, saved, uploads
+from services.backoffice import accounts, bought, deliveries, letters, low_stock, saved, uploads
 from services.backoffice.domain import SAID, look_again, order_seen, to_order, to_seen
 from shared.contracts.backoffice import (
     ActOnWebhook,
@@ -17,6 +17,7 @@ from shared.contracts.backoffice import (
     LowStockSeen,
     MailAnswered,
     MailDue,
+    MailSupplier,
     NoteBought,
     NoteImported,
     NoteMatched,
@@ -43,6 +44,7 @@ HANDLERS: Handlers = {
     ClaimMail: Handler(letters.to_mail, letters.claim_mail),
     MailAnswered: Handler(letters.to_mail, letters.mail_answered),
     MailDue: Handler(letters.to_mail, letters.mail_due),
+    MailSupplier: Handler(bought.to_supplier, bought.mail_supplier),
     SendMailAgain: Handler(letters.to_mail, letters.send_again),
     LowStockSeen: Handler(low_stock.to_low_stock, low_stock.low_stock_seen),
     SetAccount: Handler(accounts.to_setting, accounts.set_account),

@@ -1,7 +1,7 @@
 """E-mails on their way: what one says, in the reader's language, and handing it to the mail server.
 
 Those to customers are made from the order as its owner has it at that moment, and from what its cause alone knew; those
-to staff, of what runs low, from what was seen then.
+to staff, of what runs low, from what was seen then. What a supplier is written is in supplier_letter.py.
 """
 
 import asyncio
@@ -23,12 +23,13 @@ import aiosmtplib
 import structlog
 from aiosmtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
 
-from services.backoffice import paper, queries
+from services.backoffice import bought, paper, queries, supplier_letter
 from services.backoffice.letters import DATED, mail_id
 from services.backoffice.links import Links
 from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import Pages
 from services.backoffice.phrases import PHRASES, Phrases, language_of
+from services.backoffice.views import purchases
 from services.backoffice.views.cells import address
 from shared.contracts.backoffice import ClaimMail, MailAnswered, SendMail
 from shared.service import Figure, Running
@@ -38,6 +39,10 @@ Item = dict[str, Any]
 Way = Literal["off", "book", "smtp"]
 LOCAL_PART = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
 """Of an address that every mail server takes without an extension."""
+
+
+BLANK: Item = {"goods": (), "lines": (), "total": "", "reason": "", "tracking": "", "link": "", "contact": ""}
+"""What an e-mail need not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ def in_one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def addressed(name: str, email: str) -> Address:
+def addressed(name: str, email: str, whose: Literal["order", "supplier"] = "order") -> Address:
     """Whom it goes to. Raises Unsendable for what is no address."""
     local, at, domain = email.strip().rpartition("@")
     try:
@@ -93,7 +98,10 @@ def addressed(name: str, email: str) -> Address:
             raise ValueError("not name@example.org")
         return Address(in_one_line(name), username=local, domain=domain)
     except ValueError:
-        raise Unsendable(f"The order's e-mail address is none: {in_one_line(email)[:100]}") from None
+        said = in_one_line(email)[:100]
+        if whose == "supplier":
+            raise Unsendable(f"The supplier's e-mail address is none: {said}") from None
+        raise Unsendable(f"The order's e-mail address is none: {said}") from None
 
 
 def _about(kind: str, facts: Item) -> str:
@@ -156,9 +164,13 @@ def letter(mail: Item, order: Item, notes: list[Item], sender: Sender, pages: Pa
         "contact": p.phrase("questions", contact=sender.contact) if sender.contact else "",
         "notes": _of_refund(notes, Decimal(facts["amount"])) if kind == "refunded" else [],
     }
-    said["text"] = _text(said)
-    said["html"] = pages.render("mail.html", mail=said)
-    return said
+    return _finished(said, pages)
+
+
+def _finished(said: Item, pages: Pages) -> Item:
+    """With its text and HTML."""
+    said = {**BLANK, **said}
+    return {**said, "text": _text(said), "html": pages.render("mail.html", mail=said)}
 
 
 def warning(facts: Item, sender: Sender, pages: Pages) -> Item:
@@ -182,13 +194,8 @@ def warning(facts: Item, sender: Sender, pages: Pages) -> Item:
         "link_name": p.phrase("low page"),
         "regards": p.phrase("regards"),
         "shop": pages.shop,
-        "goods": [],
-        "notes": [],
-        **dict.fromkeys(("total", "reason", "tracking", "contact"), ""),
     }
-    said["text"] = _text(said)
-    said["html"] = pages.render("mail.html", mail=said)
-    return said
+    return _finished(said, pages)
 
 
 def _buyer(order: Item) -> str:
@@ -326,9 +333,19 @@ class Postman:
                 facts = mail["facts"]
                 told = warning(facts, sender, self.pages)
                 said = {"to": facts["to"], "title": told["subject"], "body": told["text"], "lang": told["lang"]}
-                made = drawn_up(m.mail_id, addressed("", facts["to"]), told, [], sender, now)
-                if sender.way == "smtp":
-                    await handed_over(made, sender.server)
+                await self._hand_over(drawn_up(m.mail_id, addressed("", facts["to"]), told, [], sender, now))
+                return "sent", "", said
+            if mail["kind"] == bought.KIND:
+                facts, lang, zone = mail["facts"], mail["facts"]["lang"], self.pages.zone
+                bill, place = await purchases.printed(self.owners, facts["number"])
+                if bill["state"] == "cancelled":
+                    return "left", "The purchase order was cancelled before it was sent.", {}
+                told = _finished(supplier_letter.written(facts["number"], self.pages.shop, lang, zone), self.pages)
+                said = {"to": in_one_line(facts["to"]), "title": told["subject"], "body": told["text"], "lang": lang}
+                attached = await asyncio.to_thread(supplier_letter.attached, bill, place, sender.seller, zone, lang)
+                to_, first = addressed(bill["supplier_name"], facts["to"], "supplier"), bought.first(m.order_id)
+                after = None if first == m.mail_id else first
+                await self._hand_over(drawn_up(m.mail_id, to_, told, [attached], sender, now, after=after))
                 return "sent", "", said
             order = dict(await self.owners.get("order", f"/orders/{m.order_id}"))
             notes: list[Item] = []
@@ -341,9 +358,7 @@ class Postman:
             told = letter(mail, order, notes, sender, self.pages, now)
             said = {"to": in_one_line(to), "title": told["subject"], "body": told["text"], "lang": told["lang"]}
             papers = [(str(note["number"]), await self._paper(note, told["lang"])) for note in told["notes"]]
-            made = message(m.mail_id, mail["kind"], order, told, papers, sender, now)
-            if sender.way == "smtp":
-                await handed_over(made, sender.server)
+            await self._hand_over(message(m.mail_id, mail["kind"], order, told, papers, sender, now))
             return "sent", "", said
         except (Away, Said) as error:
             return "later", f"The service {error.owner} did not say what belongs into it.", said
@@ -352,6 +367,10 @@ class Postman:
         except Exception as error:
             outcome, why = cause_of(error)
             return outcome, why, said
+
+    async def _hand_over(self, mail: EmailMessage) -> None:
+        if self.sender.way == "smtp":
+            await handed_over(mail, self.sender.server)
 
     async def _paper(self, note: Item, lang: str) -> bytes:
         """A credit note as a file. Making it takes the processor for a while, which nobody else shall wait for."""

@@ -227,7 +227,8 @@ class Backorder(Row):
 class Mail(Row):
     """An e-mail, each once: what it is about is its key. It is no copy of anybody's word, so it stays.
 
-    Those to staff are about no order: all of one day have an id of that day instead.
+    Those to staff are about no order: all of one day have an id of that day instead. Those to suppliers have the id of
+    the purchase order there.
     """
 
     KEY: ClassVar[tuple[str, ...]] = ("order_id", "kind", "thing", "mark")

@@ -130,7 +130,9 @@ class Settings(ServiceSettings):
                 raise ValueError("oidc_scope needs openid")
         return self
 
-    mail: Way = Field("off", description="e-mails to customers: off; book: made and kept to look at; smtp: sent")
+    mail: Way = Field(
+        "off", description="e-mails to customers and suppliers: off; book: made and kept to look at; smtp: sent"
+    )
     mail_from: str = Field("", max_length=200, description="whom they are from: Shop <orders@shop.example>")
     mail_reply_to: str = Field("", max_length=200, description="where answers go, if elsewhere")
     mail_since: AwareDatetime | None = Field(

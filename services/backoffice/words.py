@@ -274,6 +274,11 @@ def _bought(f: Facts, b: Facts, w: Words) -> Line:
     return Line(w.say(BOUGHT.get(f["what"], "%(name)s"), name=f["name"]), "person", "people")
 
 
+def _mailed(f: Facts, b: Facts, w: Words) -> Line:
+    text = w.say(N_("Had the purchase order %(name)s e-mailed to %(to)s."), name=f["name"], to=f["to"])
+    return Line(text, "person", "people")
+
+
 def _account(f: Facts, b: Facts, w: Words) -> Line:
     """What became of the account of a person, by the staff or by what the login service said."""
 
@@ -388,6 +393,7 @@ SAYINGS: dict[str, Callable[[Facts, Facts, Words], Line]] = {
     "act_on_webhook": _webhook(""),
     "redeliver": _webhook(N_("Had events sent again to the webhook %(name)s.")),
     "note_bought": _bought,
+    "mail_supplier": _mailed,
     "set_account": _account,
     "signed_on": _account,
 }

@@ -105,11 +105,29 @@ class LookAgain(Internal, key="backoffice.look_again.v1"):
     order_id: UUID
 
 
-# E-mails to customers, and of stock that runs low to staff
+# E-mails to customers, of stock that runs low to staff, and to suppliers: there `order_id` is that of a purchase order
 
 MailKind = Literal[
-    "confirmed", "backordered", "date_changed", "shipped", "delivered", "withdrawn", "refunded", "low_stock"
+    "confirmed", "backordered", "date_changed", "shipped", "delivered", "withdrawn", "refunded", "low_stock", "purchase"
 ]
+
+
+class MailSupplier(Internal, key="backoffice.mail_supplier.v1"):
+    """A person has a purchase order e-mailed to its supplier, at the address that was shown.
+
+    `mark`: which of several e-mails about the same order; the same asks for the same once.
+    """
+
+    purchase_id: UUID
+    number: Code
+    to: Text
+    lang: Code
+    mark: str = ""
+    actor: str = ""
+
+    @property
+    def subject(self) -> str:
+        return str(self.purchase_id)
 
 
 class SendMail(Internal, key="backoffice.send_mail.v1"):

@@ -156,6 +156,7 @@ async def bought(shop: Shop) -> dict[str, str]:
     pages = {"purchase": sent, "purchase-draft": draft, "purchase-edit": f"{draft}/edit"}
     pages |= {
         "purchase-send": f"{draft}/send",
+        "purchase-mail": f"{sent}/mail",
         "purchase-changes": f"{sent}/changes",
         "purchase-paper": f"{sent}/paper",
     }

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote as quoted
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from fastapi import Form, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
@@ -14,9 +14,9 @@ from services.backoffice import purchase_paper, queries
 from services.backoffice.api import shown
 from services.backoffice.api.frame import Visit, allowed, pages
 from services.backoffice.owners import Said
-from services.backoffice.views import purchases, scanning
+from services.backoffice.views import purchase_mails, purchases, scanning
 from services.backoffice.words import N_
-from shared.contracts.backoffice import NoteBought
+from shared.contracts.backoffice import MailSupplier, NoteBought, SendMailAgain
 from shared.http import NotFound
 
 router = pages()
@@ -210,9 +210,17 @@ async def _newest(visit: Visit, number: str) -> str:
 @router.get("/purchasing/{number}")
 async def one(visit: Annotated[Visit, allowed("purchasing")], number: Number, done: Some = "") -> Response:
     """One purchase order: what came, what is to come, what happened, what may be done."""
-    page = await purchases.one(visit.office.owners, visit.office.pages, number)
+    page = await _one(visit, number)
     said = purchases.DONE.get(done, "")
     return visit.page("purchase.html", "purchasing", page, toast=visit.office.pages.words.say(said) if said else "")
+
+
+async def _one(visit: Visit, number: str) -> Item:
+    page = await purchases.one(visit.office.owners, visit.office.pages, number)
+    async with visit.office.reading() as conn:
+        rows = await queries.mails_of(conn, UUID(page["purchase_id"]))
+    told = purchase_mails.told(visit.office.pages, page["number"], rows, again=visit.person.may("buy"))
+    return {**page, "mails": told}
 
 
 @router.get("/purchasing/{number}/paper")
@@ -234,6 +242,66 @@ async def as_pdf(
     body = await asyncio.to_thread(purchase_paper.pdf, order, place, office.seller, office.pages.zone, lang)
     headers = {"Content-Disposition": f'inline; filename="{order["number"]}.pdf"'}
     return Response(body, media_type="application/pdf", headers=headers)
+
+
+@router.get("/purchasing/{number}/mail")
+async def mailing(visit: Annotated[Visit, allowed("buy")], number: Number) -> Response:
+    """What its supplier would be e-mailed, and to which address."""
+    return await _mailing(visit, number, None, shown.new_key(visit))
+
+
+async def _mailing(visit: Visit, number: str, error: Item | None, key: str, status: int = 200) -> Response:
+    order = await visit.office.owners.get("inventory", f"/purchase-orders/{quoted(number, safe='')}")
+    page = purchase_mails.question(visit.office.pages, order, _offer(visit, order), key, error)
+    return visit.page("purchase_mail.html", "purchasing", page, status=status)
+
+
+def _offer(visit: Visit, order: Item, *, ticked: bool = True) -> Item:
+    office, on = visit.office, bool(visit.office.running.service.policy.mails)
+    return purchase_mails.offer(office.pages, order, usual=office.languages[0], on=on, ticked=ticked)
+
+
+@router.post("/purchasing/{number}/mail")
+async def mail(
+    visit: Annotated[Visit, allowed("buy")],
+    number: Number,
+    key: Annotated[str, Form(max_length=64)],
+    email: Annotated[str, Form(max_length=320)] = "",
+) -> Response:
+    """E-mails it to its supplier, at the address that was shown: once more than before, once however often pressed."""
+    w = visit.office.pages.words
+    order = await visit.office.owners.get("inventory", f"/purchase-orders/{quoted(number, safe='')}")
+    if order["state"] not in ("sent", "partly_received"):
+        return await _mailing(visit, number, shown.nothing(w, w.say(NOT_NOW)), shown.new_key(visit), 409)
+    if not email or email != order["supplier_email"]:
+        return await _mailing(visit, number, shown.nothing(w, w.say(ELSEWHERE)), shown.new_key(visit), 409)
+    refused = await _mail(visit, order, email, key)
+    if refused:
+        return await _mailing(visit, number, shown.nothing(w, refused), shown.new_key(visit), 409)
+    return RedirectResponse(f"{purchases.address(number)}?done=mail", 303)
+
+
+NOT_NOW = N_("Only an order that is on its way is e-mailed.")
+ELSEWHERE = N_("The supplier has another e-mail address now than was shown.")
+
+
+async def _mail(visit: Visit, order: Item, to: str, mark: str) -> str:
+    """Has it e-mailed; a sentence where that was refused. The same mark asks for the same e-mail."""
+    office = visit.office
+    lang = purchase_paper.language("", office.languages[0])
+    word = MailSupplier(
+        purchase_id=order["purchase_id"], number=order["number"], to=to, lang=lang, mark=mark, actor=visit.person.name
+    )
+    reply = await office.running.desk.ask(word, id=uuid5(NAMESPACE_URL, f"mailed:{order['number']}:{mark}"))
+    return "" if reply.status < 300 else str(reply.body.get("title", reply.status))
+
+
+@router.post("/purchasing/{number}/mails/{mail_id}/again")
+async def mail_again(visit: Annotated[Visit, allowed("buy")], number: Number, mail_id: UUID) -> Response:
+    """Tries an e-mail again that was given up; one that was sent meanwhile is left alone."""
+    order = await visit.office.owners.get("inventory", f"/purchase-orders/{quoted(number, safe='')}")
+    await visit.office.note(SendMailAgain(order_id=order["purchase_id"], mail_id=mail_id, actor=visit.person.name))
+    return RedirectResponse(purchases.address(number), 303)
 
 
 @router.get("/purchasing/{number}/changes")
@@ -277,7 +345,7 @@ async def _act(visit: Visit, number: str, act: str, form: Item, key: str, quote:
     async def typing(error: Item) -> Response:
         if act == "changes":
             return await _changing(visit, number, form, error)
-        page = await purchases.one(office.owners, office.pages, number)
+        page = await _one(visit, number)
         return visit.page("purchase.html", "purchasing", {**page, "error": error}, status=422)
 
     body: Item = {"reason": form.get("reason", "").strip()} if act in ("close", "cancel") else {}
@@ -288,6 +356,13 @@ async def _act(visit: Visit, number: str, act: str, form: Item, key: str, quote:
         except ValueError as wrong:
             return await typing(shown.nothing(w, str(wrong)))
 
+    order: Item = {}
+    if act == "send":
+        order = await office.owners.get("inventory", f"/purchase-orders/{quoted(number, safe='')}")
+    mails = bool(quote and form.get("mail"))
+    if mails and form.get("email") != order["supplier_email"]:
+        return await typing(shown.nothing(w, w.say(ELSEWHERE)))
+
     async def asking(told: Item | None, error: Item | None, key: str) -> Item:
         said: list[Item] = []
         if told is not None:
@@ -296,14 +371,18 @@ async def _act(visit: Visit, number: str, act: str, form: Item, key: str, quote:
             said = purchases.effects(office.pages, told, numbers, visit.person.may("orders"))
         if error is not None and error["kind"] == "wait" and told is not None:
             error = {**error, "title": w.say(CHANGED), "text": f"{await _newest(visit, number)} {error['text']}"}
-        return purchases.question(office.pages, act, number, told, form, key, said, error)
+        asks = purchases.question(office.pages, act, number, told, form, key, said, error)
+        return {**asks, "mail": _offer(visit, order, ticked=mails or not quote)} if act == "send" else asks
 
     path = f"/purchase-orders/{quoted(number, safe='')}/{act}"
-    asked = shown.Act("inventory", path, body, template="book.html", area="purchasing")
+    template = "purchase_send.html" if act == "send" else "book.html"
+    asked = shown.Act("inventory", path, body, template=template, area="purchasing")
     done = await shown.shown_or_done(visit, asked, key, quote, asking, typing)
     if isinstance(done, Response):
         return done
     await _note(visit, act, number, key)
+    if mails:  # after the order is sent, never before; pressed again it is the same e-mail
+        act = "unmailed" if await _mail(visit, order, form["email"], "") else "mailed"
     return RedirectResponse(f"{purchases.address(number)}?done={act}", 303)
 
 

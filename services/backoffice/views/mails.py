@@ -1,4 +1,4 @@
-"""E-mails to the customer of an order, as they were sent; and those that wait for a person, also those to staff."""
+"""E-mails to the customer of an order, as they were sent; and all that wait for a person."""
 
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +22,7 @@ KINDS = {
     "withdrawn": N_("Withdrawal received"),
     "refunded": N_("Refund"),
     "low_stock": N_("Stock runs low"),
+    "purchase": N_("Purchase order"),
 }
 STATES = {
     "waiting": (N_("Waits"), "wait"),
@@ -33,13 +34,18 @@ STATES = {
 """State of an e-mail -> its words, and their colour."""
 
 
-def _shown(w: English, mail: Item, number: str, *, again: bool) -> Item:
+def shown(w: English, mail: Item, number: str, *, again: bool) -> Item:
+    """One e-mail; `again`: whoever looks may have it tried again."""
     state, colour = STATES[mail["state"]]
     retry = again and mail["state"] in ("parked", "left")
     about, where = f"/orders/{quote(number)}", f"/orders/{quote(number)}/messages/{mail['mail_id']}/again"
     if mail["kind"] == "low_stock":
         number, about = w.say("What to order"), "/purchasing/what-to-order"
         where = f"/mails/{mail['order_id']}/{mail['mail_id']}/again"
+    if mail["kind"] == "purchase":
+        about = f"/purchasing/{quote(number)}"
+        where = f"{about}/mails/{mail['mail_id']}/again"
+        retry = again and mail["state"] == "parked"  # one that was left was cancelled, or another took its place
     return {
         **mail,
         "title": mail["subject"] or w.say(KINDS[mail["kind"]]),
@@ -62,15 +68,19 @@ async def of_order(conn: AsyncConnection, pages: Pages, person: Person, order_id
     return {
         "number": number,
         "back": f"/orders/{quote(number)}",
-        "mails": [_shown(w, mail, number, again=again) for mail in await queries.mails_of(conn, order_id)],
+        "mails": [shown(w, mail, number, again=again) for mail in await queries.mails_of(conn, order_id)],
     }
 
 
 async def parked(conn: AsyncConnection, pages: Pages, person: Person) -> Item:
     """Those that wait for a person, over all orders, the oldest first."""
-    w, again = pages.words, person.may("mail")
-    rows = await queries.mails_parked(conn, SHOWN)
-    return {"mails": [_shown(w, mail, mail["number"] or str(mail["order_id"]), again=again) for mail in rows]}
+    w = pages.words
+    found = []
+    for mail in await queries.mails_parked(conn, SHOWN):
+        number = mail["number"] or mail["facts"].get("number") or str(mail["order_id"])
+        again = person.may("buy" if mail["kind"] == "purchase" else "mail")
+        found.append(shown(w, mail, number, again=again))
+    return {"mails": found}
 
 
 def told(mails: list[Item], w: English) -> list[Told]:

@@ -48,6 +48,9 @@ DONE: Mapping[str, str] = {
     "changes": N_("The change is booked."),
     "close": N_("It is closed: the rest is not expected any more."),
     "cancel": N_("It is cancelled."),
+    "mailed": N_("It is sent: from now on it is expected. The e-mail to the supplier goes out now."),
+    "unmailed": N_("It is sent: from now on it is expected. It was not e-mailed; that can be done from here."),
+    "mail": N_("The e-mail to the supplier goes out now."),
     "drafts": N_("The drafts are made: look at each and send it."),
 }
 
@@ -427,7 +430,7 @@ def question(
         "cancel": N_("Cancel it"),
     }
     reasons = act in ("close", "cancel")
-    skipped = ("csrf", "key", "quote", *(("reason",) if reasons else ()))
+    skipped = ("csrf", "key", "quote", "mail", "email", *(("reason",) if reasons else ()))
     back = f"{address(number, 'changes')}" if act == "changes" else address(number)
     return {
         "act": act,
