@@ -76,6 +76,11 @@ def key_now() -> str:
         return ""
 
 
+def _named(actor: str, if_match: str) -> dict[str, bytes]:
+    """Who asks, and of what that was looked at."""
+    return {"X-Actor": actor.encode()} | ({"If-Match": f'"{if_match}"'.encode()} if if_match else {})
+
+
 class Owners:
     """What pages ask of the owners. Every method raises Away or Said."""
 
@@ -97,10 +102,21 @@ class Owners:
         return found
 
     async def post(
-        self, owner: str, path: str, body: Item, *, actor: str, key: str = "", roles: Iterable[str] = ()
+        self,
+        owner: str,
+        path: str,
+        body: Item,
+        *,
+        actor: str,
+        key: str = "",
+        roles: Iterable[str] = (),
+        if_match: str = "",
     ) -> Any:
-        """Asks for something in a person's name; the key makes asking twice safe. `roles`: where limits go by them."""
-        headers = {"X-Actor": actor.encode()} | ({"Idempotency-Key": key.encode()} if key else {})
+        """Asks for something in a person's name; the key makes asking twice safe. `roles`: where limits go by them.
+
+        `if_match`: as in `put`.
+        """
+        headers = _named(actor, if_match) | ({"Idempotency-Key": key.encode()} if key else {})
         if roles:
             headers["X-Roles"] = ",".join(roles).encode()
         return await self._answer(owner, "POST", path, json=body, headers=headers)
@@ -114,8 +130,7 @@ class Owners:
 
         `if_match`: only if it is what was looked at; Said with 412 if not.
         """
-        headers = {"X-Actor": actor.encode()} | ({"If-Match": f'"{if_match}"'.encode()} if if_match else {})
-        return await self._answer(owner, "PUT", path, json=body, headers=headers)
+        return await self._answer(owner, "PUT", path, json=body, headers=_named(actor, if_match))
 
     async def _answer(self, owner: str, method: str, path: str, **asked: Any) -> Any:
         response = await self._response(owner, method, path, **asked)

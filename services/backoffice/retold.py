@@ -199,6 +199,14 @@ SENTENCES = (
     N_("%(number)s has no line of %(sku)s"),
     N_("%(number)s was changed meanwhile: look at it again."),
     N_("%(sku)s: the order-up-to level must be above the reorder point"),
+    # what inventory refuses of transfers between warehouses
+    N_("a transfer goes to another warehouse than %(warehouse)s"),
+    N_("%(n)s of %(sku)s should go, only %(free)s are free in %(warehouse)s: %(promised)s are promised"),
+    N_("%(number)s was not sent yet: cancel it instead"),
+    N_("%(number)s is on its way: receive what comes, then close it"),
+    N_("%(number)s is %(state)s: nothing of it is on its way"),
+    N_("%(n)s of %(sku)s came, only %(left)s are on their way with %(number)s"),
+    N_("%(sku)s is expected under %(number)s already, without this transfer"),
     N_("a draft"),
     N_("sent"),
     N_("partly received"),
@@ -251,6 +259,8 @@ SENTENCES = (
     N_("found"),
     N_("restock"),
     N_("quarantine"),
+    N_("transfer"),
+    N_("transfer loss"),
     # entries of the ledger
     N_("sale"),
     N_("delivery"),

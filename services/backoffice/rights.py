@@ -37,6 +37,7 @@ DOES: dict[str, frozenset[str]] = {
     "adjust": frozenset({"packer", "admin"}),
     "count": frozenset({"picker", "packer", "admin"}),
     "place": frozenset({"packer", "admin"}),
+    "transfer": frozenset({"packer", "admin"}),
     "catalogue": frozenset({"finance", "admin"}),
     "buy": frozenset({"finance", "admin"}),
     "reject": frozenset({"packer", "support", "admin"}),

@@ -265,6 +265,11 @@ BOUGHT: dict[str, str] = {
     "changes": N_("Changed days or quantities of the purchase order %(name)s."),
     "close": N_("Closed the purchase order %(name)s short."),
     "cancel": N_("Cancelled the purchase order %(name)s."),
+    "transfer-create": N_("Made the stock transfer %(name)s."),
+    "transfer-edit": N_("Changed the draft of the stock transfer %(name)s."),
+    "transfer-send": N_("Sent the stock transfer %(name)s."),
+    "transfer-close": N_("Closed the stock transfer %(name)s; what did not come is lost."),
+    "transfer-cancel": N_("Cancelled the stock transfer %(name)s."),
     "supplier": N_("Set the supplier %(name)s."),
     "rules": N_("Set when %(name)s is ordered."),
 }

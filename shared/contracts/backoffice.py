@@ -314,7 +314,10 @@ class NoteMatched(Internal, key="backoffice.note_matched.v1"):
 
 
 class NoteBought(Internal, key="backoffice.note_bought.v1"):
-    """A person did something to a purchase order or a supplier, which inventory keeps; `name`: its number or code."""
+    """A person did something to a purchase order, a transfer or a supplier, which inventory keeps.
+
+    `name`: its number or code.
+    """
 
     what: Code
     name: Code

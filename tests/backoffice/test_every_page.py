@@ -52,7 +52,7 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     found |= {"bins": "/bins", "bin": "/bins/mug?warehouse=north"}
     found |= {"purchasing": "/purchasing?view=all", "suppliers": "/purchasing/suppliers", "buying": "/purchasing/new"}
     found |= {"supplier": "/purchasing/suppliers/K-1", "what-to-order": "/purchasing/what-to-order"}
-    found |= {"reorder": "/purchasing/reorder/mug", **await bought(shop)}
+    found |= {"reorder": "/purchasing/reorder/mug", **await bought(shop), **await moved(shop)}
     found |= {"money": "/money", "reports": "/reports", "acts": "/acts", "paper": "/pick/paper"}
     found |= {"staff": "/staff", "password": "/password", "staff-one": "/staff/K-1"}
     await set_account(shop.database_url, "K-1", "K-1", ("picker",), HASH, False, "K-1")  # an active one closes the shop
@@ -161,6 +161,20 @@ async def bought(shop: Shop) -> dict[str, str]:
         "purchase-paper": f"{sent}/paper",
     }
     return {name: f"/purchasing/{path}" for name, path in (*pages.items(), ("purchase-close", f"{sent}/close"))}
+
+
+async def moved(shop: Shop) -> dict[str, str]:
+    """A draft, and a transfer to another warehouse of which something came."""
+    await shop.ask("PUT", "/inventory/warehouses/K-1", {"name": "K-1", "rank": 900})
+    lines = [{"sku": "mug", "quantity": 3}]
+    body = {"source": "north", "destination": "K-1", "expected_on": "2026-03-02", "note": "K-1", "lines": lines}
+    draft, sent = [(await shop.ask("POST", "/inventory/transfers", body))["number"] for _ in range(2)]
+    await shop.ask("POST", f"/inventory/transfers/{sent}/send", {})
+    came = {"warehouse": "K-1", "reference": sent, "lines": [{"sku": "mug", "quantity": 1}]}
+    await shop.ask("POST", "/inventory/receipts", came)
+    found = {"transfers": "/transfers?view=all", "moving": "/transfers/new", "transfer": f"/transfers/{sent}"}
+    found |= {"transfer-draft": f"/transfers/{draft}", "transfer-edit": f"/transfers/{draft}/edit"}
+    return found | {"transfer-send": f"/transfers/{draft}/send", "transfer-close": f"/transfers/{sent}/close"}
 
 
 NO_PAGES = (

@@ -81,6 +81,8 @@ SEEN = {
     "purchase-send": "the customer is told", "purchase-changes": "24 came already",
     "purchase-paper": "Delivery to North", "suppliers": "Delft Pottery", "supplier": "Lead time in days",
     "what-to-order": "Bowl, blue", "reorder": "Order up to",
+    "transfers": "north → south", "transfer": "6 of 10 pieces are in transit", "transfer-edit": "Draft TR-",
+    "transfer-send": "candle: on hand",
 }  # fmt: skip
 """What of each page must be in its picture."""
 
@@ -242,7 +244,7 @@ async def paths(shop: Shop, server: MailServer, receiver: Receiver) -> Mapping[s
     }  # fmt: skip
     reports = ("brands", "categories", "outlook", "returns", "perfect-orders", "errors", "vat")
     found |= {f"reports-{what}": f"/reports/{what}" for what in reports}
-    return found | await from_suppliers(shop)
+    return found | await from_suppliers(shop) | await between_warehouses(shop)
 
 
 async def from_suppliers(shop: Shop) -> dict[str, str]:
@@ -278,6 +280,27 @@ async def from_suppliers(shop: Shop) -> dict[str, str]:
         "purchase-paper": f"{where}/{sent}/paper", "suppliers": f"{where}/suppliers",
         "supplier": f"{where}/suppliers/delft", "what-to-order": f"{where}/what-to-order?all=yes",
         "reorder": f"{where}/reorder/bowl",
+    }  # fmt: skip
+
+
+async def between_warehouses(shop: Shop) -> dict[str, str]:
+    """Pages about what goes to another warehouse: a transfer of which a part came, and a draft."""
+
+    async def transfer(*lines: tuple[str, int]) -> str:
+        named = [dict(zip(("sku", "quantity"), line, strict=True)) for line in lines]
+        body = {"source": "north", "destination": "south", "expected_on": "2031-02-20", "lines": named}
+        return str((await shop.ask("POST", "/inventory/transfers", body, who="pia"))["number"])
+
+    await shop.ask("PUT", "/inventory/warehouses/south", {"name": "South", "rank": 900})
+    sent = await transfer(("candle", 8), ("mug", 2))
+    await shop.ask("POST", f"/inventory/transfers/{sent}/send", {}, who="pia")
+    came = {"warehouse": "south", "reference": sent, "lines": [{"sku": "candle", "quantity": 4}]}
+    await shop.ask("POST", "/inventory/receipts", came, who="pia")
+    draft = await transfer(("candle", 12), ("mug", 5))
+    where = "/transfers"
+    return {
+        "transfers": f"{where}?view=all", "transfer": f"{where}/{sent}", "transfer-edit": f"{where}/{draft}/edit",
+        "transfer-send": f"{where}/{draft}/send",
     }  # fmt: skip
 
 

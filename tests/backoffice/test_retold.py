@@ -47,6 +47,7 @@ COMPOSED = {
     "Billing would be asked to secure 7 7 instead of 7; 7.":
         "Billing would be asked to secure 7 EUR instead of nothing; 7 EUR is secured now.",
     "the shipment cannot leave: 7": "the shipment cannot leave: it has no label yet",
+    "7 is expected under 7 already, without this 7": "7 is expected under 7 already, without this transfer",
 }  # fmt: skip
 """Sentences with a part that is text itself, and how they are in full."""
 SAID = [
@@ -62,7 +63,9 @@ SAID = [
     *said_by("services/fulfilment/domain/shipments.py", "Refused"),
     *said_by("services/fulfilment/domain/returns.py", "Refused"),
     *said_by("services/inventory/domain/reorder.py", "Refused"),
+    *said_by("services/inventory/domain/papers.py", "Refused"),
     *(text for text in said_by("services/inventory/domain/purchases.py", "Refused") if "purchase order 7" not in text),
+    *(text for text in said_by("services/inventory/domain/transfers.py", "Refused") if "transfer 7" not in text),
     *(text for text in said_by("services/backoffice/accounts.py", "Refused") if not text.startswith("The ")),
     *said_by("services/backoffice/post.py"),
     *said_by("services/backoffice/post.py", "Unsendable"),

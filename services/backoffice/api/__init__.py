@@ -42,6 +42,7 @@ from services.backoffice.api import (
     status,
     stock,
     today,
+    transfers,
     warehouse,
     webhooks,
     wishes,
@@ -56,8 +57,8 @@ from shared.http import NotFound
 
 AREAS = (
     login, today, orders, bulk, saved, importing, entering, order, status, withdrawal, mails, changes, editing, refunds,
-    resume, wishes, stock, products, shelves, bins, reorder, purchases, warehouse, shipments, returns, match, money,
-    customers, reports, staff, webhooks, audit, parked, live, files,
+    resume, wishes, stock, products, shelves, bins, reorder, purchases, transfers, warehouse, shipments, returns, match,
+    money, customers, reports, staff, webhooks, audit, parked, live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)
 """The pages of each area."""

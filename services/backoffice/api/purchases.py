@@ -131,7 +131,7 @@ async def _draft(visit: Visit, form: Item, number: str, error: Item | None, key:
 @router.post("/purchasing/new")
 async def create(request: Request, visit: Annotated[Visit, allowed("buy")], key: Key = "") -> Response:
     """A draft in the person's name, once however often it is sent."""
-    form = await _typed(request, visit)
+    form = await typed(request, visit)
     w, key = visit.office.pages.words, key or shown.new_key(visit)
     if form.get("more"):
         return await _draft(visit, form, "", None, key, "")
@@ -146,7 +146,7 @@ async def create(request: Request, visit: Annotated[Visit, allowed("buy")], key:
     return RedirectResponse(f"{purchases.address(done['number'])}?done=create", 303)
 
 
-async def _typed(request: Request, visit: Visit) -> Item:
+async def typed(request: Request, visit: Visit) -> Item:
     """What was typed, with the SKU of each barcode."""
     form = {name: str(value) for name, value in (await request.form()).items()}
     for name, typed in list(form.items()):
@@ -168,7 +168,7 @@ async def do_edit(
 ) -> Response:
     """The draft as it was typed. When somebody was faster, nothing is done, and what he did is said."""
     owners, w = visit.office.owners, visit.office.pages.words
-    form = await _typed(request, visit)
+    form = await typed(request, visit)
     if form.get("more"):
         return await _draft(visit, form, number, None, "", etag)
     try:

@@ -38,6 +38,7 @@ class Act:
     also: Item = field(default_factory=dict)
     template: str = "wish.html"
     area: str = "orders"
+    if_match: str = ""  # the tag of what was looked at, where the owner goes by it instead of a quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,9 @@ async def do(visit: Visit, act: Act, key: str, quote: str | None) -> Item | Undo
 
 async def _post(visit: Visit, act: Act, path: str, body: Item, key: str = "") -> Any:
     person, owners = visit.person, visit.office.owners
-    return await owners.post(act.owner, path, body, actor=person.name, key=key, roles=sorted(person.roles))
+    return await owners.post(
+        act.owner, path, body, actor=person.name, key=key, roles=sorted(person.roles), if_match=act.if_match
+    )
 
 
 async def shown_or_done(
@@ -106,7 +109,7 @@ def new_key(visit: Visit) -> str:
 def not_done(visit: Visit, refused: Said) -> Undone:
     """What the owner refused to do, also because its things are others than were looked at."""
     w, key = visit.office.pages.words, new_key(visit)
-    if refused.status == 409 and "stale" in refused.title:
+    if refused.status == 412 or (refused.status == 409 and "stale" in refused.title):
         text = w.say("This is the effect now; look at it and decide again.")
         changed = CHANGED.get(refused.owner, N_("The order changed since you looked. Nothing was done."))
         return Undone("stale", {"kind": "wait", "title": w.say(changed), "text": text}, 409, key)

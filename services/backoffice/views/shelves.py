@@ -190,7 +190,7 @@ def effects(pages: Pages, told: Item, numbers: Mapping[UUID, str], linked: bool)
         )
         for of in told["expected"]
     ]  # fmt: skip
-    found = [("stock", w.say("Stock"), stock), ("doc", w.say("Purchase order"), ordered)]
+    found = [("stock", w.say("Stock"), stock), ("doc", w.say("Expected"), ordered)]
     for name, icon, title in (("gets", "check", w.say("Gets stock")), ("loses", "warn", w.say("Loses stock"))):
         lines = [_of_order(pages, of, name, numbers, linked) for of in told[name][:NAMED]]
         if (more := len(told[name]) - NAMED) > 0:
