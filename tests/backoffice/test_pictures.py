@@ -79,7 +79,8 @@ SEEN = {
     "no-einvoice": "The seller's name",
     "purchasing": "Delft Pottery", "purchase": "24 of 60 pieces came", "purchase-edit": "Draft PO-",
     "purchase-send": "the customer is told", "purchase-changes": "24 came already",
-    "purchase-paper": "Delivery to North", "suppliers": "Delft Pottery", "supplier": "Lead time in days",
+    "purchase-paper": "Delivery to North", "purchase-mail": "Purchase order PO-",
+    "suppliers": "Delft Pottery", "supplier": "Lead time in days",
     "what-to-order": "Bowl, blue", "reorder": "Order up to",
     "transfers": "north → south", "transfer": "6 of 10 pieces are in transit", "transfer-edit": "Draft TR-",
     "transfer-send": "candle: on hand",
@@ -277,7 +278,8 @@ async def from_suppliers(shop: Shop) -> dict[str, str]:
     return {
         "purchasing": f"{where}?view=all", "purchase": f"{where}/{sent}", "purchase-edit": f"{where}/{draft}/edit",
         "purchase-send": f"{where}/{draft}/send", "purchase-changes": f"{where}/{sent}/changes",
-        "purchase-paper": f"{where}/{sent}/paper", "suppliers": f"{where}/suppliers",
+        "purchase-paper": f"{where}/{sent}/paper", "purchase-mail": f"{where}/{sent}/mail",
+        "suppliers": f"{where}/suppliers",
         "supplier": f"{where}/suppliers/delft", "what-to-order": f"{where}/what-to-order?all=yes",
         "reorder": f"{where}/reorder/bowl",
     }  # fmt: skip

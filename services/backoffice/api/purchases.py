@@ -372,7 +372,11 @@ async def _act(visit: Visit, number: str, act: str, form: Item, key: str, quote:
         if error is not None and error["kind"] == "wait" and told is not None:
             error = {**error, "title": w.say(CHANGED), "text": f"{await _newest(visit, number)} {error['text']}"}
         asks = purchases.question(office.pages, act, number, told, form, key, said, error)
-        return {**asks, "mail": _offer(visit, order, ticked=mails or not quote)} if act == "send" else asks
+        if act == "send":
+            asks["mail"] = _offer(visit, order, ticked=mails or not quote)
+            if asks["mail"]["to"]:
+                asks["button"] = w.say("Send")
+        return asks
 
     path = f"/purchase-orders/{quoted(number, safe='')}/{act}"
     template = "purchase_send.html" if act == "send" else "book.html"
