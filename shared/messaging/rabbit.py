@@ -217,16 +217,18 @@ class RabbitBus:
         """
         body = sendable(packet)
         failpoint_shortly("relay_published_unconfirmed")
+        exchange = await self.publishing.declare_exchange(self.exchange)  # opens a channel that was closed
         try:
-            confirmed = await self.publishing.publish(
-                body,
-                exchange=self.exchange,
-                routing_key=packet.key,
+            confirmed = await exchange.publish(
+                aio_pika.Message(
+                    body,
+                    content_type=CONTENT_TYPE,
+                    delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+                    message_id=str(packet.id),
+                    type=packet.key,
+                ),
+                packet.key,
                 mandatory=is_command(packet.key) or bool(readers_of(packet.key)),
-                persist=True,
-                message_id=str(packet.id),
-                message_type=packet.key,
-                content_type=CONTENT_TYPE,
             )
         except PublishError as error:
             raise Unroutable(f"{packet.key}: no queue takes it") from error
