@@ -248,7 +248,11 @@ def with_vat_of_goods(asked: Sequence[NewLine], lines: list[Line], currency: str
 
 
 def discounted(lines: list[Line], discount: Decimal, currency: str) -> list[Line]:
-    """Spreads an order-level discount over the lines by their amounts, once and for good (R-07)."""
+    """Spreads an order-level discount over the lines by their amounts, once and for good (R-07).
+
+    A line that is given away gets its exact price as discount: rounded up it would be half a unit more, and what is
+    left, half a unit below zero, is rounded away from it.
+    """
     unit = unit_of(currency)
     if not discount:
         return lines
@@ -256,4 +260,7 @@ def discounted(lines: list[Line], discount: Decimal, currency: str) -> list[Line
     if discount < 0 or rounded(discount, unit) > sum(weights):
         raise Refused("The discount is more than the order is worth, or negative.", field="discount")
     shares = allocate(rounded(discount, unit), weights, unit)
-    return [replace(line, discount=line.discount + share) for line, share in zip(lines, shares, strict=True)]
+    return [
+        replace(line, discount=line.quantity * line.unit_price if 0 < share == weight else line.discount + share)
+        for line, share, weight in zip(lines, shares, weights, strict=True)
+    ]

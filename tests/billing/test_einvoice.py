@@ -253,7 +253,7 @@ def price_lines(draw: st.DrawFn, currency: str) -> tuple[PriceLine, ...]:
                 text=draw(st.text(max_size=20)),
                 quantity=quantity,
                 unit_price=price,
-                discount=min(discount, whole),
+                discount=min(discount, price * quantity),
                 vat_category=category,
                 vat_rate=rate,
             )

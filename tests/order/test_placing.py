@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from services.order.rows import Counter, Customer, External, Header, History, Line, Progress
 from shared.contracts.billing import AuthorisePayment
 from shared.contracts.inventory import ReserveStock
-from shared.contracts.money import line_amount
+from shared.contracts.money import line_amount, rounded, unit_of
 from shared.contracts.order import EditOrder, NewLine, OrderHeld, OrderPlaced
 from shared.contracts.values import Address
 from shared.messaging.decision import Refused, Reply
@@ -135,6 +135,17 @@ def test_an_order_discount_is_spread_once_to_the_cent_and_frozen_r07() -> None:
     book = placed(*three, discount=Decimal(10))
     assert [line.discount for line in book.all(Line)] == [Decimal("3.34"), Decimal("3.33"), Decimal("3.33")]
     assert book.only(Header).gross == Decimal("20.00")
+
+
+@pytest.mark.parametrize(("price", "currency"), [("0.335", "EUR"), ("0.005", "EUR"), ("0.5", "JPY"), ("12.5", "EUR")])
+def test_an_order_that_is_given_away_costs_nothing_also_where_its_price_was_rounded_up(
+    price: str, currency: str
+) -> None:
+    whole = rounded(Decimal(price), unit_of(currency))
+    dear = NewLine(sku="mug", quantity=1, unit_price=Decimal(price))
+    book = placed(dear, discount=whole, currency=currency)
+    assert [(line.quantity * line.unit_price - line.discount) for line in book.all(Line)] == [0]
+    assert (book.only(Header).net, book.only(Header).vat, book.only(Header).gross) == (0, 0, 0)
 
 
 def test_sc20_cancelling_a_line_takes_back_its_share_of_the_discount_and_others_keep_theirs() -> None:
