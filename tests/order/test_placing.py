@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import ROUND_DOWN, Decimal
+from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.order.quantities import priced
 from services.order.rows import Counter, Customer, External, Header, History, Line, Progress
 from shared.contracts.billing import AuthorisePayment
 from shared.contracts.inventory import ReserveStock
@@ -146,6 +148,31 @@ def test_an_order_that_is_given_away_costs_nothing_also_where_its_price_was_roun
     book = placed(dear, discount=whole, currency=currency)
     assert [(line.quantity * line.unit_price - line.discount) for line in book.all(Line)] == [0]
     assert (book.only(Header).net, book.only(Header).vat, book.only(Header).gross) == (0, 0, 0)
+
+
+@given(
+    goods=st.lists(
+        st.tuples(
+            st.decimals(0, 50, places=4) | st.sampled_from([Decimal("0.005"), Decimal("0.5"), Decimal("2.5")]),
+            st.integers(1, 12),
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    currency=st.sampled_from(["EUR", "JPY", "KWD"]),
+    share=st.fractions(0, 1),
+)
+def test_what_an_order_discount_leaves_is_the_rest_to_the_cent_and_no_line_is_below_zero_r07(
+    goods: list[tuple[Decimal, int]], currency: str, share: Fraction
+) -> None:
+    unit = unit_of(currency)
+    lines = tuple(NewLine(sku="mug", quantity=pieces, unit_price=price) for price, pieces in goods)
+    before = sum((rounded(price * pieces, unit) for price, pieces in goods), Decimal(0))
+    discount = rounded(before * share.numerator / share.denominator, unit)
+    book = placed(*lines, discount=discount, currency=currency)
+    left = [line_amount(price, unit) for price in priced(tuple(book.all(Line)))]
+    assert min(left) >= 0
+    assert sum(left) == before - discount
 
 
 def test_sc20_cancelling_a_line_takes_back_its_share_of_the_discount_and_others_keep_theirs() -> None:
