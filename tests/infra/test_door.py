@@ -63,7 +63,7 @@ def behind(folder: Path, **environment: str) -> Iterator[dict[str, int]]:
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
             stack.callback(server.shutdown)
             config = config.replace(f"{backend}:8000", f"127.0.0.1:{server.server_port}")
-        assert not re.search(r"808\d|:8000", config)
+        assert not re.search(r"\b808\d\b|:8000\b", config)
         file = folder / "haproxy.cfg"
         file.write_text(config, encoding="utf-8")
         door = subprocess.Popen(
