@@ -12,35 +12,12 @@ from uuid import UUID
 from services.backoffice.owners import Owners
 from services.backoffice.pages import English, Pages
 from services.backoffice.views import shelves
+from services.backoffice.views.papers import HISTORY, MOST, NAMED, OPEN, SHOWN, VIEWS, badge, day, pieces, typed_lines
 from services.backoffice.words import N_
 from shared.clock import now
 
 Item = dict[str, Any]
 Form = Mapping[str, Any]
-SHOWN = 50
-HISTORY = 50
-"""Acts of one order that its page shows."""
-MOST = 200
-"""Lines of one order, as inventory allows."""
-NAMED = 20
-"""Orders whose promised day moves that a question names; of more it says how many."""
-
-STATES: Mapping[str, tuple[str, str]] = {
-    "draft": (N_("Draft"), ""),
-    "sent": (N_("Sent"), "info"),
-    "partly_received": (N_("Partly received"), "wait"),
-    "received": (N_("Received"), "good"),
-    "closed_short": (N_("Closed short"), ""),
-    "cancelled": (N_("Cancelled"), ""),
-}
-"""What people call the state of a purchase order, and its colour."""
-
-VIEWS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "": (N_("On their way"), ("sent", "partly_received")),
-    "drafts": (N_("Drafts"), ("draft",)),
-    "all": (N_("All"), ()),
-}
-
 DONE: Mapping[str, str] = {
     "create": N_("The draft is kept. Nothing is expected of it until it is sent."),
     "edit": N_("The draft is changed."),
@@ -110,11 +87,6 @@ def address(number: str, act: str = "") -> str:
     return f"/purchasing/{quote(number, safe='')}" + (f"/{act}" if act else "")
 
 
-def badge(w: English, state: str) -> Item:
-    text, colour = STATES.get(state, (state, ""))
-    return {"text": w.say(text), "colour": colour}
-
-
 async def one(owners: Owners, pages: Pages, number: str) -> Item:
     """One order with its lines and what happened to it. Raises Away or Said; Said with 404 when there is none."""
     order, told, places = await asyncio.gather(
@@ -140,7 +112,7 @@ async def one(owners: Owners, pages: Pages, number: str) -> Item:
         "lines": lines,
         "place": called(places, order["warehouse"]),
         "badge": badge(w, order["state"]),
-        "open": order["state"] in ("sent", "partly_received"),
+        "open": order["state"] in OPEN,
         "said": sentence(w, order),
         "total": w.money(total, order["currency"]),
         "where": address(order["number"]),
@@ -164,7 +136,7 @@ def called(places: Sequence[Item], code: str) -> str:
 
 
 def left_of(order: Item, line: Item) -> int:
-    is_open = order["state"] in ("sent", "partly_received")
+    is_open = order["state"] in OPEN
     return max(0, int(line["quantity"]) - int(line["received"])) if is_open else 0
 
 
@@ -274,15 +246,6 @@ def form_of(order: Item) -> Item:
     return form
 
 
-def typed_lines(form: Form) -> list[dict[str, str]]:
-    found = []
-    for n in range(MOST):
-        if f"sku-{n}" in form:
-            names = {"sku": "sku", "quantity": "pieces", "unit_cost": "cost", "expected_on": "day"}
-            found.append({name: str(form.get(f"{said}-{n}", "")).strip() for name, said in names.items()})
-    return found
-
-
 def draft(w: English, form: Form, suppliers: Sequence[Item]) -> Item:
     """A draft as the owner takes it. Raises ValueError with a sentence.
 
@@ -310,13 +273,6 @@ def draft(w: English, form: Form, suppliers: Sequence[Item]) -> Item:
     return {**text, "note": text["note"][:2000], "lines": lines}
 
 
-def pieces(w: English, text: str, sku: str) -> int:
-    try:
-        return shelves.number(text)
-    except ValueError:
-        raise ValueError(w.say("%(sku)s: %(text)s is no number of pieces.", sku=sku, text=text)) from None
-
-
 def cost(w: English, text: str, sku: str) -> str:
     """An amount as people type it, with comma or point; empty is nothing."""
     try:
@@ -326,13 +282,6 @@ def cost(w: English, text: str, sku: str) -> str:
     if not amount.is_finite():
         raise ValueError(w.say("%(sku)s: %(text)s is no amount.", sku=sku, text=text))
     return f"{amount:f}"
-
-
-def day(w: English, text: str, sku: str) -> str:
-    try:
-        return date.fromisoformat(text).isoformat()
-    except ValueError:
-        raise ValueError(w.say("%(sku)s: %(text)s is no day.", sku=sku, text=text)) from None
 
 
 def changes(w: English, form: Form, order: Item) -> Item:

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 from services.backoffice.owners import Owners
 from services.backoffice.pages import English
-from services.backoffice.views import purchases
+from services.backoffice.views import papers, purchases
 from services.backoffice.words import N_
 
 Item = dict[str, Any]
@@ -58,7 +58,7 @@ def chosen(w: English, form: Form) -> Item:
                 {
                     "sku": sku,
                     "warehouse": str(form.get(f"warehouse-{n}", "")),
-                    "quantity": purchases.pieces(w, str(form.get(f"pieces-{n}", "")), sku),
+                    "quantity": papers.pieces(w, str(form.get(f"pieces-{n}", "")), sku),
                     "version": int(form.get(f"version-{n}", "0")),
                 }
             )
@@ -95,8 +95,8 @@ def rules_typed(w: English, form: Form, known: Item) -> Item:
         rule = {
             "sku": known["sku"],
             "warehouse": row["warehouse"],
-            "point": purchases.pieces(w, text["point"] or "0", called),
-            "up_to": purchases.pieces(w, text["up_to"] or "0", called),
+            "point": papers.pieces(w, text["point"] or "0", called),
+            "up_to": papers.pieces(w, text["up_to"] or "0", called),
             "supplier": text["supplier"],
         }
         if any(rule[name] != row[name] for name in ("point", "up_to", "supplier")):

@@ -10,23 +10,12 @@ from urllib.parse import quote, urlencode
 from services.backoffice.owners import Owners
 from services.backoffice.pages import English, Pages
 from services.backoffice.views import shelves
-from services.backoffice.views.purchases import (
-    HISTORY,
-    MOST,
-    NAMED,
-    SHOWN,
-    VIEWS,
-    badge,
-    day,
-    pieces,
-    typed_lines,
-)
+from services.backoffice.views.papers import HISTORY, MOST, NAMED, OPEN, SHOWN, VIEWS, badge, day, pieces, typed_lines
 from services.backoffice.words import N_
 from shared.clock import now
 
 Item = dict[str, Any]
 Form = Mapping[str, Any]
-OPEN = ("sent", "partly_received")
 
 DONE: Mapping[str, str] = {
     "create": N_("The draft is kept. Nothing moves until it is sent."),

@@ -1,0 +1,64 @@
+"""What purchase orders and transfers share on their pages: states, tabs, and lines as they are typed."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from services.backoffice.pages import English
+from services.backoffice.views import shelves
+from services.backoffice.words import N_
+
+Item = dict[str, Any]
+Form = Mapping[str, Any]
+SHOWN = 50
+HISTORY = 50
+"""Acts of one paper that its page shows."""
+MOST = 200
+"""Lines of one paper, as inventory allows."""
+NAMED = 20
+"""Lines of an act, or orders whose promised day moves, that are named; of more it says how many."""
+OPEN = ("sent", "partly_received")
+
+STATES: Mapping[str, tuple[str, str]] = {
+    "draft": (N_("Draft"), ""),
+    "sent": (N_("Sent"), "info"),
+    "partly_received": (N_("Partly received"), "wait"),
+    "received": (N_("Received"), "good"),
+    "closed_short": (N_("Closed short"), ""),
+    "cancelled": (N_("Cancelled"), ""),
+}
+"""What people call the state of one, and its colour."""
+
+VIEWS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "": (N_("On their way"), OPEN),
+    "drafts": (N_("Drafts"), ("draft",)),
+    "all": (N_("All"), ()),
+}
+
+
+def badge(w: English, state: str) -> Item:
+    text, colour = STATES.get(state, (state, ""))
+    return {"text": w.say(text), "colour": colour}
+
+
+def typed_lines(form: Form) -> list[dict[str, str]]:
+    found = []
+    for n in range(MOST):
+        if f"sku-{n}" in form:
+            names = {"sku": "sku", "quantity": "pieces", "unit_cost": "cost", "expected_on": "day"}
+            found.append({name: str(form.get(f"{said}-{n}", "")).strip() for name, said in names.items()})
+    return found
+
+
+def pieces(w: English, text: str, sku: str) -> int:
+    try:
+        return shelves.number(text)
+    except ValueError:
+        raise ValueError(w.say("%(sku)s: %(text)s is no number of pieces.", sku=sku, text=text)) from None
+
+
+def day(w: English, text: str, sku: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ValueError(w.say("%(sku)s: %(text)s is no day.", sku=sku, text=text)) from None
