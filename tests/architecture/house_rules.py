@@ -252,6 +252,7 @@ def messages_say_what_they_promise(file: File) -> Iterator[tuple[int, str]]:
     """A message is a public contract: it has a docstring, and a key <owner>.<its name in snake case>.v<version>."""
     if not file.path.startswith("shared/contracts/"):
         return
+    owner = file.parts[2]  # a file, or a package that has a file by subject
     for node in ast.walk(file.tree):
         if not isinstance(node, ast.ClassDef):
             continue
@@ -262,8 +263,18 @@ def messages_say_what_they_promise(file: File) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"{node.name} has no docstring"
             snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in node.name).lstrip("_")
             key, _, version = str(keyword.value.value).rpartition(".v")
-            if key != f"{file.parts[-1]}.{snake}" or not version.isdigit():
-                yield node.lineno, f"{node.name} has the key {key}.v{version}, expected {file.parts[-1]}.{snake}.v1"
+            if key != f"{owner}.{snake}" or not version.isdigit():
+                yield node.lineno, f"{node.name} has the key {key}.v{version}, expected {owner}.{snake}.v1"
+
+
+@rule
+def contracts_by_owner(file: File) -> Iterator[tuple[int, str]]:
+    """What one owner obeys and tells is imported from its name alone, so that its files may be cut otherwise."""
+    for node, name in file.imports():
+        parts = name.split(".")
+        owner = tuple(parts[:3])
+        if owner[:2] == ("shared", "contracts") and len(parts) > 4 and owner != file.parts[:3]:
+            yield node.lineno, f"imports from {'.'.join(parts[:-1])}; take it from {'.'.join(owner)}"
 
 
 @rule

@@ -52,6 +52,13 @@ PLANTED = [
         "class AbC(Event, key='order.a_b.v1'):\n    '''.'''",
     ),
     ("messages-say-what-they-promise", "shared/contracts/order.py", "class A(Event, key='billing.a.v1'):\n    '''.'''"),
+    (
+        "messages-say-what-they-promise",
+        "shared/contracts/order/holds.py",
+        "class A(Event, key='holds.a.v1'):\n    '''.'''",
+    ),
+    ("contracts-by-owner", "services/order/saga.py", "from shared.contracts.inventory.promises import ReserveStock"),
+    ("contracts-by-owner", "shared/contracts/order.py", "from shared.contracts.inventory.promises import Want"),
     ("no-sleep-in-tests", "tests/order/test_saga.py", "import time\ntime.sleep(1)"),
     ("no-sleep-in-tests", "tests/order/test_saga.py", "import asyncio\nasync def f(): await asyncio.sleep(0.1)"),
     (
@@ -97,6 +104,9 @@ ALLOWED = [
     ("tests/eventually.py", "import asyncio\nasync def f(): await asyncio.sleep(0.1)"),
     ("tests/proxy.py", "import asyncio\nasync def f(): await asyncio.sleep(0.1)"),
     ("shared/contracts/order.py", "class PlaceOrder(Command, key='order.place_order.v2'):\n    '''A new order.'''"),
+    ("shared/contracts/order/holds.py", "class Hold(Command, key='order.hold.v1'):\n    '''Waits.'''"),
+    ("shared/contracts/inventory/reordering.py", "from shared.contracts.inventory.purchasing import BoughtLine"),
+    ("services/inventory/domain/stock.py", "from shared.contracts.inventory import StockLine"),
 ]
 
 
