@@ -5,6 +5,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID, uuid5
@@ -257,6 +258,42 @@ class Page:
             if not isinstance(decoded, list):
                 raise no_cursor()
             self.after = decoded
+
+    def place(self, *kinds: type[Any] | Callable[[str], Any]) -> list[Any] | None:
+        """The sort values of the last row seen, each of its kind; None at the beginning.
+
+        A cursor of another list is refused, and what PostgreSQL would not take.
+        """
+        if self.after is None:
+            return None
+        try:
+            return [_READERS.get(kind, kind)(str(part)) for kind, part in zip(kinds, self.after, strict=True)]
+        except (ValueError, OverflowError):
+            raise no_cursor() from None
+
+
+def _word(text: str) -> str:
+    if "\0" in text:
+        raise ValueError(text)
+    text.encode()  # half of a pair of surrogates is no text
+    return text
+
+
+def _number(text: str) -> int:
+    if abs(number := int(text)) >= 2**31:
+        raise ValueError(text)
+    return number
+
+
+def _moment(text: str) -> datetime:
+    if (moment := datetime.fromisoformat(text)).tzinfo is None:
+        raise ValueError(text)
+    return moment.astimezone(UTC)  # overflows near the ends of time
+
+
+_READERS: Mapping[Any, Callable[[str], Any]] = {
+    str: _word, int: _number, date: date.fromisoformat, datetime: _moment,
+}  # fmt: skip
 
 
 async def _page(

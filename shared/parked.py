@@ -8,7 +8,7 @@ Every act is a row of `acts`, written in the transaction of its effects. Its id 
 sent again finds what came of it and gets that answer.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -76,7 +76,7 @@ async def list_parked(
     *,
     state: State | None = "parked",
     chosen: Chosen | None = None,
-    after: tuple[datetime, UUID] | None = None,
+    after: Sequence[Any] | None = None,
     limit: int = 51,
 ) -> list[dict[str, Any]]:
     """The oldest first, without their bodies, each with its cause in a sentence."""
@@ -111,7 +111,7 @@ async def show(dsn: str, id: UUID) -> dict[str, Any] | None:
 
 
 async def list_acts(
-    dsn: str, *, after: tuple[datetime, UUID] | None = None, limit: int = 51, by: str = ""
+    dsn: str, *, after: Sequence[Any] | None = None, limit: int = 51, by: str = ""
 ) -> list[dict[str, Any]]:
     """Who did what, why, and what came of it; the newest first."""
     async with connected(dsn) as connection:

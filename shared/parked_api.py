@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
 from shared.guard import needs
-from shared.http import Ask, Body, NotFound, Paging, example, no_cursor, page_of, problem, wrong
+from shared.http import Ask, Body, NotFound, Paging, example, page_of, problem, wrong
 from shared.parked import Chosen, Replayed, State, drop, list_acts, list_parked, rehearse, replay, replay_all, show
 
 NO_NUL = r"^[^\x00]*$"
@@ -141,19 +141,6 @@ STATUS: Mapping[str, int] = {
 router = APIRouter(prefix="/parked", tags=["parked messages"])
 
 
-def moment_and_id(paging: Any) -> tuple[datetime, UUID] | None:
-    if paging.after is None:
-        return None
-    try:
-        moment, id = datetime.fromisoformat(str(paging.after[0])), UUID(str(paging.after[1]))
-        moment.astimezone()
-    except (ValueError, IndexError, OverflowError):
-        raise no_cursor() from None
-    if moment.tzinfo is None:
-        raise no_cursor()
-    return moment, id
-
-
 def bounded(moment: datetime | None) -> datetime | None:
     """PostgreSQL knows fewer moments than a request may name."""
     if moment is None:
@@ -182,7 +169,7 @@ async def list_route(
     """Messages that wait for a person, the oldest first."""
     chosen = Chosen(key, cause, subject, bounded(since))
     rows = await list_parked(
-        running.dsn, state=state, chosen=chosen, after=moment_and_id(paging), limit=paging.limit + 1
+        running.dsn, state=state, chosen=chosen, after=paging.place(datetime, UUID), limit=paging.limit + 1
     )
     return page_of(rows, paging, key=lambda row: (row["at"].isoformat(), row["id"]))
 
@@ -195,7 +182,7 @@ async def acts_route(
     by: Annotated[str, Query(max_length=200, pattern=NO_NUL, description="only what this person did")] = "",
 ) -> Any:
     """Who did what with parked messages and sent packets, why, and what came of it; the newest first."""
-    rows = await list_acts(running.dsn, after=moment_and_id(paging), limit=paging.limit + 1, by=by)
+    rows = await list_acts(running.dsn, after=paging.place(datetime, UUID), limit=paging.limit + 1, by=by)
     return page_of(rows, paging, key=lambda row: (row["at"].isoformat(), row["id"]))
 
 

@@ -26,7 +26,7 @@ from shared.contracts.fulfilment import (
     ShortLine,
 )
 from shared.guard import needs, signed
-from shared.http import Ask, Asker, Body, NotFound, Paging, Reader, Tell, no_cursor, page_of
+from shared.http import Ask, Asker, Body, NotFound, Paging, Reader, Tell, page_of
 
 router = APIRouter()
 
@@ -141,7 +141,7 @@ async def list_shipments(
     oldest: bool = False,
 ) -> dict[str, Any]:
     """Shipments, newest first; `oldest`: from the first one on."""
-    after = cursor(paging.after)
+    after = paging.place(datetime, UUID)
     rows = await queries.list_shipments(
         conn, paging.limit, after, state=state, warehouse=warehouse, order_id=order_id, parked=parked, oldest=oldest
     )
@@ -247,7 +247,7 @@ async def list_returns(
     oldest: bool = False,
 ) -> dict[str, Any]:
     """Returns, newest first; `oldest`: from the first one on."""
-    after = cursor(paging.after)
+    after = paging.place(datetime, UUID)
     rows = await queries.list_returns(
         conn, paging.limit, after, state=state, warehouse=warehouse, order_id=order_id, oldest=oldest
     )
@@ -297,17 +297,3 @@ async def shipment_of(conn: Reader, return_id: UUID) -> UUID:
     if found is None:
         raise NotFound("return", return_id)
     return found
-
-
-def cursor(after: list[Any] | None) -> list[Any] | None:
-    """A cursor of these lists holds a moment and an id."""
-    if after is None:
-        return None
-    try:
-        moment, id = after
-        at = datetime.fromisoformat(str(moment))
-        if at.tzinfo is None:
-            raise ValueError("a moment without a zone")
-        return [str(moment), str(UUID(str(id)))]
-    except ValueError:
-        raise no_cursor() from None

@@ -1,7 +1,6 @@
 """Reads for screens and the API: no locks, no rows of the domain."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +22,7 @@ def older_than(moment: ColumnElement[Any], key: ColumnElement[Any], after: Seque
 
 
 def _place(after: Sequence[Any]) -> ColumnElement[Any]:
-    return tuple_(literal(datetime.fromisoformat(str(after[0]))), literal(UUID(str(after[1]))))
+    return tuple_(*(literal(value) for value in after))
 
 
 def sorted_by(

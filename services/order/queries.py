@@ -278,7 +278,7 @@ async def orders(
     since: datetime | None = None,
     until: datetime | None = None,
     number: str | None = None,
-    after: tuple[datetime, UUID] | None = None,
+    after: Sequence[Any] | None = None,
     limit: int = 50,
 ) -> Sequence[Item]:
     """Orders that match, the newest first. `number` finds the beginning of our number or of the channel's."""

@@ -1,16 +1,21 @@
-"""How errors leave over HTTP, and how much previews may take."""
+"""How errors leave over HTTP, how much previews may take, and where a list goes on."""
 
 import asyncio
+import base64
+import json
+from datetime import UTC, date, datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared.contracts.order import CancelOrder
-from shared.http import Rehearser, add_problems
+from shared.http import Page, Rehearser, add_problems, page_of
 
 AWAY = [
     TimeoutError(),
@@ -69,3 +74,35 @@ async def test_previews_go_one_by_one_and_wait_for_no_more_than_so_long(monkeypa
     assert most == 1
     done.set()
     assert await Rehearser(Slow(), "", one_by_one)(wish) == "what it comes to"  # type: ignore[arg-type, comparison-overlap]
+
+
+AT, ID = datetime(2026, 3, 14, 9, 26, tzinfo=UTC), UUID(int=7)
+
+
+def after(*parts: object) -> Page:
+    return Page(50, base64.urlsafe_b64encode(json.dumps(parts).encode()).decode())
+
+
+def test_the_place_in_a_list_is_told_and_read_again() -> None:
+    rows = [{"at": AT, "id": ID, "day": AT.date(), "n": -1, "sku": "ÄÖ \n"}] * 2
+    page = page_of(rows, Page(1, None), key=lambda row: tuple(row.values()))
+    assert Page(1, page["next"]).place(datetime, UUID, date, int, str) == list(rows[0].values())
+    assert Page(1, None).place(str) is None
+
+
+@pytest.mark.parametrize(
+    ("page", "kinds"),
+    [
+        (after("2026-03-14T09:26:00"), (datetime,)),
+        (after("0001-01-01T00:00:00+14:00"), (datetime,)),
+        (after(2**31), (int,)),
+        (after("a\0b"), (str,)),
+        (after("\ud800"), (str,)),
+        (after("a", "b"), (str,)),
+        (after(), (str,)),
+        (after({"a": 1}), (UUID,)),
+    ],
+)
+def test_a_place_that_the_database_would_not_take_is_no_cursor(page: Page, kinds: tuple[type, ...]) -> None:
+    with pytest.raises(RequestValidationError):
+        page.place(*kinds)

@@ -1,15 +1,15 @@
 """What an order owes and what was issued for it: its money, invoices, credit notes, each also as XML by EN 16931."""
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from services.billing import queries, tables
-from services.billing.api.fields import Code, Filter, Item, Moment, as_number, as_year, cursor
+from services.billing.api.fields import Code, Filter, Item, Moment, as_year
 from services.billing.domain.rows import CreditNote, Invoice
 from services.billing.einvoice import Syntax, checked
 from services.billing.einvoice.made import made
@@ -18,6 +18,26 @@ from shared.guard import needs
 from shared.http import NotFound, Paging, Reader, page_of, problem, wrong
 
 router = APIRouter()
+
+
+async def _which(
+    order_id: UUID | None = None,
+    customer_id: Filter = "",
+    issued_from: Moment | None = None,
+    issued_before: Moment | None = None,
+    newest: bool = False,
+) -> Item:
+    return {
+        "order_id": order_id,
+        "customer_id": customer_id,
+        "issued_from": issued_from,
+        "issued_before": issued_before,
+        "newest": newest,
+    }
+
+
+Which = Annotated[Item, Depends(_which)]
+"""Which documents a list shows, as its query takes them."""
 
 
 @router.get("/accounts/{order_id}", tags=["money"])
@@ -32,26 +52,9 @@ async def account(order_id: UUID, conn: Reader) -> Item:
 
 @router.get("/invoices", tags=["documents"])
 @needs("documents:read")
-async def invoices(
-    conn: Reader,
-    paging: Paging,
-    order_id: UUID | None = None,
-    customer_id: Filter = "",
-    issued_from: Moment | None = None,
-    issued_before: Moment | None = None,
-    newest: bool = False,
-) -> Item:
+async def invoices(conn: Reader, which: Which, paging: Paging) -> Item:
     """Issued invoices, by number; `newest`: from the last one back."""
-    rows = await queries.invoices(
-        conn,
-        paging.limit,
-        cursor(paging, as_year, as_number),
-        order_id=order_id,
-        customer_id=customer_id,
-        issued_from=issued_from,
-        issued_before=issued_before,
-        newest=newest,
-    )
+    rows = await queries.invoices(conn, paging.limit, paging.place(as_year, int), **which)
     return page_of(rows, paging, key=lambda row: (row["year"], row["serial"]))
 
 
@@ -67,26 +70,9 @@ async def invoice(number: Code, conn: Reader) -> Item:
 
 @router.get("/credit-notes", tags=["documents"])
 @needs("documents:read")
-async def credit_notes(
-    conn: Reader,
-    paging: Paging,
-    order_id: UUID | None = None,
-    customer_id: Filter = "",
-    issued_from: Moment | None = None,
-    issued_before: Moment | None = None,
-    newest: bool = False,
-) -> Item:
+async def credit_notes(conn: Reader, which: Which, paging: Paging) -> Item:
     """Issued credit notes, by number; `newest`: from the last one back."""
-    rows = await queries.credit_notes(
-        conn,
-        paging.limit,
-        cursor(paging, as_year, as_number),
-        order_id=order_id,
-        customer_id=customer_id,
-        issued_from=issued_from,
-        issued_before=issued_before,
-        newest=newest,
-    )
+    rows = await queries.credit_notes(conn, paging.limit, paging.place(as_year, int), **which)
     return page_of(rows, paging, key=lambda row: (row["year"], row["serial"]))
 
 

@@ -1,11 +1,12 @@
 """The books: postings, balances, VAT, what is owed still."""
 
+from datetime import datetime
 from uuid import UUID
 
 from fastapi import APIRouter
 
 from services.billing import queries
-from services.billing.api.fields import Filter, Item, Moment, as_moment, as_number, as_word, cursor
+from services.billing.api.fields import Filter, Item, Moment
 from shared.guard import needs
 from shared.http import Paging, Reader, page_of
 
@@ -18,7 +19,7 @@ async def ledger(
     conn: Reader, paging: Paging, account: Filter = "", order_id: UUID | None = None, newest: bool = False
 ) -> Item:
     """The journal: postings, debit positive; `newest`: from the last one back."""
-    after = cursor(paging, as_moment, as_word, as_number)
+    after = paging.place(datetime, str, int)
     rows = await queries.postings(conn, paging.limit, after, account=account, order_id=order_id, newest=newest)
     return page_of(rows, paging, key=lambda row: (row["booked_at"], row["entry_id"], row["posting_no"]))
 
@@ -41,5 +42,5 @@ async def vat(conn: Reader, issued_from: Moment | None = None, issued_before: Mo
 @needs("ledger:read")
 async def open_items(conn: Reader, paging: Paging) -> Item:
     """Money owed for goods that are out, and what waits for a person."""
-    rows = await queries.open_items(conn, paging.limit, cursor(paging, UUID))
+    rows = await queries.open_items(conn, paging.limit, paging.place(UUID))
     return page_of(rows, paging, key=lambda row: (row["order_id"],))

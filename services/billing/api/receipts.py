@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from services.billing import queries
-from services.billing.api.fields import Code, Filter, Item, Line, as_number, as_word, cursor
+from services.billing.api.fields import Code, Filter, Item, Line
 from shared.contracts.billing import (
     BankMoneyArrived,
     CashRemitted,
@@ -93,7 +93,7 @@ class PayAgainIn(Body):
 @needs("money:read")
 async def payments(conn: Reader, paging: Paging, state: Filter = "", kind: Filter = "", newest: bool = False) -> Item:
     """Operations at the payment provider, by order; `newest`: from the last order back."""
-    after = cursor(paging, UUID, as_number)
+    after = paging.place(UUID, int)
     rows = await queries.operations(conn, paging.limit, after, state=state, kind=kind, newest=newest)
     return page_of(rows, paging, key=lambda row: (row["order_id"], row["no"]))
 
@@ -111,7 +111,7 @@ async def bank_entry(body: BankEntryIn, ask: Ask, conn: Reader) -> Response:
 @needs("money:read")
 async def bank_entries(conn: Reader, paging: Paging, state: Filter = "", entry_id: Filter = "") -> Item:
     """Entries of the bank statement; state=review are those that wait for a person. `entry_id`: that one alone."""
-    after = cursor(paging, as_word)
+    after = paging.place(str)
     rows = await queries.bank_entries(conn, paging.limit, after, state=state, entry_id=entry_id)
     return page_of(rows, paging, key=lambda row: (row["entry_id"],))
 
@@ -135,7 +135,7 @@ async def record_credit(body: CreditIn, ask: Ask) -> Response:
 @needs("money:read")
 async def credits(conn: Reader, paging: Paging, state: Filter = "") -> Item:
     """Credits without an order."""
-    rows = await queries.credits(conn, paging.limit, cursor(paging, as_word), state=state)
+    rows = await queries.credits(conn, paging.limit, paging.place(str), state=state)
     return page_of(rows, paging, key=lambda row: (row["reference"],))
 
 

@@ -1,5 +1,6 @@
 """Money that people give back: asked for, shown before it is done, approved or refused by another person."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 
 from services.billing import queries
-from services.billing.api.fields import Code, Item, Line, as_moment, cursor
+from services.billing.api.fields import Code, Item, Line
 from services.billing.preview import credited, preview
 from shared.clock import new_id
 from shared.contracts.billing import ApproveRefund, RefundLine, RefundReturn, RefuseRefund, RequestRefund
@@ -179,7 +180,7 @@ async def refunds(
 ) -> Item:
     """Refunds by the staff as they were asked for, with who asked, who approved, when and why; `newest`: from the
     last one back; state=waiting are those that another person must decide."""
-    after = cursor(paging, as_moment, UUID)
+    after = paging.place(datetime, UUID)
     rows = await queries.refunds(conn, paging.limit, after, state=state, order_id=order_id, newest=newest)
     return page_of(rows, paging, key=lambda row: (row["asked_at"], row["refund_id"]))
 

@@ -21,7 +21,6 @@ from services.inventory.api.fields import (
     Name,
     Pieces,
     Quote,
-    cursor,
 )
 from services.inventory.preview import preview_purchase, turns
 from services.inventory.queries import purchases
@@ -130,7 +129,7 @@ class ChangeIn(Body):
 @needs("purchasing:read")
 async def get_suppliers(conn: Reader, paging: Paging) -> Found:
     """All suppliers, by code."""
-    rows = await purchases.list_suppliers(conn, after=cursor(paging, str), limit=paging.limit + 1)
+    rows = await purchases.list_suppliers(conn, after=paging.place(str), limit=paging.limit + 1)
     return page_of(rows, paging, key=lambda row: (row["code"],))
 
 
@@ -169,7 +168,7 @@ async def get_purchases(
         supplier=supplier,
         warehouse=warehouse,
         sku=sku,
-        after=cursor(paging, datetime, UUID),
+        after=paging.place(datetime, UUID),
         limit=paging.limit + 1,
     )
     return page_of(rows, paging, key=lambda row: (row["created_at"].isoformat(), row["purchase_id"]))
@@ -197,7 +196,7 @@ async def get_purchase(number: KeyPath, conn: Reader) -> Response:
 async def get_history(number: KeyPath, conn: Reader, paging: Paging) -> Found:
     """What happened to it, the newest first: who, when, what."""
     purchase_id = await _id_of(conn, number)
-    rows = await purchases.history(conn, purchase_id, after=cursor(paging, int), limit=paging.limit + 1)
+    rows = await purchases.history(conn, purchase_id, after=paging.place(int), limit=paging.limit + 1)
     return page_of(rows, paging, key=lambda row: (row["version"],))
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from services.inventory.api.fields import Found, Key, KeyFilter, KeyPath, Pieces, cursor
+from services.inventory.api.fields import Found, Key, KeyFilter, KeyPath, Pieces
 from services.inventory.domain import Policy
 from services.inventory.queries import item, reorder
 from shared import clock
@@ -104,7 +104,7 @@ async def get_advice(
         supplier=supplier,
         warehouse=warehouse,
         all=all,
-        after=cursor(paging, str, str),
+        after=paging.place(str, str),
         limit=paging.limit + 1,
     )
     return page_of(rows, paging, key=lambda row: (row["sku"], row["warehouse"]))

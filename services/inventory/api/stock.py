@@ -21,7 +21,6 @@ from services.inventory.api.fields import (
     Name,
     Pieces,
     Quote,
-    cursor,
 )
 from services.inventory.preview import Work, preview, turns
 from services.inventory.queries import purchases as bought
@@ -223,7 +222,7 @@ async def put_items(body: ItemsIn, tell: Tell) -> Response:
 @needs("stock:read")
 async def get_items(conn: Reader, paging: Paging) -> Found:
     """SKUs and how they are kept."""
-    rows = await queries.list_items(conn, after=cursor(paging, str), limit=paging.limit + 1)
+    rows = await queries.list_items(conn, after=paging.place(str), limit=paging.limit + 1)
     return page_of(rows, paging, key=lambda row: (row["sku"],))
 
 
@@ -277,7 +276,7 @@ async def find_places(
 
     `search` finds the beginning of a SKU or of a bin, a part of a name, or a barcode.
     """
-    after = cursor(paging, str)
+    after = paging.place(str)
     rows = await queries.find_places(conn, warehouse, search=search, after=after, limit=paging.limit + 1)
     return page_of(rows, paging, key=lambda row: (row["sku"],))
 
@@ -296,7 +295,7 @@ async def post_placement(body: PlacementIn, conn: Reader, ask: Ask) -> Response:
 @needs("warehouse:read")
 async def get_placements(conn: Reader, paging: Paging, sku: KeyFilter = None, warehouse: KeyFilter = None) -> Found:
     """Who changed bins and barcodes, from what to what, the newest first."""
-    after = cursor(paging, datetime, UUID)
+    after = paging.place(datetime, UUID)
     rows = await queries.list_placements(conn, sku=sku, warehouse=warehouse, after=after, limit=paging.limit + 1)
     return page_of(rows, paging, key=lambda row: (row["at"].isoformat(), row["cause"]))
 
@@ -314,7 +313,7 @@ async def get_code(
 @needs("warehouse:read")
 async def get_warehouses(conn: Reader, paging: Paging) -> Found:
     """All warehouses, the preferred first."""
-    rows = await queries.list_warehouses(conn, after=cursor(paging, int, str), limit=paging.limit + 1)
+    rows = await queries.list_warehouses(conn, after=paging.place(int, str), limit=paging.limit + 1)
     return page_of(rows, paging, key=lambda row: (row["rank"], row["code"]))
 
 
@@ -435,7 +434,7 @@ async def get_expected(
     all: Annotated[bool, Query(description="also what came in full or was called off")] = False,
 ) -> Found:
     """What is expected and has not come in full, of purchase orders, transfers and others, the earliest day first."""
-    after = cursor(paging, date, str, str, str)
+    after = paging.place(date, str, str, str)
     rows = await queries.list_expected(
         conn, sku=sku, warehouse=warehouse, reference=reference, all=all, after=after, limit=paging.limit + 1
     )
@@ -455,7 +454,7 @@ async def get_stock(
 ) -> Found:
     """Levels by SKU and warehouse: of these SKUs, if any are named. `to_count`: shelves that did not hold what the
     books said."""
-    after = cursor(paging, str, str)
+    after = paging.place(str, str)
     rows = await queries.list_stock(
         conn, skus=sku, warehouse=warehouse, to_count=to_count, after=after, limit=paging.limit + 1
     )
@@ -490,7 +489,7 @@ async def get_movements(
     newest: Annotated[bool, Query(description="begin with the newest")] = False,
 ) -> Found:
     """Every change of stock, in the order of booking."""
-    after = cursor(paging, datetime, UUID, str, str, int, str)
+    after = paging.place(datetime, UUID, str, str, int, str)
     rows = await queries.list_movements(
         conn, sku=sku, warehouse=warehouse, kind=kind, newest=newest, after=after, limit=paging.limit + 1
     )
@@ -515,7 +514,7 @@ async def get_order(order_id: UUID, conn: Reader) -> Found:
 @needs("warehouse:read")
 async def get_backorders(conn: Reader, paging: Paging, sku: KeyFilter = None) -> Found:
     """Who waits for stock, first in line first."""
-    rows = await queries.list_backorders(conn, sku=sku, after=cursor(paging, str, str), limit=paging.limit + 1)
+    rows = await queries.list_backorders(conn, sku=sku, after=paging.place(str, str), limit=paging.limit + 1)
     found = page_of(rows, paging, key=lambda row: (row["page"], row["place"]))
     shown = ("sku", "order_id", "line_no", "quantity", "promised_on")
     return found | {"items": [{name: row[name] for name in shown} for row in found["items"]]}

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.inventory.api.fields import Found, Key, KeyFilter, KeyPath, Name, Pieces, cursor
+from services.inventory.api.fields import Found, Key, KeyFilter, KeyPath, Name, Pieces
 from services.inventory.queries import transfers
 from shared.contracts.inventory import (
     MAX_TRANSFER_LINES,
@@ -81,7 +81,7 @@ async def get_transfers(
         source=source,
         destination=destination,
         sku=sku,
-        after=cursor(paging, datetime, UUID),
+        after=paging.place(datetime, UUID),
         limit=paging.limit + 1,
     )
     return page_of(rows, paging, key=lambda row: (row["created_at"].isoformat(), row["transfer_id"]))
@@ -109,7 +109,7 @@ async def get_transfer(number: KeyPath, conn: Reader) -> Response:
 async def get_transfer_history(number: KeyPath, conn: Reader, paging: Paging) -> Found:
     """What happened to it, the newest first: who, when, what."""
     transfer_id = await _id_of(conn, number)
-    rows = await transfers.history(conn, transfer_id, after=cursor(paging, int), limit=paging.limit + 1)
+    rows = await transfers.history(conn, transfer_id, after=paging.place(int), limit=paging.limit + 1)
     return page_of(rows, paging, key=lambda row: (row["version"],))
 
 

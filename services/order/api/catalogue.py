@@ -14,7 +14,7 @@ from shared.contracts.order import Channel, Customer, Product, RegisterChannel, 
 from shared.contracts.values import MAX_LINES, LineKind
 from shared.etag import etag_of
 from shared.guard import needs
-from shared.http import Body, IfMatch, NotFound, Paging, Reader, Tell, example, no_cursor, page_of
+from shared.http import Body, IfMatch, NotFound, Page, Paging, Reader, Tell, example, page_of
 from shared.messaging.decision import Row
 
 router = APIRouter()
@@ -120,7 +120,7 @@ async def list_products(
 ) -> dict[str, Any]:
     """Products by SKU: these SKUs, if any are named; `search` finds the beginning of a SKU or a part of a name."""
     found = await queries.products(
-        conn, skus=sku, search=search, brand=brand, category=category, after=_word(paging.after),
+        conn, skus=sku, search=search, brand=brand, category=category, after=_last(paging),
         limit=paging.limit + 1,
     )  # fmt: skip
     return page_of(found, paging, key=lambda row: (row["sku"],))
@@ -141,12 +141,10 @@ def _tagged(what: str, key: str, found: tuple[Row, queries.Item] | None) -> Resp
     return JSONResponse(item, headers={"ETag": f'"{etag_of([row])}"'})
 
 
-def _word(cursor: list[Any] | None) -> str | None:
-    if cursor is None:
-        return None
-    if len(cursor) != 1 or not isinstance(cursor[0], str) or "\x00" in cursor[0]:
-        raise no_cursor()
-    return cursor[0]
+def _last(paging: Page) -> str | None:
+    """The key after which the list goes on."""
+    place = paging.place(str)
+    return place[0] if place else None
 
 
 @router.put("/products/{sku:path}", tags=["catalogue"])
@@ -168,7 +166,7 @@ async def put_customers(body: CustomersIn, tell: Tell) -> Response:
 @needs("customers:read")
 async def list_customers(conn: Reader, paging: Paging, search: Word = None) -> dict[str, Any]:
     """Customers by id; `search` finds the beginning of an id, a part of a name, or an email address."""
-    found = await queries.customers(conn, search=search, after=_word(paging.after), limit=paging.limit + 1)
+    found = await queries.customers(conn, search=search, after=_last(paging), limit=paging.limit + 1)
     return page_of(found, paging, key=lambda row: (row["customer_id"],))
 
 
@@ -190,7 +188,7 @@ async def put_customer(customer_id: Key, body: CustomerFields, tell: Tell, if_ma
 @needs("catalogue:read")
 async def list_channels(conn: Reader, paging: Paging) -> dict[str, Any]:
     """Sales channels by code."""
-    found = await queries.channels(conn, after=_word(paging.after), limit=paging.limit + 1)
+    found = await queries.channels(conn, after=_last(paging), limit=paging.limit + 1)
     return page_of(found, paging, key=lambda row: (row["code"],))
 
 

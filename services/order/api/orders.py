@@ -16,7 +16,7 @@ from services.order.api.fields import NO_NUL, AddressIn, Amount, LineIn, Name, O
 from shared.contracts.order import OrderStatus, PlaceOrder
 from shared.contracts.values import MAX_LINES, PaymentMethod
 from shared.guard import OtherChannel, by_its_body, needs
-from shared.http import Ask, Body, NotFound, Paging, Reader, example, no_cursor, page_of
+from shared.http import Ask, Body, NotFound, Paging, Reader, example, page_of
 
 router = APIRouter()
 MAX_ORDERS = 1000
@@ -146,7 +146,7 @@ async def list_orders(
         since=_utc(since),
         until=_utc(until),
         number=number,
-        after=_moment_and_id(paging.after),
+        after=paging.place(datetime, UUID),
         limit=paging.limit + 1,
     )
     return page_of(found, paging, key=lambda row: (row["placed_at"], row["id"]))
@@ -169,16 +169,6 @@ def _utc(moment: datetime | None) -> datetime | None:
     if moment is None:
         return None
     return min(max(moment, datetime(1900, 1, 2, tzinfo=UTC)), datetime(9000, 1, 1, tzinfo=UTC))
-
-
-def _moment_and_id(cursor: list[Any] | None) -> tuple[datetime, UUID] | None:
-    if cursor is None:
-        return None
-    try:
-        moment, order_id = cursor
-        return datetime.fromisoformat(moment), UUID(order_id)
-    except (ValueError, TypeError, AttributeError):
-        raise no_cursor() from None
 
 
 @router.get("/orders/by-number/{number}", tags=["orders"])
