@@ -27,12 +27,12 @@ class Cell:
     href: str = ""
     sub: str = ""
     badge: str | None = None
-    plain: str = ""  # for programs: a figure without its currency and the reader's marks
+    plain: str | None = None  # for programs: a figure without its currency and the reader's marks; empty: there is none
     mono: bool = False  # what people and machines type, letter by letter
 
     @property
     def data(self) -> str:
-        return self.plain or self.text
+        return self.text if self.plain is None else self.plain
 
 
 @dataclass(frozen=True, slots=True)

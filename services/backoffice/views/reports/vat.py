@@ -39,7 +39,7 @@ async def vat(w: English, owners: Owners, period: Period) -> Report:
                 *(amount(w, value) for value in (*sums.values(), left)),
             ]
         )
-    drawn = [(f"{row[0].text} {row[1].text}", int(Decimal(row[7].plain))) for row in rows[:DRAWN]]
+    drawn = [(f"{row[0].text} {row[1].text}", int(Decimal(row[7].data))) for row in rows[:DRAWN]]
     says = w.say("%(due)s VAT on documents of the period, credits taken off.", due=w.money(due))
     table = Table(w.say("VAT by country and rate, by date of issue"), columns, rows)
     return Report(says, [bar for bar in drawn if bar[1] > 0], period.currency, (table,))
