@@ -11,6 +11,7 @@ from pypdf import PdfReader
 from comptoir.rebuilding import rebuild
 from services.backoffice.paper import WORDS
 from services.backoffice.views.money import ACCOUNTS
+from shared.contracts.vat import WITHOUT_VAT
 from tests.backoffice.shop import ANNA, Item, Shop
 
 pytestmark = pytest.mark.postgres
@@ -138,6 +139,20 @@ async def test_a_document_prints_in_the_customers_language_with_their_letters(
     assert digits in re.sub(r"[^0-9]", "", printed)
     again = await shop.http.get(f"/documents/{of['number']}/pdf", params={"lang": "fr"})
     assert "Facture" in text_of(again.content)
+
+
+@pytest.mark.parametrize("language", WORDS)
+async def test_a_document_says_on_its_page_why_it_has_no_vat(shop: Shop, language: str) -> None:
+    line = {"sku": "mug", "quantity": 2, "unit_price": "12.50", "vat_rate": "0", "vat_category": "K"}
+    owner = await sold(shop, lines=[line])
+    note = await given_back(shop, owner)
+    for number in (note["number"], note["invoice"]):
+        html = (await shop.http.get(f"/documents/{number}", headers={"Accept-Language": language})).text
+        assert f"<p>K: {WITHOUT_VAT['K'].in_words(language)}</p>" in html
+        assert html.count(WITHOUT_VAT["K"].words[language]) == 1
+    taxed = await sold(shop)
+    (of,) = (await shop.ask("GET", f"/billing/invoices?order_id={taxed['id']}"))["items"]
+    assert "<p>S: " not in await shop.page(f"/documents/{of['number']}")
 
 
 async def test_every_language_of_documents_says_everything() -> None:

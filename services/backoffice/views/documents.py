@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.backoffice import queries
 from services.backoffice.owners import Owners, Said
 from services.backoffice.pages import English, Pages
+from services.backoffice.paper import without_vat
 from services.backoffice.views.cells import Cell, Column, Table, address, amount, cursor, place
 from services.backoffice.words import N_
 
@@ -104,6 +105,7 @@ async def paper(owners: Owners, pages: Pages, number: str) -> Item:
             (Column(w.say("Rate")), Column(w.say("Base"), True), Column(w.say("VAT"), True)),
             groups,
         ),
+        "without_vat": without_vat(of, w.locale),
         "notes": [(note["number"], w.money(Decimal(str(note["gross"])))) for note in notes],
         "address": address(of["bill_to"]),
         "vat_id": of["bill_to"].get("vat_id", ""),
