@@ -197,6 +197,14 @@ async def test_what_postgresql_cannot_store_is_refused_at_the_door(depot: Depot)
     assert (await depot.post("/expected-receipts", far)).status_code == 422
 
 
+async def test_spaces_around_the_sku_of_an_item_are_no_part_of_it(depot: Depot) -> None:
+    assert (await depot.http.put("/items", json={"items": [{"sku": " jug ", "name": "Jug"}]})).status_code == 200
+    assert (await depot.http.get("/items/jug")).json()["name"] == "Jug"
+    assert (await depot.http.put("/items/jug ", json={"name": "Pitcher"})).status_code == 200
+    assert (await depot.http.get("/items/ jug")).json()["name"] == "Pitcher"
+    assert (await depot.http.put("/items", json={"items": [{"sku": " "}]})).status_code == 422
+
+
 async def test_availability_says_how_much_and_from_which_day_more(depot: Depot) -> None:
     sku, none = await depot.sku(lead_days=5), await depot.sku(backorderable=False)
     today = datetime.now(UTC).date()

@@ -71,6 +71,13 @@ async def test_a_preview_says_what_is_there_and_what_it_would_be_and_changes_not
     assert changed["expected"] == same["expected"] == etag
 
 
+async def test_a_preview_finds_a_product_without_the_spaces_around_its_sku(shop: Shop) -> None:
+    lamp = await known(shop)
+    (same,) = await looked(shop, {"sku": f" {lamp['sku']} "})
+    assert same["sku"] == lamp["sku"]
+    assert same["before"] == same["after"]
+
+
 @pytest.mark.parametrize(
     ("was", "wanted", "category"),
     [

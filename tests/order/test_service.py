@@ -183,6 +183,21 @@ async def test_catalogue_and_customers(shop: Shop) -> None:
     assert (await shop.get(f"/orders/{order['id']}"))["ship_to"]["city"] == "Gent"
 
 
+async def test_spaces_around_a_sku_are_no_part_of_it(shop: Shop) -> None:
+    """As in a file of products, which could not name such a product."""
+    bowl = {"name": "Bowl", "price": "10.00", "vat_rate": "21"}
+    assert (await shop.http.put("/products", json={"products": [{"sku": " bowl\u00a0", **bowl}]})).status_code == 200
+    (known,) = (await shop.get("/products", search="bowl"))["items"]
+    assert known["sku"] == "bowl"
+    assert (await shop.http.put("/products/%20bowl ", json={**bowl, "price": "11.00"})).status_code == 200
+    assert (await shop.get("/products/ bowl"))["price"] == (await shop.get("/products/bowl"))["price"] == "11.00"
+    order = await shop.place(lines=[{"sku": "bowl ", "quantity": 1}])
+    (line,) = (await shop.get(f"/orders/{order['id']}"))["lines"]
+    assert (line["sku"], line["text"], order["net"]) == ("bowl", "Bowl", "11.00")
+    nothing = await shop.http.put("/products", json={"products": [{"sku": "  ", **bowl}]})
+    assert (nothing.status_code, nothing.json()["errors"][0]["field"]) == (422, "products.0.sku")
+
+
 async def test_vat_categories_are_those_of_en_16931_and_go_with_their_rates(shop: Shop) -> None:
     wrong = {"name": "Stamp", "price": "1.00", "vat_category": "E", "vat_rate": "21"}
     one = await shop.http.put("/products/stamp", json=wrong)

@@ -21,6 +21,8 @@ from services.inventory.api.fields import (
     Name,
     Pieces,
     Quote,
+    Sku,
+    SkuPath,
 )
 from services.inventory.preview import Work, preview, turns
 from services.inventory.queries import purchases as bought
@@ -75,7 +77,7 @@ class ItemFields(Body):
 
 
 class ItemIn(ItemFields):
-    sku: Key
+    sku: Sku
 
 
 class ItemsIn(Body):
@@ -228,7 +230,7 @@ async def get_items(conn: Reader, paging: Paging) -> Found:
 
 @router.get("/items/{sku:path}", tags=["items"])
 @needs("stock:read")
-async def get_item(sku: KeyPath, conn: Reader) -> Response:
+async def get_item(sku: SkuPath, conn: Reader) -> Response:
     """One SKU and how it is kept; its quantities are at /stock."""
     return tagged("SKU", sku, await queries.item(conn, sku))
 
@@ -243,7 +245,7 @@ def tagged(what: str, key: str, row: domain.Item | domain.Warehouse | None) -> R
 
 @router.put("/items/{sku:path}", tags=["items"])
 @needs("items:write")
-async def put_item(sku: KeyPath, body: ItemFields, tell: Tell, if_match: IfMatch) -> Response:
+async def put_item(sku: SkuPath, body: ItemFields, tell: Tell, if_match: IfMatch) -> Response:
     """Creates or changes one SKU."""
     return await tell(RegisterItems(items=(Item(sku=sku, **body.model_dump()),), if_match=if_match))
 

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import Field, ValidationInfo, field_validator
 
 from services.order import queries
-from services.order.api.fields import AddressIn, Amount, Key, Long, Name, Rate, Short, Word
+from services.order.api.fields import AddressIn, Amount, Key, Long, Name, Rate, Short, Sku, SkuPath, Word
 from services.order.vat import VatCategory, category_at, misfit
 from shared.contracts.order import Channel, Customer, Product, RegisterChannel, RegisterCustomers, RegisterProducts
 from shared.contracts.values import MAX_LINES, LineKind
@@ -46,7 +46,7 @@ class ProductFields(Body):
 
 
 class NamedProduct(ProductFields):
-    sku: Name
+    sku: Sku
 
 
 class ProductIn(NamedProduct):
@@ -128,7 +128,7 @@ async def list_products(
 
 @router.get("/products/{sku:path}", tags=["catalogue"])
 @needs("catalogue:read")
-async def get_product(sku: Key, conn: Reader) -> Response:
+async def get_product(sku: SkuPath, conn: Reader) -> Response:
     """One product."""
     return _tagged("product", sku, await queries.product(conn, sku))
 
@@ -149,7 +149,7 @@ def _last(paging: Page) -> str | None:
 
 @router.put("/products/{sku:path}", tags=["catalogue"])
 @needs("catalogue:write")
-async def put_product(sku: Key, body: ProductFields, tell: Tell, if_match: IfMatch) -> Response:
+async def put_product(sku: SkuPath, body: ProductFields, tell: Tell, if_match: IfMatch) -> Response:
     """Creates or changes one product; orders keep what they were placed with."""
     return await tell(RegisterProducts(products=(body.value(sku),), if_match=if_match))
 

@@ -16,11 +16,14 @@ NO_NUL = r"^[^\x00]*$"
 Short = Annotated[str, StringConstraints(max_length=200, pattern=NO_NUL)]
 Long = Annotated[str, StringConstraints(max_length=2000, pattern=NO_NUL)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NO_NUL)]
+Sku = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=NO_NUL)]
+"""Spaces around a SKU are no part of it, as in files: a product that has them could not be named there."""
 Pieces = Annotated[int, Field(gt=0, le=1_000_000)]
 Amount = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=6)]
 Rate = Annotated[Decimal, Field(ge=0, le=100, decimal_places=6)]
 OrderId = Annotated[UUID, Path()]
 Key = Annotated[str, Path(min_length=1, max_length=64, pattern=NO_NUL)]
+SkuPath = Annotated[Sku, Path()]
 Word = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
 
 
@@ -58,7 +61,7 @@ class AddressIn(Body):
 class LineIn(Body):
     """One line; what is left out is taken from the catalogue and frozen."""
 
-    sku: Name
+    sku: Sku
     quantity: Pieces
     unit_price: Amount | None = None
     discount: Amount = Decimal(0)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.order import queries
 from services.order.api.catalogue import NamedProduct
-from services.order.api.fields import Name
+from services.order.api.fields import Sku
 from services.order.rows import Product
 from services.order.vat import misfit
 from shared.etag import NONE, etag_of
@@ -20,7 +20,7 @@ router = APIRouter()
 Item = dict[str, Any]
 MAX_LOOKED_AT = 1000
 """Products of one preview."""
-NAME: TypeAdapter[str] = TypeAdapter(Name)
+SKU: TypeAdapter[str] = TypeAdapter(Sku)
 
 
 class LooksIn(Body):
@@ -53,7 +53,7 @@ async def previewed(conn: AsyncConnection, products: Sequence[Mapping[str, Any]]
 
 def _sku(product: Mapping[str, Any]) -> str | None:
     try:
-        return NAME.validate_python(product.get("sku"))
+        return SKU.validate_python(product.get("sku"))
     except ValidationError:
         return None
 
