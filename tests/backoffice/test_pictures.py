@@ -71,8 +71,8 @@ SEEN = {
     "parked-message": "billing.no_such", "login": "Password", "reports-brands": "Delft",
     "reports-categories": "Table", "reports-outlook": "lamp", "reports-returns": "1",
     "reports-perfect-orders": "Without a fault", "reports-vat": "NL",
-    "reports-errors": "wrong item", "resume": "card expired", "match": "Luc Peeters",
-    "payments": "Luc Peeters", "journal": "INV-",
+    "reports-errors": "wrong item", "reports-backorders": "still wait", "resume": "card expired",
+    "match": "Luc Peeters", "payments": "Luc Peeters", "journal": "INV-",
     "products": "Lamp, brass", "products-import": "vat_category", "products-import-one": "nineteen",
     "edit": "Köln", "new-order": "Find a customer", "import": "external_id", "import-one": "Germany",
     "webhooks": "Finance", "webhook": "503", "webhook-delivery": "closed",
@@ -243,7 +243,7 @@ async def paths(shop: Shop, server: MailServer, receiver: Receiver) -> Mapping[s
         "parked-message": message, "login": "/login", "payments": "/money/payments", "journal": "/money/journal",
         "no-einvoice": f"/documents/{invoice['number']}/ubl",
     }  # fmt: skip
-    reports = ("brands", "categories", "outlook", "returns", "perfect-orders", "errors", "vat")
+    reports = ("brands", "categories", "outlook", "returns", "perfect-orders", "errors", "backorders", "vat")
     found |= {f"reports-{what}": f"/reports/{what}" for what in reports}
     return found | await from_suppliers(shop) | await between_warehouses(shop)
 
