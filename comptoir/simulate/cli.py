@@ -50,6 +50,7 @@ def _tell(seed: int, minimal: bool, seconds: float) -> int:
             case = told.case
             named = whole(case, told)
             out.print(f"needs orders {_list(named.orders)}, wishes {_list(named.wishes)}, ", end="")
+            out.print(f"errands {_list(named.errands)}, ", end="")
             out.print(f"incidents {_list(named.incidents)}, faults {_list(named.hits)}", soft_wrap=True, markup=False)
     told, lines = story(case)
     for line in lines:

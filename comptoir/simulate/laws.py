@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from comptoir.invariants import across, messages, money, orders, stock
+from comptoir.invariants import across, messages, money, orders, purchases, stock, transfers
 from comptoir.simulate.machine import Broken, Machine, Node
 from comptoir.simulate.plan import SERVICES
 from services.billing.domain import rows as billing
@@ -55,6 +55,13 @@ A_SHELF: tuple[Callable[..., Iterator[str]], ...] = (
 )
 
 
+PAPERS: dict[type[Row], str] = {
+    inventory.PurchaseOrder: "purchase_id",
+    inventory.PurchaseLine: "purchase_id",
+    inventory.Transfer: "transfer_id",
+    inventory.TransferLine: "transfer_id",
+}
+"""Rows of purchase orders and transfers, and the field that names the paper."""
 _DOCUMENTS: tuple[tuple[type[Row], str], ...] = ((fulfilment.Shipment, "shipment"), (fulfilment.Return, "return"))
 
 
@@ -62,6 +69,16 @@ _DOCUMENTS: tuple[tuple[type[Row], str], ...] = ((fulfilment.Shipment, "shipment
 class LineMoves:
     out: int = 0
     lost: int = 0
+
+
+@dataclass(slots=True)
+class PaperMoves:
+    """Of one SKU of a purchase order or transfer, by its movements: taken off the source, put on the shelf, lost."""
+
+    out: int = 0
+    came: int = 0
+    gone: int = 0
+    under_way: int = 0
 
 
 class Laws:
@@ -86,6 +103,9 @@ class Laws:
         self.promised_only = not counted  # a count may take back what is in a shipment already
         self.history: dict[UUID, list[order.History]] = defaultdict(list)
         self.documents: dict[UUID, list[fulfilment.History]] = defaultdict(list)
+        self.papers: dict[UUID, None] = {}  # touched
+        self.paper_moves: dict[tuple[UUID, str], PaperMoves] = defaultdict(PaperMoves)
+        self.acts: dict[UUID, list[int]] = defaultdict(list)  # the versions after each act of a paper
         self.announced: dict[str, AvailabilityChanged] = {}  # per SKU, the newest that channels were told
 
     # As things are committed
@@ -105,6 +125,7 @@ class Laws:
                 isinstance(event.data, ShipmentStatement) for arrival in outcome.new for event in arrival.envelopes
             )
             self._stock(changed, inserted, heard)
+            self._papers(changed, inserted)
             for event, _ in outcome.sent:
                 if isinstance(event.data, AvailabilityChanged):
                     known = self.announced.get(event.data.sku)
@@ -161,6 +182,28 @@ class Laws:
             if kind in changed:
                 self.touched[INVENTORY].update([row.order_id for row in changed[kind].values()])  # type: ignore[attr-defined]
 
+    def _papers(self, changed: dict[type[Row], dict[Any, Row]], inserted: dict[type[Row], list[Row]]) -> None:
+        for kind, name in PAPERS.items():
+            for row in changed.get(kind, {}).values():
+                self.papers[getattr(row, name)] = None
+        by: dict[UUID, UUID] = {}
+        for kind, name in ((inventory.PurchaseAct, "purchase_id"), (inventory.TransferAct, "transfer_id")):
+            for row in inserted.get(kind, ()):
+                id = by[row.cause] = getattr(row, name)  # type: ignore[attr-defined]
+                self.acts[id].append(row.version)  # type: ignore[attr-defined]
+                self.papers[id] = None
+        for row in inserted.get(inventory.Movement, ()):
+            assert isinstance(row, inventory.Movement)
+            if row.cause in by and row.kind in ("receipt", "transfer", "transfer_loss"):
+                moves = self.paper_moves[by[row.cause], row.sku]
+                moves.under_way += row.in_transit
+                if row.kind == "transfer_loss":
+                    moves.gone -= row.in_transit
+                elif row.in_transit > 0:
+                    moves.out -= row.on_hand
+                else:
+                    moves.came += row.on_hand
+
     def _postings(self, rows: Iterable[Any]) -> None:
         entries: dict[str, Decimal] = {}
         for row in rows:
@@ -185,6 +228,9 @@ class Laws:
             for law in A_SHELF:
                 self._each(law(shelf), law)
         self.shelves.clear()
+        for id in self.papers:
+            self._paper(id)
+        self.papers.clear()
         touched, self.touched = self.touched, [set(), set(), set(), set()]
         for order_id in touched[ORDER]:
             found = self.order(order_id)
@@ -210,6 +256,44 @@ class Laws:
                     raise Broken(f"I12: {purse.name}: goods for {owed} are out that were to be paid in advance")
         if self.provider.wrong:
             raise Broken(self.provider.wrong[0])
+
+    def _paper(self, id: UUID) -> None:
+        """A purchase order or transfer with its lines, their movements and what is expected of them."""
+        versions = self.acts[id]
+        acts, newest = len(versions), max(versions, default=0)
+        expected = self.rows[INVENTORY].get(inventory.Expected, {})
+        transfer = self.one(INVENTORY, inventory.Transfer, id)
+        if transfer is not None:
+            lines = self.of(INVENTORY, inventory.TransferLine, id)
+            for line in lines:
+                moves, due = (
+                    self.paper_moves[id, line.sku],
+                    expected.get((line.sku, transfer.number, transfer.destination)),
+                )
+                moved = transfers.MovedLine(
+                    transfer.number, transfer.state, line.sku, line.sent, line.received, line.lost, moves.out,
+                    moves.came, moves.gone, moves.under_way, due.incoming if due else 0,  # type: ignore[attr-defined]
+                )  # fmt: skip
+                self._each(transfers.sent_is_received_lost_or_in_transit(moved), "I30")
+            sent, received, lost = (sum(getattr(line, name) for line in lines) for name in ("sent", "received", "lost"))
+            whole = transfers.Moved(
+                transfer.number, transfer.state, transfer.version, sent, received, lost, acts, newest
+            )
+            self._each(transfers.transfers_state_is_what_came(whole), "I31")
+            return
+        bought = self.one(INVENTORY, inventory.PurchaseOrder, id)
+        lines = self.of(INVENTORY, inventory.PurchaseLine, id)
+        for line in lines:
+            moves, due = self.paper_moves[id, line.sku], expected.get((line.sku, bought.number, bought.warehouse))
+            seen = purchases.BoughtLine(
+                bought.number, bought.state, line.sku, line.quantity, line.received, moves.came,
+                due.incoming if due else 0, line.expected_on, due.expected_on if due else None,  # type: ignore[attr-defined]
+            )  # fmt: skip
+            self._each(purchases.received_is_the_sum_of_receipts(seen), "I27")
+            self._each(purchases.incoming_is_what_is_left(seen), "I28")
+        left, received = sum(line.left for line in lines), sum(line.received for line in lines)
+        order = purchases.Bought(bought.number, bought.state, bought.version, left, received, acts, newest)
+        self._each(purchases.state_is_what_came(order), "I29")
 
     def _each(self, sentences: Iterator[str] | Iterable[str], law: Any) -> None:
         self.checked += 1
@@ -362,6 +446,13 @@ class Laws:
                 if kinds[line.line_no] == "goods" and graded != booked:
                     yield f"I1: return {r.return_id} line {line.line_no}: {graded} came back, {booked} are booked"
         yield from self._books()
+        for kind in (inventory.PurchaseOrder, inventory.Transfer):
+            for paper in self.all(INVENTORY, kind):
+                if paper.state == "draft" or paper.open:
+                    yield f"I8: {paper.number} rests as {paper.state}"
+        for due in self.all(INVENTORY, inventory.Expected):
+            if due.incoming:
+                yield f"I28: {due.incoming} of {due.sku} are expected of {due.reference}, which is over"
         for level in self.all(INVENTORY, inventory.Level):
             said = self.announced.get(level.sku)
             told = {of.warehouse: (of.on_hand, of.reserved) for of in said.warehouses} if said else {}

@@ -123,6 +123,19 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class Errand:
+    """Goods that staff buy of a supplier ("buy") or move to another warehouse ("move"). `lines`: SKU and pieces."""
+
+    n: int
+    at: int
+    kind: str
+    source: str  # "": from the supplier
+    destination: str
+    lines: tuple[tuple[str, int], ...]
+    days: int  # from the first day until they should come
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """Something that goes wrong at one time, for a while."""
 
@@ -145,6 +158,7 @@ class Plan:
     places: tuple[str, ...]
     stock: tuple[tuple[str, str, int], ...]
     receipts: tuple[tuple[int, str, str, int], ...]
+    errands: tuple[Errand, ...]
     backorderable: bool
     automatic: frozenset[str]
     automatic_returns: bool
@@ -197,6 +211,7 @@ def plan_of(seed: int) -> Plan:
         places,
         stock,
         receipts,
+        tuple(_errands(seed, until, places)),
         backorderable=world.random() < 0.75,
         automatic=automatic,
         automatic_returns=world.random() < 0.2,
@@ -264,6 +279,22 @@ def _refunds(seed: int, until: int, first: int) -> Iterable[Wish]:
         yield Wish(first + n, at, order, "refund", of.random())
 
 
+def _errands(seed: int, until: int, places: tuple[str, ...]) -> Iterable[Errand]:
+    """What is bought and moved; nothing in two seeds of five."""
+    of = dice(seed, "errands")
+    for n in range(of.choice((0, 0, 1, 2, 4))):
+        source = of.choice(("", *places)) if len(places) > 1 else ""
+        yield Errand(
+            n,
+            int(until * of.random() ** 2),
+            "move" if source else "buy",
+            source,
+            of.choice([place for place in places if place != source]),
+            tuple((sku, of.randint(1, 5)) for sku in of.sample(SKUS, of.choice((1, 1, 2, 3)))),
+            of.randrange(4),
+        )
+
+
 def _incidents(swarm: random.Random, often: float, until: int) -> Iterable[Incident]:
     n = 0
     for kind, most in INCIDENTS.items():
@@ -283,6 +314,7 @@ class Case:
     seed: int
     orders: frozenset[int] | None = None
     wishes: frozenset[int] | None = None
+    errands: frozenset[int] | None = None
     incidents: frozenset[int] | None = None
     hits: frozenset[tuple[str, int]] | None = None
 

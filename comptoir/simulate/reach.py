@@ -9,6 +9,7 @@ from services.billing.domain import rows as billing
 from services.billing.handlers import HANDLERS as BILLING
 from services.fulfilment.domain import rows as fulfilment
 from services.fulfilment.handlers import HANDLERS as FULFILMENT
+from services.inventory.domain import rows as inventory
 from services.inventory.handlers import HANDLERS as INVENTORY
 from services.order import rows as order
 from services.order.handlers import HANDLERS as ORDER
@@ -77,20 +78,33 @@ REFUSALS = {
     "is left to be given back": "more than there is",
 }
 """What a refund of the staff is refused for, by a part of the answer."""
+STALE = {
+    "The preview went stale": "what the preview showed is another thing now",
+    "was changed meanwhile": "changed by somebody else",
+    "are free in": "more than is free",
+    "more than": "more than was ordered",
+    "are on their way with": "more than is on its way",
+    "cancel it instead": "closed when nothing came",
+    "close it instead": "cancelled when a part came",
+    "receive what comes": "cancelled on its way",
+    " already": "done already",
+    "only a draft is written anew": "edited when it was sent",
+    "nothing of it is on its way": "goods of what is over",
+    "came already": "less than came already",
+}
+"""What a step of a purchase order or transfer is refused for, by a part of the answer."""
+PAPERS = {inventory.PurchaseOrder: "purchase order", inventory.Transfer: "transfer"}
+STATES = ("draft", "sent", "partly_received", "received", "closed_short", "cancelled")
 PAID = {"done": "paid back", "refused": "refused by the provider"}
 NOT_BY_MESSAGE = frozenset(
     {
         "order.register_customers.v1", "order.register_channel.v1", "order.register_products.v1",
         "billing.record_credit.v1", "inventory.adjust_stock.v1", "inventory.expect_receipt.v1",
         "inventory.place_item.v1", "inventory.place_items.v1", "fulfilment.parcel_due.v1",
-        "inventory.register_supplier.v1", "inventory.create_purchase_order.v1", "inventory.edit_purchase_order.v1",
-        "inventory.send_purchase_order.v1", "inventory.change_purchase_order.v1", "inventory.close_purchase_order.v1",
-        "inventory.cancel_purchase_order.v1", "inventory.set_reorder_rules.v1", "inventory.draft_proposed.v1",
-        "inventory.create_transfer.v1", "inventory.edit_transfer.v1", "inventory.send_transfer.v1",
-        "inventory.close_transfer.v1", "inventory.cancel_transfer.v1",
+        "inventory.set_reorder_rules.v1", "inventory.draft_proposed.v1",
     }
 )  # fmt: skip
-"""Master data, imports, what is bought or moved and where things lie, which have no part in an order's way."""
+"""Master data, imports, rules for buying and where things lie, which have no part in an order's way."""
 
 EXPECTED: tuple[str, ...] = (
     *(f"{step}: asked" for step in ASKS.values()),
@@ -111,6 +125,9 @@ EXPECTED: tuple[str, ...] = (
         "asked for again",
         *dict.fromkeys(REFUSALS.values()),
     )),
+    *(f"{paper}: {state}" for paper in PAPERS.values() for state in STATES),
+    "purchase order: more came than was ordered", "purchase order: goods after its end", "transfer: some of it lost",
+    *(f"bought or moved: {why}" for why in STALE.values()),
     "waits for staff: label not voided", "waits for staff: label unknown",
     *(f"retried: {n + 1}" for n in range(len(LADDER))),
     *(
@@ -157,10 +174,25 @@ class Reached:
         if name == "order":
             for row in changed.get(order.Progress, {}).values():
                 counts[f"status: {row.status}"] += 1  # type: ignore[attr-defined]
+        elif name == "inventory":
+            self._papers(changed, outcome)
         elif name == "fulfilment":
             self._goods(changed)
         elif name == "billing":
             self._money(changed)
+
+    def _papers(self, changed: dict[Any, Any], outcome: Outcome) -> None:
+        counts = self.counts
+        for kind, name in PAPERS.items():
+            for paper in changed.get(kind, {}).values():
+                counts[f"{name}: {paper.state}"] += 1
+        for line in changed.get(inventory.TransferLine, {}).values():
+            counts["transfer: some of it lost"] += line.lost > 0
+        for act in outcome.rows.inserted.get(inventory.PurchaseAct, ()):
+            facts = act.facts  # type: ignore[attr-defined]
+            if act.what == "received":  # type: ignore[attr-defined]
+                counts["purchase order: more came than was ordered"] += any(of["over"] for of in facts["lines"])
+                counts["purchase order: goods after its end"] += facts["state"] in ("closed_short",)
 
     def _goods(self, changed: dict[Any, Any]) -> None:
         counts = self.counts
@@ -215,7 +247,11 @@ class Reached:
                 counts["staff refund: of an order of which a part was cancelled"] += 1
 
     def replied(self, m: Message, reply: Reply) -> None:
-        """What the staff were told of a refund."""
+        """What the staff were told of a refund, a purchase order or a transfer."""
+        if reply.status >= 400 and isinstance(m, stock.PurchaseMessage | stock.TransferMessage | stock.ReceiveStock):
+            why = next((why for words, why in STALE.items() if words in reply.body["title"]), "")
+            self.counts[f"bought or moved: {why or reply.body['title']}"] += 1
+            return
         if not isinstance(m, money.RequestRefund | money.ApproveRefund | money.RefuseRefund):
             return
         if reply.status < 400:

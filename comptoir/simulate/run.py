@@ -189,13 +189,14 @@ def whole(case: Case, told: Told) -> Case:
         case.seed,
         frozenset(bought.n for bought in plan.orders) if case.orders is None else case.orders,
         frozenset(wish.n for wish in plan.wishes) if case.wishes is None else case.wishes,
+        frozenset(errand.n for errand in plan.errands) if case.errands is None else case.errands,
         frozenset(incident.n for incident in plan.incidents) if case.incidents is None else case.incidents,
         frozenset(told.struck),
     )
 
 
 def shrink(case: Case, seconds: float = 60.0, fails: Callable[[Case], Told] = history) -> Told:
-    """Leaves out orders, wishes, incidents, faults while the same law is broken; halves first, then singles."""
+    """Leaves out whatever may be left out while the same law is broken; halves first, then singles."""
     told = fails(case)
     if not told.breach:
         return told
@@ -204,7 +205,7 @@ def shrink(case: Case, seconds: float = 60.0, fails: Callable[[Case], Told] = hi
     changed = True
     while changed and time.perf_counter() < end:
         changed = False
-        for name in ("orders", "wishes", "incidents", "hits"):
+        for name in ("orders", "wishes", "errands", "incidents", "hits"):
             size = max(1, len(getattr(case, name)) // 2)
             while size and time.perf_counter() < end:
                 for part in list(_chunks(sorted(getattr(case, name)), size)):

@@ -11,10 +11,11 @@ from functools import cache
 from typing import Any
 from uuid import UUID, uuid5
 
+from comptoir.simulate.buying import SUPPLIER, Buyers
 from comptoir.simulate.laws import BILLING, FULFILMENT, INVENTORY, ORDER
 from comptoir.simulate.machine import T0, Broken, Node
 from comptoir.simulate.outside import said
-from comptoir.simulate.people import HOME, ROOT, People, in_short
+from comptoir.simulate.people import HOME, ROOT, in_short
 from comptoir.simulate.plan import HOUR, MINUTE, SECOND, SERVICES, SKUS, Case, Incident, Plan, plan_of
 from comptoir.simulate.reach import Reached
 from services.billing.domain import rows as billing
@@ -45,6 +46,7 @@ from shared.contracts.inventory import (
     Item,
     ReceiveStock,
     RegisterItems,
+    RegisterSupplier,
     RegisterWarehouse,
     StockLine,
 )
@@ -93,6 +95,12 @@ CHECKS: tuple[dict[Any, Callable[[Any], bool]], ...] = (
         inventory.Demand: lambda r: r.wanted >= 0 and r.backordered >= 0 and r.rejected >= 0,
         inventory.Reservation: lambda r: r.reserved >= 0 and r.issued >= 0 and r.lost >= 0,
         inventory.Queued: lambda r: r.quantity >= 0,
+        inventory.Expected: lambda r: r.quantity >= 0 and r.received >= 0,
+        inventory.PurchaseLine: lambda r: r.quantity >= 0 and r.received >= 0 and r.unit_cost >= 0,
+        inventory.Transfer: lambda r: r.source != r.destination,
+        inventory.TransferLine: lambda r: (
+            r.quantity >= 0 and r.received >= 0 and r.lost >= 0 and r.received + r.lost <= r.sent
+        ),
     },
     {
         fulfilment.Shipment: lambda r: (
@@ -165,7 +173,7 @@ def services(plan: Plan) -> list[tuple[Any, Any, Any, Any]]:
     return list(zip(handlers, policies, CHECKS, SHOWN, strict=True))
 
 
-class World(People):
+class World(Buyers):
     """One history: the suite and everybody around it."""
 
     def __init__(self, case: Case, reached: Reached, every: int = CHECK_EVERY) -> None:
@@ -232,6 +240,11 @@ class World(People):
         for n, (at, sku, place, pieces) in enumerate(plan.receipts):
             goods = ReceiveStock(warehouse=place, reference=f"r{n}", lines=(StockLine(sku=sku, quantity=pieces),))
             self.at(at, self.ask, INVENTORY, goods)
+        if plan.errands:
+            self.ask(INVENTORY, RegisterSupplier(code=SUPPLIER, lead_days=2))
+        for id, errand in self.errands.items():
+            if case.errands is None or errand.n in case.errands:
+                self.at(5 * SECOND + errand.at, self.begin_errand, id)
         for bought in plan.orders:
             if case.orders is None or bought.n in case.orders:
                 self.at(5 * SECOND + bought.at, self.place, bought)
@@ -257,6 +270,8 @@ class World(People):
             lines = tuple(StockLine(sku=sku, quantity=30) for sku in SKUS)
             goods = ReceiveStock(warehouse=place, reference=f"plenty {place}", lines=lines)
             self.at(self.now + MINUTE, self.ask, INVENTORY, goods)
+        for id in self.errands:
+            self.see_paper(id)
         for progress in list(self.laws.all(ORDER, order.Progress)):
             self.see_order(progress)
         for account in list(self.laws.all(BILLING, billing.Account)):
