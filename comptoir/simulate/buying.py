@@ -95,6 +95,10 @@ class Buyers(People):
         wait = int(of.choice((0, 0, SECOND, 10 * MINUTE)) * of.random())  # from looking to sending the form
         self.at(self.now + wait, self.tell, "staff", f"{type(m).__name__} {paper.number}")
         self.at(self.now + wait, self.ask, INVENTORY, m, None, lambda _: self.see_paper(id))
+        if isinstance(m, SendPurchaseOrder | SendTransfer) and not self.healing and of.random() < 0.15:
+            line = of.choice(self.lines(id))  # goods that stand at the door when their paper goes out
+            if line.quantity:
+                self.at(self.now + wait, self.ask, INVENTORY, self.delivery(id, {line.sku: 1}, by_number=True))
         if not self.healing and of.random() < 0.15:  # a colleague does the same, as a request of his own
             self.at(self.now + int(of.choice((0, wait, MINUTE)) * of.random()), self.ask, INVENTORY, m)
 
@@ -183,13 +187,12 @@ class Buyers(People):
         skus = tuple(line.sku for line in lines)
         return ChangePurchaseOrder(purchase_id=id, skus=skus, changes=(change,), quote=self.quote(id))
 
-    def delivery(self, id: UUID, came: Pieces, *, over: bool = False) -> ReceiveStock:
+    def delivery(self, id: UUID, came: Pieces, *, over: bool = False, by_number: bool = False) -> ReceiveStock:
         """Half of them name the paper by its id, the others by the number on the delivery note alone."""
         paper, of = self.paper(id), self.buyers[id]
         assert paper is not None
-        named: dict[str, Any] = (
-            {} if of.random() < 0.5 else {"purchase_id" if self.errands[id].kind == "buy" else "transfer_id": id}
-        )
+        name = "purchase_id" if self.errands[id].kind == "buy" else "transfer_id"
+        named: dict[str, Any] = {} if by_number or of.random() < 0.5 else {name: id}
         self.tell("warehouse", f"{_list(came)} of {paper.number} came to {self.errands[id].destination}")
         lines = tuple(StockLine(sku=sku, quantity=n) for sku, n in came.items())
         return ReceiveStock(

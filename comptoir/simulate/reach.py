@@ -87,10 +87,10 @@ STALE = {
     "cancel it instead": "closed when nothing came",
     "close it instead": "cancelled when a part came",
     "receive what comes": "cancelled on its way",
+    "came already": "less than came already",
     " already": "done already",
     "only a draft is written anew": "edited when it was sent",
     "nothing of it is on its way": "goods of what is over",
-    "came already": "less than came already",
 }
 """What a step of a purchase order or transfer is refused for, by a part of the answer."""
 PAPERS = {inventory.PurchaseOrder: "purchase order", inventory.Transfer: "transfer"}

@@ -129,6 +129,16 @@ def test_a_failing_seed_shrinks_to_what_the_failure_needs() -> None:
     assert sum("places order" in line for line in lines) == 1
 
 
+def test_a_failing_purchase_shrinks_to_itself() -> None:
+    with mutant("a purchase order that is called off is still expected") as fault:
+        least = shrink(Case(fault.seed), 20.0)
+        _, lines = story(least.case)
+    assert kind_of(least.breach) == "I28"
+    assert (len(least.case.errands or ()), least.case.orders) == (1, frozenset()), "no order is needed"
+    assert sum("drafts a purchase order" in line for line in lines) == 1
+    assert any("CancelPurchaseOrder" in line or "ClosePurchaseOrder" in line for line in lines)
+
+
 def test_the_command_tells_the_least_of_a_failing_seed_and_ends_with_code_1(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
