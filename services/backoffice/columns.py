@@ -3,10 +3,11 @@
 Pure. `sheets.py` knows how a file is written; which columns there are is for `order_sheets.py` and `product_sheets.py`.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import Literal
+from typing import Any, Literal
 
 from services.backoffice.sheets import Mark, Sheet, decimal_mark, number
 from services.backoffice.words import N_
@@ -14,7 +15,11 @@ from services.backoffice.words import N_
 ERROR = "error"
 """The column of a file of faults that says what is wrong; it is not read."""
 AMOUNT = N_("an amount from 0 on, as 12.50 or 12,50")
-Kind = Literal["text", "number", "flag", "moment", "street", "upper", "lower"]
+Kind = Literal["text", "number", "flag", "moment", "street", "upper", "lower", "parts"]
+Part = dict[str, str | int]
+"""A component of a kit: its SKU, and how many pieces of it."""
+_BETWEEN = re.compile(r"\s*\n\s*|\s+\+\s+(?=\d+\s*[xX×]\s)")
+_PART = re.compile(r"(?P<pieces>\d{1,9})\s*[xX×]\s+(?P<sku>.*\S)")
 _YES = {"yes": "true", "ja": "true", "oui": "true", "no": "false", "nee": "false", "nein": "false", "non": "false"}
 _PLAIN = (
     ("String should match pattern", N_("It has not the form that is expected.")),
@@ -23,6 +28,7 @@ _PLAIN = (
     ("Input should be a valid boolean", N_("It is neither yes nor no.")),
     ("Input should be a valid datetime", N_("It is no day and no moment.")),
     ("Input should be '", N_("It is none of the words that there are.")),
+    ("Input should be a valid tuple", N_("It has not the form that is expected.")),
 )
 """How the library that reads requests begins what it says to programs, and the same for a clerk."""
 
@@ -56,7 +62,7 @@ def mark_of(sheet: Sheet, columns: Iterable[Column]) -> Mark:
     return decimal_mark((row.number, name, row[name]) for row in sheet.rows for name in names if row[name])
 
 
-def value(column: Column, text: str, zone: tzinfo = UTC, mark: Mark = "") -> str | list[str]:
+def value(column: Column, text: str, zone: tzinfo = UTC, mark: Mark = "") -> str | list[str] | list[Part]:
     """The cell as a request has it. What is none of its kind is none for whoever judges the request, either."""
     match column.kind:
         case "number":
@@ -71,7 +77,21 @@ def value(column: Column, text: str, zone: tzinfo = UTC, mark: Mark = "") -> str
             return [line.strip() for line in text.split("\n") if line.strip()]
         case "moment":
             return _moment(text, zone)
+        case "parts":
+            return parts_of(text)
     return text
+
+
+def parts_of(text: str) -> str | list[Part]:
+    """`2 x mug + 1 x plate` as a request has it; a text that is none of these stays as it is."""
+    found = [_PART.fullmatch(part) for part in _BETWEEN.split(text.strip())] if text.strip() else []
+    if not all(found):
+        return text
+    return [{"sku": part["sku"], "pieces": int(part["pieces"])} for part in found if part]
+
+
+def parts_in_text(parts: Iterable[Mapping[str, Any]]) -> str:
+    return " + ".join(f"{part['pieces']} x {part['sku']}" for part in parts)
 
 
 def _moment(text: str, zone: tzinfo) -> str:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
-from services.backoffice.columns import AMOUNT, ERROR, Column, Fault, in_plain, mark_of, value
+from services.backoffice.columns import AMOUNT, ERROR, Column, Fault, in_plain, mark_of, parts_in_text, value
 from services.backoffice.sheets import Mark, Row, Sheet, Unreadable, sheet_of
 from services.backoffice.words import N_
 
@@ -37,11 +37,13 @@ COLUMNS: tuple[Column, ...] = (
            N_("S, Z, E, AE, K, G, O, L or M"), "upper"),
     Column("vat_rate", ("vat_rate",), N_("VAT rate in per cent; 0 for a new product if left out"),
            N_("a number from 0 to 100"), "number"),
+    Column("components", ("components",), N_("Of a kit: what it consists of, pieces and SKU of each"),
+           N_("as 2 x mug + 1 x plate"), "parts"),
 )  # fmt: skip
 BY_NAME: Mapping[str, Column] = {column.name: column for column in COLUMNS}
 NAMES = tuple(BY_NAME)
-_CLEARED = ("name", "category", "brand")
-"""Texts that an empty cell makes empty; what may not be empty stays as it is."""
+_CLEARED = ("name", "category", "brand", "components")
+"""What an empty cell makes empty; what may not be empty stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +161,15 @@ def _change(draft: Draft, body: Mapping[str, Any]) -> Change | None:
     """None when the product is so already."""
     before, after = body["before"], body["after"]
     if before is None:
-        return Change(draft, body["expected"], tuple((name, "", after[name]) for name in NAMES), after, True)
-    cells = tuple((name, before[name], after[name]) for name in NAMES if _differ(name, before[name], after[name]))
-    kept = {**before, **{name: now for name, _, now in cells}}
+        return Change(draft, body["expected"], tuple((name, "", _text(after[name])) for name in NAMES), after, True)
+    both = ((name, _text(before[name]), _text(after[name])) for name in NAMES)
+    cells = tuple((name, was, now) for name, was, now in both if _differ(name, was, now))
+    kept = {**before, **{name: after[name] for name, _, _ in cells}}
     return Change(draft, body["expected"], cells, kept, False) if cells else None
+
+
+def _text(value: str | Sequence[Mapping[str, Any]]) -> str:
+    return value if isinstance(value, str) else parts_in_text(value)
 
 
 def _differ(name: str, before: str, after: str) -> bool:
@@ -200,9 +207,9 @@ def parts(bodies: Iterable[Item]) -> Iterator[list[Item]]:
         yield part
 
 
-def cells_of(product: Mapping[str, str], mark: Mark) -> list[str]:
+def cells_of(product: Mapping[str, Any], mark: Mark) -> list[str]:
     """A row of the catalogue, with the decimal mark of a spreadsheet."""
-    return [shown(name, product[name], mark) for name in NAMES]
+    return [shown(name, _text(product[name]), mark) for name in NAMES]
 
 
 def shown(name: str, text: str, mark: Mark) -> str:

@@ -106,6 +106,14 @@ SENTENCES = (
     N_("VAT category S needs a rate above 0."),
     N_("VAT category %(category)s needs a rate of 0, not %(rate)s."),
     N_("%(category)s is no VAT category of EN 16931."),
+    # what is wrong with a kit
+    N_("%(sku)s has components, so it is goods."),
+    N_("%(sku)s is a component of the kit %(kit)s, so it is goods and no kit itself."),
+    N_("%(sku)s cannot be a component of itself."),
+    N_("%(sku)s is named twice; say how many pieces there are in all."),
+    N_("%(sku)s is not in the catalogue."),
+    N_("%(sku)s is a kit itself; name its components instead."),
+    N_("%(sku)s is not goods."),
     # what is wrong with a field, as the library says that reads requests
     N_("Field required"),
     N_("Input should be greater than %(least)s"),

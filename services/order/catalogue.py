@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from services.order.domain import Ctx
+from services.order.kits import misfits
 from services.order.rows import (
     Channel,
     Customer,
+    Part,
     Product,
 )
 from shared.contracts.order import (
@@ -23,7 +25,17 @@ R = TypeVar("R", bound=Row)
 
 
 def to_register_products(m: RegisterProducts) -> Needs:
-    return [(Product, product.sku) for product in m.products]
+    for product in m.products:
+        for sku in (product.sku, *(component.sku for component in product.components)):
+            yield Product, sku
+            yield Part, sku
+
+
+def to_leave_kits(m: RegisterProducts, rows: Rows) -> Needs:
+    """What the products that are kits consisted of until now."""
+    for product in m.products:
+        known = rows.find(Product, product.sku)
+        yield from ((Part, component.sku) for component in (known.components if known else ()))
 
 
 def register_products(m: RegisterProducts, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
@@ -36,6 +48,20 @@ def register_products(m: RegisterProducts, rows: Rows, ctx: Ctx) -> Iterator[Eff
     if stale:
         field, reason = stale[0]
         raise Refused(reason, field=field, status=412, also=stale[1:MOST_STALE])
+    wrong = misfits(
+        wanted,
+        lambda sku: rows.find(Product, sku),
+        lambda sku: [part.kit for part in rows.group(Part, sku) if part.pieces],
+    )
+    at = [(f"products[{i}].{field}" if len(wanted) > 1 else field, reason) for i, field, reason in wrong]
+    if at:
+        field, reason = at[0]
+        raise Refused(reason, field=field, also=at[1:MOST_STALE])
+    for row in wanted:
+        known = rows.find(Product, row.sku)
+        pieces = {component.sku: 0 for component in (known.components if known else ())}
+        pieces |= {component.sku: component.pieces for component in row.components}
+        yield from (Part(sku, row.sku, count) for sku, count in pieces.items())
     yield from _registered(wanted, Product, m.if_match, rows)
 
 

@@ -35,7 +35,7 @@ HANDLERS: Handlers = {
     PayByDue: Handler(to_order, domain.pay_by_due),
     ConsentDue: Handler(to_order, domain.consent_due),
     AnswerDue: Handler(to_order, domain.answer_due),
-    RegisterProducts: Handler(catalogue.to_register_products, catalogue.register_products),
+    RegisterProducts: Handler(catalogue.to_register_products, catalogue.register_products, catalogue.to_leave_kits),
     RegisterCustomers: Handler(catalogue.to_register_customers, catalogue.register_customers),
     RegisterChannel: Handler(catalogue.to_register_channel, catalogue.register_channel),
     **{fact: Handler(to_order, advance) for statement in STATEMENTS for fact in statement.__subclasses__()},

@@ -375,6 +375,16 @@ async def products_named(conn: AsyncConnection, skus: Iterable[str]) -> dict[str
     return {row.sku: row for row in found}
 
 
+async def kits_with(conn: AsyncConnection, skus: Iterable[str]) -> dict[str, list[str]]:
+    """The kits that each of these is a component of; those in none are left out."""
+    table = tables.parts
+    query = select(table.c.sku, table.c.kit).where(table.c.sku.in_(list(skus)), table.c.pieces > 0)
+    found: dict[str, list[str]] = {}
+    for record in await conn.execute(query.order_by(table.c.sku, table.c.kit)):
+        found.setdefault(record.sku, []).append(record.kit)
+    return found
+
+
 async def product(conn: AsyncConnection, sku: str) -> tuple[Product, Item] | None:
     return await _one(conn, Product, tables.products, sku)
 

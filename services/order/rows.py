@@ -14,6 +14,7 @@ from uuid import UUID
 from shared.contracts.billing import MoneyStatement
 from shared.contracts.fulfilment import ReturnStatement, ShipmentStatement
 from shared.contracts.inventory import StockStatement
+from shared.contracts.order import Component
 from shared.contracts.values import Address, LineKind, PaymentMethod, PriceLine
 from shared.messaging.decision import Row
 
@@ -276,6 +277,19 @@ class Product(Row):
     price: Decimal
     vat_category: str
     vat_rate: Decimal
+    components: tuple[Component, ...] = ()  # of a kit; empty: it is sold as it is
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Row):
+    """A product that is a component of a kit: the way back from it to its kits. 0 pieces: no longer."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("sku", "kit")
+    GROUP: ClassVar[str] = "sku"
+
+    sku: str
+    kit: str
+    pieces: int
 
 
 @dataclass(frozen=True, slots=True)

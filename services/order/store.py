@@ -17,6 +17,7 @@ BOOKS = mapping(
     (rows.History, tables.history, False),
     (rows.External, tables.externals, True),
     (rows.Product, tables.products, False),
+    (rows.Part, tables.parts, False),
     (rows.Customer, tables.customers, False),
     (rows.Channel, tables.channels, False),
     (rows.Counter, tables.counters, True),  # everybody wants it, so last

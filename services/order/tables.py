@@ -198,6 +198,16 @@ products = Table(
     Column("price", Numeric, nullable=False),
     Column("vat_category", Text, nullable=False),
     Column("vat_rate", Numeric, nullable=False),
+    Column("components", JSONB, nullable=False, server_default=text("'[]'")),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("kit", Text, primary_key=True),
+    Column("pieces", Integer, nullable=False),
+    CheckConstraint("pieces >= 0", name="pieces"),
 )
 
 customers = Table(

@@ -248,7 +248,20 @@ class AnswerDue(Internal, key="order.answer_due.v1"):
 # Catalogue and customers, over HTTP and imports
 
 
+MOST_COMPONENTS = 50
+"""Components of one kit; the bound keeps an order of kits within `MAX_LINES`."""
+
+
+class Component(Value):
+    """So many pieces of this SKU in one kit."""
+
+    sku: Sku
+    pieces: Annotated[int, Field(gt=0, le=1000)]
+
+
 class Product(Value):
+    """What is sold. With components it is a kit: an order of it becomes lines of these."""
+
     sku: Sku
     name: Text = ""
     category: str = ""
@@ -257,6 +270,7 @@ class Product(Value):
     price: Money = Decimal(0)
     vat_category: str = "S"
     vat_rate: Money = Decimal(0)
+    components: Annotated[tuple[Component, ...], Field(max_length=MOST_COMPONENTS, exclude_if=operator.not_)] = ()
 
 
 class RegisterProducts(Command, key="order.register_products.v1"):

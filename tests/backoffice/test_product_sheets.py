@@ -27,7 +27,7 @@ from services.backoffice.sheets import DELIMITERS, Mark, Unreadable, written
 Item = dict[str, Any]
 MUG: Item = {
     "sku": "mug", "name": "Mug", "category": "Table", "brand": "Delft", "kind": "goods", "price": "12.50",
-    "vat_category": "S", "vat_rate": "21",
+    "vat_category": "S", "vat_rate": "21", "components": [],
 }  # fmt: skip
 
 
@@ -48,10 +48,12 @@ def seen(*drafts: Draft, known: tuple[Item, ...] = ()) -> list[Item]:
 
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)
+sku = text.filter(lambda sku: sku.split() == [sku])
 amount = st.decimals(0, 10_000, places=6).map(lambda n: f"{n:f}")
+component = st.fixed_dictionaries({"sku": sku, "pieces": st.integers(1, 1000)})
 product = st.fixed_dictionaries(
     {
-        "sku": text.filter(lambda sku: sku.strip() == sku != "" and "\r" not in sku),
+        "sku": sku,
         "name": text,
         "category": text,
         "brand": text,
@@ -59,6 +61,7 @@ product = st.fixed_dictionaries(
         "price": amount,
         "vat_category": st.just("S"),
         "vat_rate": amount,
+        "components": st.lists(component, max_size=3),
     }
 )
 
@@ -88,7 +91,7 @@ def test_no_cell_of_an_export_is_a_formula_and_each_comes_back_as_it_was() -> No
     risky = {**MUG, "sku": "-1", "name": "=1+2", "brand": "@x", "category": "'=a"}
     raw = file_of(risky)
     cells = raw.decode("utf-8-sig").splitlines()[1].split(",")
-    assert not [cell for cell in cells if cell[:1] in "=+-@"]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
     (draft,) = products_of(raw).drafts
     assert (draft.sku, draft.body["name"], draft.body["brand"], draft.body["category"]) == ("-1", "=1+2", "@x", "'=a")
 
@@ -113,8 +116,21 @@ def test_spreadsheets_of_either_kind_are_read_alike() -> None:
 
 
 def test_an_empty_cell_takes_a_text_away_and_leaves_all_else_as_it_is() -> None:
-    (draft,) = products_of(b"sku,name,brand,price,kind,vat_category,vat_rate\nmug,,,,,,\n").drafts
-    assert draft.body == {"sku": "mug", "name": "", "brand": ""}
+    (draft,) = products_of(b"sku,name,brand,price,kind,vat_category,vat_rate,components\nmug,,,,,,,\n").drafts
+    assert draft.body == {"sku": "mug", "name": "", "brand": "", "components": []}
+
+
+def test_a_kit_is_written_in_one_cell_and_what_is_no_list_of_components_is_left_to_the_order_service() -> None:
+    raw = b"sku;components\nset;2 x mug + 1 x tea + cake\nbox;2 mugs\npair;2X cup\n"
+    set_of, box, pair = products_of(raw).drafts
+    parts_of_it = [{"sku": "mug", "pieces": 2}, {"sku": "tea + cake", "pieces": 1}]
+    assert set_of.body["components"] == parts_of_it
+    assert (box.body["components"], pair.body["components"]) == ("2 mugs", [{"sku": "cup", "pieces": 2}])
+    known = {**MUG, "sku": "set", "components": parts_of_it[:1]}
+    read = products_of(b"sku;components\nset;2 x mug + 1 x tea + cake\n")
+    (change,) = judged(read, seen(*read.drafts, known=(known,))).changed
+    assert change.cells == (("components", "2 x mug", "2 x mug + 1 x tea + cake"),)
+    assert taking([change]) == [{**known, "components": parts_of_it, "expected": "e"}]
 
 
 def test_what_a_change_does_is_told_by_cell_and_all_else_is_kept_letter_by_letter() -> None:

@@ -227,7 +227,7 @@ async def test_what_is_exported_is_edited_and_comes_back(
     assert answer.headers["content-disposition"] == 'attachment; filename="products.csv"'
     rows = list(csv.reader(StringIO(answer.text[1:]), delimiter=delimiter))
     assert rows[0] == list(NAMES)
-    lamp = ['\'@Lamp, "tall";', "", brand, "goods", price, "S", "21"]
+    lamp = ['\'@Lamp, "tall";', "", brand, "goods", price, "S", "21", ""]
     assert rows[1:] == [[sku, *lamp] for sku in sorted((one, two))]
     _, page = await shown(office, answer.content)
     assert "2 products stay as they are" in words(page)
@@ -316,3 +316,24 @@ async def test_a_file_that_makes_no_sense_is_refused_with_its_row(office: Office
     _, page = await shown(office, b"sku,price\nmug,1.234\n", mark=",")
     assert "a comma, as in 12,50 (you chose it)" in words(page)
     assert "1234.00" in words(page)
+
+
+async def test_a_kit_comes_by_file_and_says_what_it_consists_of(office: Office) -> None:
+    mug, plate, kit = fresh(3)
+    await known(office.shop, mug, plate)
+    brand, parts = uuid4().hex[:8], f"2 x {mug} + 1 x {plate}"
+    raw = sheet(f"{kit};Set;{brand};25,00;S;21;{parts}", head=f"{HEAD};components")
+    where, page = await shown(office, raw)
+    assert f"Set {kit} Kit {parts}" in words(page)
+    done = words((await office.post("finance", where, form_of(page), status=200)).text)
+    assert "1 product is taken over" in done
+    assert (await product(office.shop, kit))["components"] == [
+        {"sku": mug, "pieces": 2}, {"sku": plate, "pieces": 1},
+    ]  # fmt: skip
+    assert f"Set {kit} Kit {parts}" in words(await office.page("support", f"/products?brand={brand}"))
+    exported = (await office.of["support"].get(f"/products.csv?brand={brand}")).text
+    _, page = await shown(office, exported.replace("1 x", "3 x").encode())
+    assert f"components {parts} 2 x {mug} + 3 x {plate}" in words(page)
+    _, page = await shown(office, sheet(f"{kit};1 x {kit}", f"{mug};2 plates", head="sku;components"))
+    assert f"{kit} cannot be a component of itself." in words(page)
+    assert "2 plates It has not the form that is expected." in words(page)

@@ -57,6 +57,7 @@ SAID = [
     *(f"Shipment 1 from north {why}." for _, why in _IN_SHIPMENT.values()),
     *said_by("services/order/preview.py"),
     *said_by("services/order/placing.py"),
+    *said_by("services/order/kits.py"),
     *said_by("services/order/vat.py"),
     *said_by("services/billing/preview.py"),
     *said_by("services/billing/domain/refunds.py", "Refused"),

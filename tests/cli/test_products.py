@@ -84,14 +84,14 @@ async def test_a_file_is_looked_at_taken_over_and_the_same_again_changes_nothing
 async def test_what_is_exported_changes_nothing_and_is_edited_in_either_kind_of_spreadsheet(line: Line) -> None:
     await line.take(GOOD + "=1,-lamp,0.125,0\n")
     plainly = await line.run("export")
-    assert "sku,name,category,brand,kind,price,vat_category,vat_rate" in plainly.stdout
+    assert "sku,name,category,brand,kind,price,vat_category,vat_rate,components" in plainly.stdout
     assert "3 products" in plainly.stderr
     file = line.folder / "catalogue.csv"
     assert (await line.run("export", str(file), "--decimal-comma")).exit_code == 0
     text = file.read_text("utf-8-sig")
     rows = list(csv.reader(StringIO(text), delimiter=";"))
     assert [row[0] for row in rows] == ["sku", "'=1", "cup", "mug"]
-    assert rows[3] == ["mug", "Mug", "", "", "goods", "12,50", "S", "21"]
+    assert rows[3] == ["mug", "Mug", "", "", "goods", "12,50", "S", "21", ""]
     same = await line.run("import", str(file))
     assert "3 rows: 0 new, 0 changed, 3 unchanged, 0 with faults" in same.output
     edited = text.replace("12,50", "1.012,75")

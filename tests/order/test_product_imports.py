@@ -64,7 +64,7 @@ async def test_a_preview_says_what_is_there_and_what_it_would_be_and_changes_not
     assert (new["before"], new["expected"]) == (None, "none")
     assert new["after"] == {
         "sku": "vase", "name": "Vase", "category": "", "brand": "", "kind": "goods", "price": "0",
-        "vat_category": "Z", "vat_rate": "0",
+        "vat_category": "Z", "vat_rate": "0", "components": [],
     }  # fmt: skip
     assert (await shop.http.get("/products/vase")).status_code == 404
     etag = (await shop.http.get(f"/products/{lamp['sku']}")).headers["ETag"].strip('"')
@@ -147,3 +147,36 @@ def test_a_command_expects_something_of_each_product_or_of_none_and_says_nothing
     assert RegisterProducts(products=both, expected=("", "none")).expected == ("", "none")
     with pytest.raises(ValidationError, match="of each product, or of none"):
         RegisterProducts(products=both, expected=("none",))
+
+
+async def test_a_kit_is_looked_at_with_its_components_whether_they_are_there_or_come_with_it(shop: Shop) -> None:
+    lamp, post = await known(shop), await known(shop, kind="shipping")
+    bulb = {"sku": uuid4().hex[:8], "name": "Bulb"}
+    parts = [{"sku": lamp["sku"], "pieces": 1}, {"sku": bulb["sku"], "pieces": 2}]
+    kit: Item = {"sku": uuid4().hex[:8], "name": "Lamp with bulbs", "components": parts}
+    seen, _ = await looked(shop, kit, bulb)
+    assert (seen["status"], seen["after"]["components"]) == (200, parts)
+    (alone,) = await looked(shop, kit)
+    assert faults(alone) == [("#/components/1/sku", f"{bulb['sku']} is not in the catalogue.")]
+    assert (await put(shop, kit, bulb)).status_code == 200
+    assert (await shop.get(f"/products/{kit['sku']}"))["components"] == parts
+
+    of_kit, of_post, itself = [
+        {"sku": sku, "components": [{"sku": part, "pieces": 1}]}
+        for sku, part in (("set-a", kit["sku"]), ("set-b", post["sku"]), ("set-c", "set-c"))
+    ]
+    nested, service = {"sku": bulb["sku"], "components": parts[:1]}, {"sku": bulb["sku"], "kind": "service"}
+    told = [faults(seen)[0] for seen in await looked(shop, of_kit, of_post, itself, service)]
+    assert told == [
+        ("#/components/0/sku", f"{kit['sku']} is a kit itself; name its components instead."),
+        ("#/components/0/sku", f"{post['sku']} is not goods."),
+        ("#/components/0/sku", "set-c cannot be a component of itself."),
+        ("#/kind", f"{bulb['sku']} is a component of the kit {kit['sku']}, so it is goods and no kit itself."),
+    ]
+    for wrong in (of_kit, of_post, itself, nested, service):
+        assert (await put(shop, wrong)).status_code == 422, "the decision says the same as the preview"
+    refused = await put(shop, {"sku": "vase"}, of_kit)
+    assert refused.json()["errors"][0]["pointer"] == "#/products/1/components/0/sku"
+
+    assert (await put(shop, {**kit, "components": parts[:1]}, nested)).status_code == 200, "it left the kit with this"
+    assert (await put(shop, {**kit, "components": parts})).status_code == 422, "by now it is one itself"

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from services.backoffice.columns import parts_in_text
 from services.backoffice.languages import SOURCE
 from services.backoffice.owners import Owners
 from services.backoffice.pages import English, Pages
@@ -83,7 +84,7 @@ async def listed(pages: Pages, owners: Owners, asked: Asked, after: str, *, link
     rows = [
         [
             Cell(of["name"] or of["sku"], f"/stock/{quote(of['sku'], safe='')}" if linked else "", of["sku"]),
-            Cell(w.say(KINDS[of["kind"]])),
+            _kind(w, of),
             Cell(of["category"] or "–"),
             Cell(of["brand"] or "–"),
             Cell(shown("price", of["price"], mark_of(pages))),
@@ -98,6 +99,13 @@ async def listed(pages: Pages, owners: Owners, asked: Asked, after: str, *, link
         "first": asked.address() if after else "",
         "older": asked.address(after=found["next"]) if found["next"] else "",
     }
+
+
+def _kind(w: English, of: Item) -> Cell:
+    """What a product is; of a kit what it consists of, too."""
+    if of["components"]:
+        return Cell(w.say("Kit"), sub=parts_in_text(of["components"]))
+    return Cell(w.say(KINDS[of["kind"]]))
 
 
 def mark_of(pages: Pages) -> Mark:
@@ -137,7 +145,7 @@ def form(pages: Pages, error: Item | None) -> Item:
         "says": w.say(
             "The first row names the columns, in any order; only sku is needed. Each further row is one product. A "
             "column that is left out stays as it is for each product, and so does an empty cell, except that an empty "
-            "name, category or brand is taken away. Products that are not in the file stay as they are."
+            "name, category, brand or components is taken away. Products that are not in the file stay as they are."
         ),
         "columns": columns(w, w.say("Columns of a file of products"), COLUMNS, lambda of: w.say(of.about)),
         "limits": w.say(
@@ -237,7 +245,7 @@ def _new(pages: Pages, new: Sequence[Change]) -> Table:
     rows = [
         [
             Cell(of["name"][:200] or of["sku"], sub=of["sku"]),
-            Cell(w.say(KINDS[of["kind"]])),
+            _kind(w, of),
             Cell(of["category"] or "–"),
             Cell(of["brand"] or "–"),
             Cell(shown("price", of["price"], mark)),

@@ -10,7 +10,16 @@ from pydantic import Field, ValidationInfo, field_validator
 from services.order import queries
 from services.order.api.fields import AddressIn, Amount, Key, Long, Name, Rate, Short, Sku, SkuPath, Word
 from services.order.vat import VatCategory, category_at, misfit
-from shared.contracts.order import Channel, Customer, Product, RegisterChannel, RegisterCustomers, RegisterProducts
+from shared.contracts.order import (
+    MOST_COMPONENTS,
+    Channel,
+    Component,
+    Customer,
+    Product,
+    RegisterChannel,
+    RegisterCustomers,
+    RegisterProducts,
+)
 from shared.contracts.values import MAX_LINES, LineKind
 from shared.etag import etag_of
 from shared.guard import needs
@@ -18,6 +27,14 @@ from shared.http import Body, IfMatch, NotFound, Page, Paging, Reader, Tell, exa
 from shared.messaging.decision import Row
 
 router = APIRouter()
+
+
+class ComponentIn(Body):
+    sku: Sku
+    pieces: Annotated[int, Field(gt=0, le=1000)]
+
+    def value(self) -> Component:
+        return Component(sku=self.sku, pieces=self.pieces)
 
 
 class ProductFields(Body):
@@ -30,6 +47,13 @@ class ProductFields(Body):
     price: Amount = Decimal(0)
     vat_category: VatCategory | None = Field(None, description="of EN 16931; by the rate when left out: S, or Z at 0")
     vat_rate: Rate = Field(Decimal(0), validate_default=True)
+    components: Annotated[
+        tuple[ComponentIn, ...],
+        Field(
+            max_length=MOST_COMPONENTS,
+            description="of a kit: goods of the catalogue that are no kits; a line of it becomes lines of these",
+        ),
+    ] = ()
 
     @field_validator("vat_rate")
     @classmethod
@@ -42,7 +66,8 @@ class ProductFields(Body):
     def value(self, sku: str) -> Product:
         category = self.vat_category or category_at(self.vat_rate)
         fields = {name: getattr(self, name) for name in ProductFields.model_fields}
-        return Product(**fields | {"sku": sku, "vat_category": category})
+        components = tuple(component.value() for component in self.components)
+        return Product(**fields | {"sku": sku, "vat_category": category, "components": components})
 
 
 class NamedProduct(ProductFields):

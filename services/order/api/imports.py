@@ -10,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.order import queries
 from services.order.api.catalogue import NamedProduct
 from services.order.api.fields import Sku
+from services.order.kits import misfits
 from services.order.rows import Product
 from services.order.vat import misfit
 from shared.etag import NONE, etag_of
 from shared.guard import needs
-from shared.http import Body, Reader, example, invalid
+from shared.http import Body, Reader, example, invalid, wrong
 
 router = APIRouter()
 Item = dict[str, Any]
@@ -48,7 +49,24 @@ async def previewed(conn: AsyncConnection, products: Sequence[Mapping[str, Any]]
     """The outcomes of these, in their order: {"status", "body"}."""
     named = {sku for product in products if (sku := _sku(product)) is not None}
     known = await queries.products_named(conn, sorted(named))
-    return [_outcome(product, known.get(_sku(product) or "")) for product in products]
+    read = [_read(product, known.get(_sku(product) or "")) for product in products]
+    good = [(i, of) for i, of in enumerate(read) if isinstance(of, Product)]
+    for n, errors in (await _misfits(conn, [of for _, of in good], known)).items():
+        read[good[n][0]] = {"title": errors[0]["message"], "status": 422, "errors": errors}
+    return [_outcome(of, known.get(of.sku)) if isinstance(of, Product) else {"status": 422, "body": of} for of in read]
+
+
+async def _misfits(
+    conn: AsyncConnection, products: Sequence[Product], known: Mapping[str, Product]
+) -> dict[int, list[Item]]:
+    """What is wrong with these as kits and components, by their place."""
+    components = {component.sku for product in products for component in product.components}
+    there = {**known, **await queries.products_named(conn, sorted(components - known.keys()))}
+    kits = await queries.kits_with(conn, sorted({product.sku for product in products}))
+    found: dict[int, list[Item]] = {}
+    for n, field, reason in misfits(products, there.get, lambda sku: kits.get(sku, ())):
+        found.setdefault(n, []).append(wrong(field, reason))
+    return found
 
 
 def _sku(product: Mapping[str, Any]) -> str | None:
@@ -58,16 +76,20 @@ def _sku(product: Mapping[str, Any]) -> str | None:
         return None
 
 
-def _outcome(product: Mapping[str, Any], known: Product | None) -> Item:
+def _read(product: Mapping[str, Any], known: Product | None) -> Product | Item:
+    """The product as it would be, or the problem that says why it is none."""
     kept = {} if known is None else {name: value for name, value in _told(known).items() if name != "vat_category"}
     try:
         read = NamedProduct.model_validate(kept | dict(product))
     except ValidationError as error:
-        return {"status": 422, "body": invalid(error)}
+        return invalid(error)
     value = read.value(read.sku)
     if known is not None and read.vat_category is None and not misfit(known.vat_category, read.vat_rate):
         value = value.model_copy(update={"vat_category": known.vat_category})
-    after = Product(**value.__dict__)
+    return Product(**value.__dict__)
+
+
+def _outcome(after: Product, known: Product | None) -> Item:
     return {
         "status": 200,
         "body": {
@@ -84,4 +106,5 @@ def _told(row: Product) -> Item:
     return {
         "sku": row.sku, "name": row.name, "category": row.category, "brand": row.brand, "kind": row.kind,
         "price": f"{row.price:f}", "vat_category": row.vat_category, "vat_rate": f"{row.vat_rate:f}",
+        "components": [component.model_dump() for component in row.components],
     }  # fmt: skip
