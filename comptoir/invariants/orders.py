@@ -6,6 +6,7 @@ from typing import cast
 from uuid import UUID
 
 from comptoir.invariants.law import law
+from services.order.kits import kits, per_kit
 from services.order.quantities import Order, accepted_of, shipped_by
 from services.order.rows import History
 from services.order.saga import status_of, unanswered
@@ -95,6 +96,25 @@ def shipped_within_ordered(case: Case) -> Iterator[str]:
     for (shipment_id, line_no), quantity in returned.items():
         if quantity > (most := left.get((shipment_id, line_no), 0)):
             yield f"{case.name} line {line_no}: {quantity} returned of {most} in shipment {shipment_id}"
+
+
+@law("I5", "kits are whole: their lines in proportion, given up together")
+def kits_are_whole(case: Case) -> Iterator[str]:
+    """What is given up of one component is given up of all, as far as it is not out."""
+    order = case.order
+    for no, lines in kits(order.lines).items():
+        sold = {line.kit for line in lines}
+        if len(sold) > 1 or lines[0].line_no != no:
+            yield f"{case.name} kit {no}: its lines are not of one kit"
+        elif any(line.kit is None or line.quantity % line.kit.count for line in lines):
+            yield f"{case.name} kit {no}: its lines are no whole number of kits"
+        else:
+            wanted = dict(order.progress.cancel_wanted)
+            sets = max(-(-wanted.get(line.line_no, 0) // per_kit(line)) for line in lines)
+            for line in lines:
+                most = line.quantity - order.counts[line.line_no].shipped
+                if (gone := wanted.get(line.line_no, 0)) < min(sets * per_kit(line), most):
+                    yield f"{case.name} line {line.line_no}: {gone} given up where {sets} of kit {no} are"
 
 
 @law("I6", "the total is the sum of lines and VAT, invoices sum to it")

@@ -25,11 +25,11 @@ from shared.messaging.decision import Handler, Handlers
 STATEMENTS = (StockStatement, MoneyStatement, ShipmentStatement, ReturnStatement)
 
 HANDLERS: Handlers = {
-    PlaceOrder: Handler(placing.to_place, placing.place_order),
+    PlaceOrder: Handler(placing.to_place, placing.place_order, placing.to_place_kits),
     CancelOrder: Handler(to_order, wishes.cancel_order),
     HoldOrder: Handler(to_order, wishes.hold_order),
     ReleaseHold: Handler(to_order, wishes.release_hold),
-    EditOrder: Handler(wishes.to_edit, wishes.edit_order),
+    EditOrder: Handler(wishes.to_edit, wishes.edit_order, wishes.to_add_kits),
     ReturnGoods: Handler(to_order, wishes.return_goods),
     AcceptDate: Handler(to_order, wishes.accept_date),
     PayByDue: Handler(to_order, domain.pay_by_due),

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from services.order.domain import Ctx, find_order, settle, to_order
 from services.order.facts import INCOMPLETE, lacking
+from services.order.kits import lines_of_kit, unsellable
 from services.order.quantities import Order, priced
 from services.order.rows import (
     Counter,
@@ -23,13 +24,13 @@ from services.order.rows import (
     Stock,
 )
 from services.order.saga import react
-from services.order.vat import category_at, misfit
+from services.order.vat import sold_with
 from shared.contracts.money import Totals, allocate, line_amount, rounded, totals, unit_of
 from shared.contracts.order import (
     NewLine,
     PlaceOrder,
 )
-from shared.contracts.values import Address
+from shared.contracts.values import MAX_LINES, Address
 from shared.messaging.decision import Effect, Needs, Refused, Reply, Rows
 
 MOST_WORTH = 10**10
@@ -51,20 +52,20 @@ def _ref(m: PlaceOrder) -> str:
 
 
 def products_of(lines: Iterable[NewLine]) -> Needs:
-    """Only what a line leaves open is looked up."""
+    """Also of a line that says everything: its SKU may be that of a kit."""
+    return ((Product, line.sku) for line in lines)
+
+
+def components_of(lines: Iterable[NewLine], rows: Rows) -> Needs:
+    """What the kits among these consist of; nothing further is read where there are none."""
     for line in lines:
-        if _leaves_open(line):
-            yield Product, line.sku
+        product = rows.find(Product, line.sku)
+        if product is not None and product.components:
+            yield from ((Product, component.sku) for component in product.components)
 
 
-def _leaves_open(line: NewLine) -> bool:
-    return (
-        line.unit_price is None
-        or line.text is None
-        or line.kind is None
-        or line.vat_category is None
-        or line.vat_rate is None
-    )
+def to_place_kits(m: PlaceOrder, rows: Rows) -> Needs:
+    return components_of(m.lines, rows)
 
 
 def place_order(m: PlaceOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
@@ -166,30 +167,24 @@ def frozen(
 ) -> list[Line]:
     """Copies what the channel left open from the catalogue; later changes there alter no order (R-09).
 
-    Refused with every fault of every line.
-
-    A VAT category that is named must go with the rate. Left open it is that of the product, if that goes with the rate:
-    a channel that knows only its rates must not lose an order.
+    A kit becomes lines of its components. Refused with every fault of every line.
     """
     unit = unit_of(currency)
     made: list[Line] = []
     faults: list[tuple[str, str]] = []
     for i, line in enumerate(lines):
-        product = rows.find(Product, line.sku) if _leaves_open(line) else None
+        product = rows.find(Product, line.sku)
         if product is None and line.unit_price is None:
             faults.append((f"{place}[{i}].sku", f"{line.sku} is not in the catalogue and has no price."))
             continue
         known = product or UNKNOWN
-        rate = known.vat_rate if line.vat_rate is None else line.vat_rate
-        category = line.vat_category
-        if category is None:
-            category = category_at(rate) if misfit(known.vat_category, rate) else known.vat_category
-        elif reason := misfit(category, rate):
+        category, rate, reason = sold_with(line.vat_category, line.vat_rate, known.vat_category, known.vat_rate)
+        if reason:
             faults.append((f"{place}[{i}].vat_rate", reason))
             continue
         row = Line(
             order_id=order_id,
-            line_no=first_no + i,
+            line_no=first_no + len(made),
             sku=line.sku,
             text=known.name if line.text is None else line.text,
             kind=known.kind if line.kind is None else line.kind,
@@ -201,8 +196,16 @@ def frozen(
         )
         if line_amount(priced([row])[0], unit) < 0:
             faults.append((f"{place}[{i}].discount", f"The discount of {line.sku} is more than its price."))
-            continue
-        made.append(row)
+        elif known.components:
+            parts = [rows.find(Product, component.sku) for component in known.components]
+            if reason := unsellable(known, parts):
+                faults.append((f"{place}[{i}].sku", reason))
+            else:
+                made += lines_of_kit(row, known, parts, unit)
+        else:
+            made.append(row)
+    if len(made) > MAX_LINES:
+        faults.append((place, f"An order has at most {MAX_LINES} lines, those of the components of kits included."))
     if faults:
         (field, reason), *others = faults
         raise Refused(reason, field=field, also=others)
@@ -230,8 +233,11 @@ def with_vat_of_goods(asked: Sequence[NewLine], lines: list[Line], currency: str
         return lines
     kept: list[Line] = []
     further: list[Line] = []
-    for new, line, amount in zip(asked, lines, amounts, strict=True):
-        if line.kind != "shipping" or new.vat_rate is not None:
+    open_rates = iter([new.vat_rate is None for new in asked])
+    for line, amount in zip(lines, amounts, strict=True):
+        of_its_own = line.kit is None or line.kit.no == line.line_no
+        left_open = next(open_rates) if of_its_own else False
+        if line.kind != "shipping" or not left_open:
             kept.append(line)
             continue
         if line.discount or line.unit_price % unit:  # only whole units can be spread so that parts sum to the whole

@@ -88,6 +88,7 @@ def new_order(rows: Rows, order_id: UUID) -> Item:
                 "vat_category": line.vat_category,
                 "vat_rate": f"{line.vat_rate:f}",
                 "amount": f"{line_amount(line.price, unit):f}",
+                "kit": line.kit and line.kit.no,
             }
             for line in order.lines
         ],

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.order import tables
 from services.order.facts import promised_on
+from services.order.kits import described
 from services.order.quantities import Order
 from services.order.rows import Channel, Customer, Header, Line, Money, Product, Progress, Return, Shipment, Stock
 from services.order.saga import line_progress
@@ -63,6 +64,7 @@ def describe(found: Order) -> Item:
     header, progress = found.header, found.progress
     heard = found.money.heard
     prices = {line.line_no: line.price.model_dump(mode="json") for line in found.lines}
+    kit_no = {line.line_no: line.kit.no for line in found.lines if line.kit is not None}
     return {
         "id": str(found.id),
         "number": header.number,
@@ -91,7 +93,11 @@ def describe(found: Order) -> Item:
         "holds": list(progress.holds),
         "reason": progress.reason,
         "accepted_on": progress.accepted_on and progress.accepted_on.isoformat(),
-        "lines": [{**prices[line.line_no], **line.model_dump(mode="json")} for line in line_progress(found)],
+        "lines": [
+            {**prices[line.line_no], **line.model_dump(mode="json"), "kit": kit_no.get(line.line_no)}
+            for line in line_progress(found)
+        ],
+        "kits": described(found),
         "shipments": [
             {
                 "shipment_id": str(row.shipment_id),

@@ -90,6 +90,17 @@ class Header(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class Kit:
+    """What a line is a component of, as it was sold: lines with the same `no` are so many kits."""
+
+    no: int  # number of the first of its lines
+    sku: str
+    text: str
+    count: int
+    price: Decimal  # of one kit, before discounts; its lines have frozen shares of it (R-07)
+
+
+@dataclass(frozen=True, slots=True)
 class Line(Row):
     """One line as it was sold; price, text and VAT are copies (R-09), the discount is its frozen share (R-07)."""
 
@@ -104,6 +115,7 @@ class Line(Row):
         "discount",
         "vat_category",
         "vat_rate",
+        "kit",
     )
 
     order_id: UUID
@@ -116,6 +128,7 @@ class Line(Row):
     discount: Decimal
     vat_category: str
     vat_rate: Decimal
+    kit: Kit | None = None
 
     @property
     def price(self) -> PriceLine:

@@ -16,6 +16,7 @@ from typing import Literal
 from uuid import UUID, uuid5
 
 from services.order.facts import Trigger, fact_of
+from services.order.kits import kits_follow
 from services.order.quantities import Order, accepted_of, merged, pieces, released_by, shipped_by
 from services.order.rows import Pieces, Return, Shipment, Stock
 from shared.contracts.billing import AuthorisePayment, BillShipment, RefundReturn
@@ -507,7 +508,8 @@ def decide_cancellations(order: Order) -> Order:
     """Step 0. The order is the judge: what is unreleased is cancelled at once, what is out never.
 
     What is in an open shipment waits until fulfilment has said whether it was pulled back in time. What inventory
-    rejects is cancelled too, but only if it answers the latest ask: an older rejection was counted already.
+    rejects is cancelled too, but only if it answers the latest ask: an older rejection was counted already. Kits go as
+    a whole: what is given up of a component is given up of the others.
     """
     if undecided := order.undecided:
         cancelled, wanted, refused = dict(order.progress.cancelled), dict(order.progress.cancel_wanted), False
@@ -524,7 +526,7 @@ def decide_cancellations(order: Order) -> Order:
         for of in heard.lines:
             if (gone := min(of.rejected, order.counts[of.line_no].unreleased)) > 0:
                 order = _giving_up(order, of.line_no, gone, of.reason or "it cannot be had")
-    return _charges_follow(order)
+    return _charges_follow(kits_follow(order))
 
 
 def _giving_up(order: Order, line_no: int, quantity: int, reason: str) -> Order:

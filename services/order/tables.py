@@ -106,6 +106,7 @@ lines = Table(
     Column("discount", Numeric, nullable=False),
     Column("vat_category", Text, nullable=False),
     Column("vat_rate", Numeric, nullable=False),
+    Column("kit", JSONB),
     CheckConstraint("quantity > 0", name="quantity"),
     Index("ix_lines_sku", "sku"),
 )

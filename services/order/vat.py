@@ -20,6 +20,20 @@ def misfit(category: str, rate: Decimal) -> str:
     return "" if category in ("L", "M") else f"{category} is no VAT category of EN 16931."
 
 
+def sold_with(
+    category: str | None, rate: Decimal | None, known_category: str, known_rate: Decimal
+) -> tuple[str, Decimal, str]:
+    """Category and rate of a line that leaves some open, and why both cannot be; the product's are taken then.
+
+    A category that is named must go with the rate. Left open it is that of the product, if that goes with the rate: a
+    channel that knows only its rates must not lose an order.
+    """
+    rate = known_rate if rate is None else rate
+    if category is None:
+        return (category_at(rate) if misfit(known_category, rate) else known_category), rate, ""
+    return category, rate, misfit(category, rate)
+
+
 def category_at(rate: Decimal) -> VatCategory:
     """What is taken where only the rate is known."""
     return "S" if rate else "Z"

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 from services.order.domain import Ctx, load_order, settle, to_order
 from services.order.facts import Edited, Trigger, lacking, not_returnable
-from services.order.placing import frozen, products_of, worth_of
+from services.order.kits import check_whole, more_of
+from services.order.placing import components_of, frozen, products_of, worth_of
 from services.order.preview import check_quote, in_one_line
 from services.order.quantities import Order
 from services.order.rows import Line
@@ -51,6 +51,7 @@ def cancel_order(m: CancelOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     order = load_order(rows, m.order_id)
     check_quote(order, m.quote)
     _check_lines(order, m.lines, "lines")
+    check_whole(order, m.lines, "lines", less=True)
     ordered = {line.line_no: line.quantity for line in order.lines}
     wanted = dict(order.progress.cancel_wanted)
     for i, of in enumerate(m.lines):
@@ -115,6 +116,10 @@ def to_edit(m: EditOrder) -> Needs:
     yield from products_of(m.add)
 
 
+def to_add_kits(m: EditOrder, rows: Rows) -> Needs:
+    return components_of(m.add, rows)
+
+
 def edit_order(m: EditOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     """More of a line becomes a line of its own at the same price, so that frozen shares of discounts stay frozen."""
     order = load_order(rows, m.order_id)
@@ -127,6 +132,7 @@ def edit_order(m: EditOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     if order.all_cancelled:
         raise Refused(f"Order {header.number} is being cancelled.", status=409)
     _check_lines(order, m.more, "more")
+    check_whole(order, m.more, "more")
     _check_less(order, m.less)
     open_shipments = [shipment.seq for shipment in order.shipments if shipment.open]
     if m.ship_to is not None and open_shipments:
@@ -150,11 +156,7 @@ def edit_order(m: EditOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     if m.ship_to is not None and ctx.policy.address_check and (missing := lacking(order, m.ship_to)):
         raise Refused(f"Nothing can be sent to this address: {missing} missing.", field="ship_to")
     next_no = 1 + max(line.line_no for line in order.lines)
-    more = [
-        replace(order.line(of.line_no), line_no=next_no + i, quantity=of.quantity, discount=Decimal(0))
-        for i, of in enumerate(m.more)
-        if of.quantity
-    ]
+    more = more_of(order, m.more, next_no)
     lines = more + frozen(order.id, m.add, rows, next_no + len(more), header.currency, "add")
     edited = Edited(
         order_id=order.id,
@@ -180,6 +182,7 @@ def edit_order(m: EditOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
 def _check_less(order: Order, less: Sequence[LineQuantity]) -> None:
     """No more than is neither out nor wanted cancelled already: an edit is done whole or not at all."""
     _check_lines(order, less, "less")
+    check_whole(order, less, "less", less=True)
     wanted = dict(order.progress.cancel_wanted)
     for i, of in enumerate(less):
         count = order.counts[of.line_no]

@@ -1,10 +1,15 @@
 """Random lives of an order among honest services and a bus that repeats and reorders: what holds at every moment."""
 
+from dataclasses import replace
+from decimal import Decimal
+from math import gcd
 from uuid import UUID
 
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from comptoir.invariants.orders import Case, kits_are_whole
+from services.order.rows import Kit
 from services.order.saga import react, unanswered
 from services.order.waits import waits
 from shared.contracts.order import FINAL, AnswerDue, OrderCancelled, OrderCompleted, PayByDue
@@ -68,6 +73,7 @@ def check(w: World, versions: list[int]) -> None:
     versions.append(order.progress.version)
     if order.progress.status not in FINAL:
         assert waits(order), f"nobody knows why it does not move: {order}"
+    assert not list(kits_are_whole(Case(order, (), frozenset())))
     final = [status for status in w.statuses if status in FINAL]
     assert not final or set(w.statuses[w.statuses.index(final[0]) :]) == {final[0]}, "final was not final"
     if order.progress.status == "cancelled":
@@ -80,13 +86,17 @@ def check(w: World, versions: list[int]) -> None:
     at_north=st.integers(0, 3),
     at_south=st.integers(0, 3),
     ship_complete=st.booleans(),
+    kit=st.booleans(),
     steps=st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 11)), max_size=60),
 )
 def test_whatever_happens_pieces_add_up_somebody_must_act_and_it_comes_to_rest(
-    quantities: list[int], at_north: int, at_south: int, ship_complete: bool, steps: list[tuple[str, int]]
+    quantities: list[int], at_north: int, at_south: int, ship_complete: bool, kit: bool, steps: list[tuple[str, int]]
 ) -> None:
     there = {(no, at): n for no, _ in enumerate(quantities, 1) for at, n in (("north", at_north), ("south", at_south))}
     w = world(*quantities, on_hand=there, ship_complete=ship_complete)
+    if kit:
+        of_it = Kit(1, "kit", "", gcd(*quantities), Decimal(10))
+        w.order = w.order.but(lines=tuple(replace(line, kit=of_it) for line in w.order.lines))
     versions, done = [w.order.progress.version], list[int]()
     for action, pick in steps:
         act(w, action, pick, done)

@@ -62,6 +62,74 @@ async def test_sc02_two_lines_of_one_sku_are_added_up_before_they_are_promised(t
     assert await town.stock() == {"north": (3, 3)}
 
 
+async def opens_with_a_set(town: Town, mugs: int, plates: int, **how: Any) -> None:
+    """A set of two mugs and a plate for 20, in a shop that has so many of each in the north."""
+    await town.opens(mugs=0, products=("mug", "plate"), **how)
+    parts = [{"sku": "mug", "pieces": 2}, {"sku": "plate", "pieces": 1}]
+    kit = {"name": "Set", "price": "20.00", "vat_rate": "20", "components": parts}
+    await town.ask("order", "PUT", "/products/set", kit)
+    await town.receive_stock("north", {"mug": mugs, "plate": plates})
+
+
+async def test_sc02_a_kit_and_a_single_of_its_component_are_added_up_before_they_are_promised(town: Town) -> None:
+    """Two mugs single and one kit of two want four: of three in all one kit is not to be had, and its plate neither."""
+    await opens_with_a_set(town, mugs=3, plates=5, backorderable=False)
+    order = await town.place({"mug": 2, "set": 1})
+    seen = await town.order(order)
+    assert [(line["sku"], line["ordered"], line["released"], line["cancelled"]) for line in seen["lines"]] == [
+        ("mug", 2, 2, 0), ("mug", 2, 0, 2), ("plate", 1, 0, 1),
+    ]  # fmt: skip
+    assert (await town.stock(), await town.stock("plate")) == ({"north": (3, 2)}, {"north": (5, 0)})
+    await town.send_and_deliver(await town.shipment(order))
+    assert await town.money(order) == (Decimal("30.00"), NIL, Decimal("30.00"), NIL)
+    await town.all_is_well()
+
+
+async def test_sc25_of_kits_that_are_partly_delivered_complete_sets_count_and_the_rest_is_listed(town: Town) -> None:
+    await opens_with_a_set(town, mugs=4, plates=1)
+    order = await town.place({"set": 2})
+    with pytest.raises(Refused, match="changed as a whole"):
+        await town.cancel(order, {1: 2})
+    await town.send_and_deliver(await town.shipment(order))
+    (kit,) = (await town.order(order))["kits"]
+    assert (kit["ordered"], kit["delivered"], kit["open"]) == (2, 1, True)
+    await town.cancel(order)
+    seen = await town.order(order)
+    assert seen["status"] == "completed"
+    (kit,) = seen["kits"]
+    assert (kit["ordered"], kit["delivered"], kit["open"]) == (2, 1, False)
+    assert kit["leftovers"] == [{"line_no": 1, "sku": "mug", "quantity": 2}]
+    assert [(line["shipped"], line["cancelled"]) for line in seen["lines"]] == [(4, 0), (1, 1)]
+    sold = {line["sku"]: Decimal(line["unit_price"]) * line["ordered"] for line in seen["lines"]}
+    assert sold == {"mug": Decimal("26.66"), "plate": Decimal("13.34")}, "40 for two sets, by what each costs alone"
+    assert await town.money(order) == (Decimal("40.00"), NIL, Decimal("40.00"), NIL), "26.66 + 6.67, and 20 % VAT"
+
+    leftover = await town.return_goods(order, await town.shipment(order), {1: 2})
+    await town.takes_back(leftover, {1: 2})
+    assert await town.money(order) == (Decimal("40.00"), Decimal("16.00"), Decimal("40.00"), Decimal("16.00"))
+    await town.all_is_well()
+
+
+async def test_kits_are_cancelled_edited_and_billed_by_whole_kits_at_their_price(town: Town) -> None:
+    await opens_with_a_set(town, mugs=20, plates=10)
+    order = await town.place({"set": 3})
+    await town.cancel(order, {1: 2, 2: 1})
+    await town.edit(order, more=[{"line_no": 1, "quantity": 2}, {"line_no": 2, "quantity": 1}])
+    await town.edit(order, add=[{"sku": "set", "quantity": 1}])
+    seen = await town.order(order)
+    assert [(line["sku"], line["ordered"], line["cancelled"], line["kit"]) for line in seen["lines"]] == [
+        ("mug", 6, 2, 1), ("plate", 3, 1, 1), ("mug", 2, 0, 3), ("plate", 1, 0, 3), ("mug", 2, 0, 5),
+        ("plate", 1, 0, 5),
+    ]  # fmt: skip
+    assert Decimal(seen["due"]) == Decimal("96.00"), "four sets and 20 % VAT"
+    for parcel in await town.shipments(order):
+        if parcel["state"] != "cancelled":
+            await town.send_and_deliver(str(parcel["shipment_id"]))
+    assert await town.status(order) == "completed"
+    assert await town.money(order) == (Decimal("96.00"), NIL, Decimal("96.00"), NIL)
+    await town.all_is_well()
+
+
 async def test_sc05_an_order_of_two_hundred_lines_is_promised_shipped_and_billed_whole(town: Town) -> None:
     skus = [f"mug-{i:03}" for i in range(200)]
     await town.opens(mugs=2, products=skus)
