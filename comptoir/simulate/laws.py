@@ -35,6 +35,7 @@ OF_AN_ORDER = frozenset(
 )
 A_ORDER: tuple[Callable[..., Iterator[str]], ...] = (
     orders.shipped_within_ordered,
+    orders.kits_are_whole,
     orders.history_leads_to_the_status,
     orders.nothing_is_stuck,
     orders.never_shipped_and_cancelled,

@@ -88,6 +88,7 @@ def check_order(audit: Audit, background: Background, rows: Group, order_id: UUI
     )
     for check in (
         orders.shipped_within_ordered,
+        orders.kits_are_whole,
         orders.the_total_adds_up,
         orders.history_leads_to_the_status,
         orders.nothing_is_stuck,

@@ -77,6 +77,13 @@ async def story(town: Town) -> None:
         "order", "PUT", "/customers/anna", {"name": "Anna", "email": "anna@example.org", "addresses": [ANNA]}
     )
     await town.ask("order", "PUT", "/products/mug", {"name": "Blue mug", "price": "12.50", "vat_rate": "20"})
+    parts = [{"sku": "mug", "pieces": 1}, {"sku": "pot", "pieces": 1}]
+    await town.ask(
+        "order",
+        "PUT",
+        "/products/duo",
+        {"name": "Mug and pot", "price": "22.00", "vat_rate": "20", "components": parts},
+    )
     changed = {"products": [{"sku": "mug", "price": "13.00"}, {"sku": "jug", "price": "9.00", "vat_rate": "20"}]}
     await town.do("order", "/products/batch/preview", changed)
     await town.ask("inventory", "PUT", "/items/mug", {"name": "Blue mug", "lead_days": 7})
@@ -128,7 +135,7 @@ async def story(town: Town) -> None:
     for path in ("counts/preview", "counts"):
         await town.do("inventory", f"/{path}", count)
 
-    order = await town.place({"mug": 2, "pot": 1, "post": 1}, customer_id="anna", external_id="2026-000123")
+    order = await town.place({"mug": 2, "pot": 1, "post": 1, "duo": 1}, customer_id="anna", external_id="2026-000123")
     lines = [{"sku": "mug", "quantity": 1}]
     batch = [{"order_id": "0198a1b2-0000-7000-8000-000000000001", "ship_to": ANNA, "lines": lines}]
     await town.do("order", "/orders/batch/preview", {"orders": batch})
@@ -198,7 +205,7 @@ async def story(town: Town) -> None:
     number = (await town.order(order))["number"]
     looks: dict[str, tuple[str, ...]] = {
         "order": (
-            "/orders", f"/orders/by-number/{number}", "/products", "/products/mug", "/customers", "/customers/anna",
+            "/orders", f"/orders/by-number/{number}", "/products", "/products/duo", "/customers", "/customers/anna",
             "/channels", "/channels/web", f"/orders/summaries?id={order}&id={second}", f"/orders/{order}/history",
             f"/orders/{order}", f"/orders/{second}",
         ),

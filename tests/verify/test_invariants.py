@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from comptoir.invariants import LAWS, across, messages, money, orders, purchases, stock, transfers
+from services.order.rows import Kit
 from tests.verify.snapshots import (
     ACCOUNT,
     BACK,
@@ -127,6 +128,15 @@ STOCK = [
     ),
 ]
 
+KIT = Kit(1, "SET", "A set", 1, Decimal(35))
+
+
+def of_kit(kit: Kit) -> orders.Case:
+    """Both lines as one kit, of which nothing is out."""
+    return order(DONE, lines=tuple(of(line, kit=kit) for line in DONE.order.lines), shipments=())
+
+
+KITS = of_kit(KIT)
 ORDERS = [
     fault(
         orders.shipped_within_ordered,
@@ -148,6 +158,19 @@ ORDERS = [
         DONE,
         order(DONE, returns=(BACK, of(BACK, return_id=OTHER), of(BACK, return_id=EVENT))),
         f"line 1: 3 returned of 2 in shipment {FIRST}",
+    ),
+    fault(orders.kits_are_whole, KITS, of_kit(replace(KIT, count=2)), "kit 1: its lines are no whole number of kits"),
+    fault(
+        orders.kits_are_whole,
+        KITS,
+        order(KITS, lines=(of(KITS.order.lines[0], kit=replace(KIT, price=Decimal(1))), KITS.order.lines[1])),
+        "order C-1 kit 1: its lines are not of one kit",
+    ),
+    fault(
+        orders.kits_are_whole,
+        progress(KITS, cancel_wanted=((1, 3), (2, 1))),
+        progress(KITS, cancel_wanted=((1, 2),)),
+        "order C-1 line 1: 2 given up where 1 of kit 1 are",
     ),
     fault(
         orders.the_total_adds_up,
