@@ -114,6 +114,9 @@ SENTENCES = (
     N_("%(sku)s is not in the catalogue."),
     N_("%(sku)s is a kit itself; name its components instead."),
     N_("%(sku)s is not goods."),
+    N_("%(sku)s is a kit, and its component %(part)s is no goods of the catalogue."),
+    N_("Lines %(lines)s are the kit %(kit)s, which is changed as a whole: %(parts)s for each."),
+    N_("An order has at most %(most)s lines, those of the components of kits included."),
     # what is wrong with a field, as the library says that reads requests
     N_("Field required"),
     N_("Input should be greater than %(least)s"),

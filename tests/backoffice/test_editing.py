@@ -197,3 +197,34 @@ async def test_only_who_may_edit_and_only_what_this_page_offers(office: Office) 
     assert (await owner(office.shop, placed))["version"] == before
     assert ANNA["name"] == form["name"]
     assert field(await office.page("admin", where), "csrf")
+
+
+async def test_kits_are_changed_by_their_number_and_the_page_says_how_many_are_complete(office: Office) -> None:
+    shop = office.shop
+    parts = [{"sku": "mug", "pieces": 2}, {"sku": "cup", "pieces": 1}]
+    kit = {"sku": "set", "name": "Breakfast set", "price": "20.00", "vat_rate": "21", "components": parts}
+    mug = {"sku": "mug", "name": "Mug", "price": "12.50", "vat_rate": "21"}
+    await shop.ask("PUT", "/order/products", {"products": [mug, kit]})
+    placed = await shop.place("set", 2)
+    where = f"/orders/{placed['number']}"
+    page = words(await office.page("support", f"{where}/edit"))
+    assert "Breakfast set set Kit of 2 x mug + 1 x cup; " in page
+    form = filled(await office.page("support", f"{where}/edit"))
+    assert [(name, form[name]) for name in form if name.startswith("keep-")] == [("keep-1", "2")]
+    for kits, lines in (("1", [(4, 2), (2, 1)]), ("3", [(4, 2), (2, 1), (4, 0), (2, 0)])):
+        asked = (await office.post("support", f"{where}/edit", {**form, "keep-1": kits}, status=200)).text
+        await office.post("support", f"{where}/edit", carried(asked))
+        found = await owner(shop, placed)
+        assert [(line["ordered"], line["cancelled"]) for line in found["lines"]] == lines
+        form = filled(await office.page("support", f"{where}/edit"))
+
+    await shop.ship(next(of["shipment_id"] for of in found["shipments"] if of["state"] != "cancelled"))
+    await shop.rest()
+    page = words(await office.page("support", where))
+    assert "Kits 2 × Breakfast set set 2 x mug + 1 x cup " in page
+    assert "Breakfast set: Mug" in page or "Breakfast set: mug" in page
+    assert "out, and the rest of the kit is still to come: 2 x mug" in page, "cups are on backorder"
+    await shop.ask("POST", f"/order/orders/{placed['id']}/cancel", {"reason": "no cups"})
+    await shop.rest()
+    page = words(await office.page("support", where))
+    assert "0 of 2 delivered complete; out without the rest of the kit: 2 x mug" in page

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from services.backoffice.columns import parts_in_text
 from services.backoffice.pages import Pages
 from services.backoffice.views import changes, lines
 from services.backoffice.views.lines import Mistyped
@@ -22,12 +23,38 @@ def kept(line: Item) -> int:
     return int(line["ordered"]) - int(line["cancelled"])
 
 
+def of_kits(order: Item) -> dict[int, Item]:
+    """The kits of an order by the line that stands for each; `kept`: those of which nothing is cancelled."""
+    lines = {line["line_no"]: line for line in order["lines"]}
+    found: dict[int, Item] = {}
+    for kit in order["kits"]:
+        parts = [(lines[of["line_no"]], of["pieces"]) for of in kit["lines"]]
+        gone = max(-(-line["cancelled"] // pieces) for line, pieces in parts)
+        out = max(-(-line["shipped"] // pieces) for line, pieces in parts)
+        found[kit["no"]] = {**kit, "parts": parts, "kept": max(kit["ordered"] - gone, out), "out": out}
+    return found
+
+
 def typed(pages: Pages, order: Item, form: Form) -> Item:
     """The edit as the owner takes it: only what differs from the order. Raises Mistyped."""
     w = pages.words
     wish: Item = {}
     more, less = [], []
+    for kit in of_kits(order).values():
+        n = lines.pieces(w, str(form.get(f"keep-{kit['no']}", kit["kept"])).strip(), kit["sku"], least=0)
+        if n < kit["out"]:
+            raise Mistyped(
+                w.say("%(sku)s: %(n)s are out already; they can only be returned.", sku=kit["sku"], n=kit["out"])
+            )
+        wanted = n - kit["kept"]
+        for line, pieces in kit["parts"]:
+            if wanted > 0:
+                more.append({"line_no": line["line_no"], "quantity": wanted * pieces})
+            elif left := min(-wanted * pieces, kept(line) - line["shipped"]):
+                less.append({"line_no": line["line_no"], "quantity": left})
     for line in order["lines"]:
+        if line["kit"] is not None:
+            continue
         said = str(form.get(f"keep-{line['line_no']}", kept(line))).strip()
         n = lines.pieces(w, said, line["sku"], least=0)
         if n < line["shipped"]:
@@ -73,16 +100,7 @@ def form(pages: Pages, order: Item, form: Form, offers: list[Item], error: Item 
         "title": w.say("Change order %(number)s", number=order["number"]),
         "back": (where := f"/orders/{quote(order['number'])}"),
         "action": f"{where}/edit",
-        "lines": [
-            {
-                **line,
-                "kept": kept(line),
-                "typed": form.get(f"keep-{line['line_no']}", kept(line)),
-                "hint": _hint(pages, line),
-            }
-            for line in order["lines"]
-            if kept(line) or line["ordered"] == 0
-        ],
+        "lines": _shown(pages, order, form),
         "new": lines.shown(form),
         "q": str(form.get("q", "")),
         "offers": offers,
@@ -91,6 +109,22 @@ def form(pages: Pages, order: Item, form: Form, offers: list[Item], error: Item 
         "service": form.get("service_level") or order["service_level"],
         "complete": bool(form.get("ship_complete")) if form else order["ship_complete"],
     }
+
+
+def _shown(pages: Pages, order: Item, form: Form) -> list[Item]:
+    """What is changed by a number: each line by its pieces, and each kit as a whole."""
+    kits, found = of_kits(order), []
+    for line in order["lines"]:
+        kit = kits.get(line["line_no"])
+        if kit is not None and kit["kept"]:
+            parts = parts_in_text({"sku": part["sku"], "pieces": pieces} for part, pieces in kit["parts"])
+            state = {name: sum(part[name] for part, _ in kit["parts"]) for name in ("shipped", "released")}
+            hint = f"{pages.words.say('Kit of %(parts)s', parts=parts)}; {_hint(pages, state)}"
+            shown = {**line, "sku": kit["sku"], "text": kit["text"], "shipped": kit["out"], "kept": kit["kept"]}
+            found.append(shown | {"hint": hint})
+        elif line["kit"] is None and (kept(line) or line["ordered"] == 0):
+            found.append({**line, "kept": kept(line), "hint": _hint(pages, line)})
+    return [{**line, "typed": form.get(f"keep-{line['line_no']}", line["kept"])} for line in found]
 
 
 def _hint(pages: Pages, line: Item) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from services.backoffice import queries
+from services.backoffice.columns import parts_in_text
 from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import English, Pages
 from services.backoffice.queries import Reading
@@ -66,6 +67,7 @@ async def page(
         "stale": now_said is not None and not _same(kept, now_said),
         "away": now_said is None,
         "lines": [_line(line) for line in now_said["lines"]] if now_said else [],
+        "kits": [_kit(w, kit) for kit in now_said["kits"]] if now_said else [],
         "counts": {name: kept[name] for name in COUNTED},
         "actions": _actions(pages, person, head, where, stuck(kept["money"], kept["shipments"])) if now_said else [],
         "why_kind": (kind := why_kind(head)),
@@ -136,6 +138,31 @@ def _history(said: Item | None) -> list[Item]:
 def _line(line: Item) -> Item:
     price, discount = Decimal(line["unit_price"]), Decimal(line["discount"])
     return {**line, "price": price, "sum": price * line["quantity"] - discount}
+
+
+def _kit(w: English, kit: Item) -> Item:
+    """A kit and how far it is: complete sets alone count (R-30), and what is out besides is named."""
+    said = [
+        w.say("%(n)s of %(of)s delivered complete", n=w.number(kit["delivered"]), of=w.number(kit["ordered"]))
+        if kit["delivered"] == kit["shipped"]
+        else w.say("%(n)s of %(of)s shipped complete", n=w.number(kit["shipped"]), of=w.number(kit["ordered"]))
+    ]
+    if kit["leftovers"]:
+        parts = " + ".join(f"{of['quantity']} x {of['sku']}" for of in kit["leftovers"])
+        said.append(
+            w.say("out, and the rest of the kit is still to come: %(parts)s", parts=parts)
+            if kit["open"]
+            else w.say("out without the rest of the kit: %(parts)s", parts=parts)
+        )
+    return {
+        "text": kit["text"] or kit["sku"],
+        "sku": kit["sku"],
+        "count": kit["ordered"],
+        "parts": parts_in_text(kit["lines"]),
+        "said": "; ".join(said),
+        "loose": bool(kit["leftovers"]) and not kit["open"],
+        "price": Decimal(kit["price"]),
+    }
 
 
 def _actions(pages: Pages, person: Person, head: Item, where: str, parked: bool) -> list[Item]:
