@@ -44,6 +44,7 @@ from shared.contracts.inventory import (
     ServeQueue,
     SetReorderRules,
 )
+from shared.contracts.order import KitChanged
 from shared.messaging.decision import Handler, Handlers
 
 ISSUE = Handler(domain.to_issue, domain.issue_stock, domain.to_issue_besides)
@@ -88,6 +89,7 @@ HANDLERS: Handlers = {
     DraftProposed: Handler(domain.to_draft_proposed, domain.draft_proposed),
     ServeQueue: Handler(domain.to_serve, domain.serve_queue, domain.to_serve_besides),
     PromiseDue: Handler(domain.to_promise_again, domain.promise_again, domain.to_promise_again_besides),
-    AnnounceAvailability: Handler(domain.to_announce, domain.announce),
+    AnnounceAvailability: Handler(domain.to_announce, domain.announce, domain.to_announce_besides),
+    KitChanged: Handler(domain.to_keep_kit, domain.keep_kit, domain.to_keep_kit_besides),
     PromiseAgain: Handler(domain.to_look_at_promises, domain.look_at_promises, domain.to_look_at_promises_besides),
 }

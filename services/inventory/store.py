@@ -18,6 +18,8 @@ BOOKS = mapping(
     (domain.Supplier, tables.suppliers, True),
     (domain.ReorderRule, tables.reorder_rules, True),
     (domain.Item, tables.items, False),
+    (domain.Kit, tables.kits, False),
+    (domain.KitPart, tables.kit_parts, False),
     (domain.Warehouse, tables.warehouses, False),
     (domain.Place, tables.places, False),
     (domain.Level, tables.levels, False),

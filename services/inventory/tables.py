@@ -45,6 +45,23 @@ places = Table(
     Index("ix_places_bin", "bin", postgresql_where=text("bin <> ''")),
 )
 
+kits = Table(
+    "kits",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("components", JSONB, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("announced", Integer, nullable=False),
+)
+
+kit_parts = Table(
+    "kit_parts",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("kit", Text, primary_key=True),
+    Column("pieces", Integer, nullable=False),
+)
+
 warehouses = Table(
     "warehouses",
     metadata,

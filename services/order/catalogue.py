@@ -12,6 +12,7 @@ from services.order.rows import (
     Product,
 )
 from shared.contracts.order import (
+    KitChanged,
     RegisterChannel,
     RegisterCustomers,
     RegisterProducts,
@@ -62,6 +63,8 @@ def register_products(m: RegisterProducts, rows: Rows, ctx: Ctx) -> Iterator[Eff
         pieces = {component.sku: 0 for component in (known.components if known else ())}
         pieces |= {component.sku: component.pieces for component in row.components}
         yield from (Part(sku, row.sku, count) for sku, count in pieces.items())
+        if row.components != (known.components if known else ()):
+            yield KitChanged(sku=row.sku, components=row.components, at=ctx.now)
     yield from _registered(wanted, Product, m.if_match, rows)
 
 

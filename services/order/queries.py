@@ -213,7 +213,7 @@ def summary(found: Order, revision: int) -> Item:
         "waits": [
             {"who": wait.who, "why": wait.why, "until": wait.until and wait.until.isoformat()} for wait in waits(found)
         ],
-        "skus": sorted({line.sku for line in lines}),
+        "skus": sorted({line.sku for line in lines} | {line.kit.sku for line in found.lines if line.kit is not None}),
         "tracking": [row.heard.tracking for row in found.shipments if row.heard is not None and row.heard.tracking],
         **{name: sum(getattr(line, name) for line in lines) for name in COUNTED},
         "promised_on": day.isoformat() if day and any(line.backordered for line in lines) else None,

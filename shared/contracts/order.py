@@ -273,6 +273,18 @@ class Product(Value):
     components: Annotated[tuple[Component, ...], Field(max_length=MOST_COMPONENTS, exclude_if=operator.not_)] = ()
 
 
+class KitChanged(Event, key="order.kit_changed.v1"):
+    """What a product consists of from now on; of nothing: it is no kit any more. A later `at` is newer."""
+
+    sku: Sku
+    components: tuple[Component, ...] = ()
+    at: datetime
+
+    @property
+    def subject(self) -> str:
+        return self.sku
+
+
 class RegisterProducts(Command, key="order.register_products.v1"):
     """Creates or changes products. Orders keep what they were placed with. `if_match`: see shared/etag.py.
 

@@ -185,3 +185,23 @@ async def test_only_who_may_enter_orders_and_only_what_this_page_offers(office: 
     for order in ("[]", "{", '{"order": {"payment_token": "x", "ship_to": {}}}', '{"order": {}}', '{"order": 7}'):
         await office.post("support", NEW, {**question, "step": "place", "order": order}, status=422)
     assert "C-1</" not in await office.page("support", f"{NEW}?placed=C-1%3C/b%3E")
+
+
+async def test_a_kit_is_found_with_how_many_can_be_made_and_placed_as_its_components(office: Office) -> None:
+    shop = office.shop
+    parts = [{"sku": "lamp", "pieces": 1}, {"sku": "mug", "pieces": 2}]
+    goods = {"sku": "mug", "name": "Mug", "price": "10.00", "vat_rate": "21"}
+    kit = {"sku": "light", "name": "Reading light", "price": "90.00", "vat_rate": "21", "components": parts}
+    await shop.ask("PUT", "/order/products", {"products": [goods, kit]})
+    await shop.rest()
+    lamps = (await shop.ask("GET", "/inventory/availability?sku=lamp"))["items"][0]["available"]
+    found = await asked(office, {**await typed(office), "q": "light", "step": "find"})
+    assert f"Reading light light €90.00, VAT 21%, {lamps} free" in words(found)
+    question = await asked(office, await typed(office, **{"sku-0": "light"}))
+    text = words(question)
+    assert "Reading light: Lamp, brass lamp · VAT 21% 1 €72.00 €72.00" in text
+    assert "Reading light: Mug mug · VAT 21% 2 €9.00 €18.00" in text
+    assert "To pay, VAT included €108.90" in text
+    before = len(await orders(shop))
+    await office.post("support", NEW, {**carried(question), "step": "place"})
+    assert len(await orders(shop)) == before + 1

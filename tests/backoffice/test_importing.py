@@ -283,3 +283,18 @@ async def test_many_orders_go_in_several_requests_and_tables_stop_where_files_do
     assert len(set(re.findall(r'href="/orders/(C-\d+)"', html.unescape(done.text)))) == 120
     back = await office.of["support"].get(f"{where}/errors.csv")
     assert len(back.text.strip().splitlines()) == 111
+
+
+async def test_a_row_of_a_kit_becomes_lines_of_its_components(office: Office) -> None:
+    (reference,) = fresh(1)
+    parts = [{"sku": "mug", "pieces": 2}, {"sku": "lamp", "pieces": 1}]
+    known = [{"sku": sku, "name": sku.title(), "price": "10.00", "vat_rate": "21"} for sku in ("mug", "lamp")]
+    kit = {"sku": f"kit-{reference}", "price": "30.00", "vat_rate": "21", "components": parts}
+    await office.shop.ask("PUT", "/order/products", {"products": [*known, kit]})
+    where, page = await shown(office, sheet(line(reference, kit["sku"], 2, "25,00")))
+    assert f"{reference} Anna Utrecht NL 2 6 €60.50" in words(page), "two lines, six pieces, VAT on top"
+    await office.post("support", where, form_of(page), status=200)
+    (placed,) = await orders_of(office.shop, reference)
+    seen = await office.shop.ask("GET", f"/order/orders/{placed['id']}")
+    assert [(of["sku"], of["ordered"], of["kit"]) for of in seen["lines"]] == [("mug", 4, 1), ("lamp", 2, 1)]
+    assert (seen["kits"][0]["price"], seen["gross"]) == ("25.00", "60.50")

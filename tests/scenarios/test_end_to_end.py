@@ -130,6 +130,26 @@ async def test_kits_are_cancelled_edited_and_billed_by_whole_kits_at_their_price
     await town.all_is_well()
 
 
+async def test_a_kit_may_be_offered_as_often_as_its_components_make_it_r30(town: Town) -> None:
+    await opens_with_a_set(town, mugs=5, plates=9, backorderable=False)
+    await town.settle()
+
+    async def offered() -> tuple[int, int]:
+        found = (await town.get("inventory", "/availability?sku=set&sku=mug"))["items"]
+        return found[0]["available"], found[1]["available"]
+
+    assert await offered() == (2, 5)
+    await town.place({"set": 1})
+    assert await offered() == (1, 3)
+    await town.place({"mug": 2})
+    assert await offered() == (0, 1)
+    await town.receive_stock("south", {"mug": 9})
+    assert await offered() == (5, 10)
+    await town.ask("order", "PUT", "/products/set", {"name": "Set", "price": "20.00", "vat_rate": "20"})
+    await town.settle()
+    assert not (await town.get("inventory", "/availability?sku=set"))["items"][0]["known"], "it is a thing of its own"
+
+
 async def test_sc05_an_order_of_two_hundred_lines_is_promised_shipped_and_billed_whole(town: Town) -> None:
     skus = [f"mug-{i:03}" for i in range(200)]
     await town.opens(mugs=2, products=skus)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from services.inventory.domain.kits import announce_kit, kits_to_announce
 from services.inventory.domain.rows import (
     REALM,
     Ctx,
@@ -11,6 +12,8 @@ from services.inventory.domain.rows import (
     Expected,
     Impossible,
     Item,
+    Kit,
+    KitPart,
     Level,
     Queue,
     Queued,
@@ -459,10 +462,16 @@ def to_announce(m: AnnounceAvailability) -> Needs:
     yield Queue, m.sku
     yield Item, m.sku
     yield Level, m.sku
+    yield Kit, m.sku
+    yield KitPart, m.sku
 
 
 def announce(m: AnnounceAvailability, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     """Tells how the stock of a SKU stands now (IMS-11). The next change arms the next timer."""
+    if kit := rows.find(Kit, m.sku):
+        yield from announce_kit(kit, rows)
+        return
+    yield from kits_to_announce(m, rows, ctx)
     levels = sorted(rows.group(Level, m.sku), key=lambda level: level.warehouse)
     yield from (replace(level, due=False) for level in levels if level.due)
     queue, item = rows.find(Queue, m.sku) or Queue(m.sku), rows.find(Item, m.sku)

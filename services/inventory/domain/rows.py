@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 from uuid import UUID
 
+from shared.contracts.order import Component
 from shared.messaging.decision import Context, Needs, Row
 
 REALM = "all"
@@ -47,6 +48,32 @@ class Item(Row):
     backorderable: bool
     lead_days: int
     barcode: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kit(Row):
+    """A SKU that consists of others and has no stock of its own, as the catalogue told `at`. Without components: none.
+
+    `announced`: how often channels were told how many could be had.
+    """
+
+    KEY: ClassVar[tuple[str, ...]] = ("sku",)
+    GROUP: ClassVar[str] = "sku"
+    sku: str
+    components: tuple[Component, ...]
+    at: datetime
+    announced: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KitPart(Row):
+    """The way from a SKU to a kit that it is in; 0 pieces: no longer."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("sku", "kit")
+    GROUP: ClassVar[str] = "sku"
+    sku: str
+    kit: str
+    pieces: int
 
 
 @dataclass(frozen=True, slots=True)

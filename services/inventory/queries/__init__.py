@@ -1,6 +1,7 @@
 """What screens and the API read. No locks, no rows of the domain."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from services.inventory.tables import (
     demands,
     expected,
     items,
+    kits,
     levels,
     movements,
     placements,
@@ -254,8 +256,91 @@ async def first_in_line(connection: AsyncConnection, sku: str) -> list[Found]:
 async def availability(connection: AsyncConnection, skus: Sequence[str], today: date) -> list[Found]:
     """What a channel may offer now, and from which day more (R-24): the first receipt that leaves something over.
 
-    None where that receipt is overdue.
+    None where that receipt is overdue. Of a kit: as many as its components make, and the day when each has more (R-30).
     """
+    k = kits.c
+    sets = {
+        row["sku"]: {of["sku"]: of["pieces"] for of in row["components"]}
+        for row in await _all(connection, select(k.sku, k.components).where(k.sku.in_(skus)))
+        if row["components"]
+    }
+    wanted = dict.fromkeys([*skus, *(part for parts in sets.values() for part in parts)])
+    offers = await _offers(connection, list(wanted))
+    return [
+        _of_kit(sku, {offers[part]: pieces for part, pieces in sets[sku].items()}, today)
+        if sku in sets
+        else offers[sku].told(sku, today)
+        for sku in dict.fromkeys(skus)
+    ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Offer:
+    """What may be offered of a SKU: pieces that are nobody's, and what comes, the earliest first."""
+
+    item: Found | None
+    left: int
+    coming: Sequence[tuple[date, int]]
+
+    @property
+    def free(self) -> int:
+        return max(0, self.left)
+
+    def day_of(self, pieces: int, today: date) -> date | None:
+        """From when on so many are free; None where nobody knows (R-25)."""
+        if self.item is None:
+            return None
+        left, overdue = self.left, 0  # it will come, nobody knows when
+        if left >= pieces or not self.item["stocked"]:
+            return today
+        for day, incoming in self.coming:
+            if day < today:
+                overdue += incoming
+                continue
+            left += incoming
+            if left >= pieces:
+                return day
+        if (overdue and left + overdue >= pieces) or not self.item["backorderable"]:
+            return None
+        return today + timedelta(days=max(1, self.item["lead_days"]))
+
+    def told(self, sku: str, today: date) -> Found:
+        item = self.item
+        if item is None:
+            return {"sku": sku, "known": False, "available": 0, "more_from": None, "backorderable": False}
+        more_from = self.day_of(self.free + 1, today) if item["stocked"] else None
+        return {
+            "sku": sku,
+            "known": True,
+            "stocked": item["stocked"],
+            "available": self.free if item["stocked"] else None,
+            "available_from": today if self.free or not item["stocked"] else more_from,
+            "more_from": more_from,
+            "backorderable": item["backorderable"],
+        }
+
+
+def _of_kit(sku: str, parts: Mapping[Offer, int], today: date) -> Found:
+    if any(offer.item is None for offer in parts):
+        return {"sku": sku, "known": False, "available": 0, "more_from": None, "backorderable": False}
+    stocked = {offer: pieces for offer, pieces in parts.items() if offer.item and offer.item["stocked"]}
+    number = min((offer.free // pieces for offer, pieces in stocked.items()), default=None)
+    days = [offer.day_of(((number or 0) + 1) * pieces, today) for offer, pieces in stocked.items()]
+    known = [day for day in days if day is not None]
+    more_from = max(known) if known and len(known) == len(days) else None
+    return {
+        "sku": sku,
+        "known": True,
+        "stocked": bool(stocked),
+        "available": number,
+        "available_from": today if number or not stocked else more_from,
+        "more_from": more_from,
+        "backorderable": all(offer.item and offer.item["backorderable"] for offer in parts),
+    }
+
+
+async def _offers(connection: AsyncConnection, skus: Sequence[str]) -> dict[str, Offer]:
+    """Of each of these what there is of it."""
     i = items.c
     known = {row["sku"]: row for row in await _all(connection, select(items).where(i.sku.in_(skus)))}
     c, e = levels.c, expected.c
@@ -263,44 +348,11 @@ async def availability(connection: AsyncConnection, skus: Sequence[str], today: 
     free = {sku: int(pieces) for sku, pieces in await connection.execute(in_stock)}
     owed = select(queues.c.sku, queues.c.waiting).where(queues.c.sku.in_(skus))
     waiting = {sku: int(pieces) for sku, pieces in await connection.execute(owed)}
-    coming = await _all(
-        connection,
-        select(e.sku, e.expected_on, (e.quantity - e.received).label("incoming"))
-        .where(e.sku.in_(skus), e.quantity > e.received)
-        .order_by(e.expected_on),
-    )
-    answers: list[Found] = []
-    for sku in dict.fromkeys(skus):
-        item = known.get(sku)
-        if item is None:
-            answers.append({"sku": sku, "known": False, "available": 0, "more_from": None, "backorderable": False})
-            continue
-        left = free.get(sku, 0) - waiting.get(sku, 0)
-        available, more_from = max(0, left), None
-        overdue = 0  # it will come, nobody knows when (R-25)
-        for receipt in (r for r in coming if r["sku"] == sku):
-            if receipt["expected_on"] < today:
-                overdue += receipt["incoming"]
-                continue
-            left += receipt["incoming"]
-            if left > available:
-                more_from = receipt["expected_on"]
-                break
-        unknown = more_from is None and overdue and left + overdue > available
-        if more_from is None and not unknown and item["backorderable"] and item["stocked"]:
-            more_from = today + timedelta(days=max(1, item["lead_days"]))
-        answers.append(
-            {
-                "sku": sku,
-                "known": True,
-                "stocked": item["stocked"],
-                "available": available if item["stocked"] else None,
-                "available_from": today if available or not item["stocked"] else more_from,
-                "more_from": more_from,
-                "backorderable": item["backorderable"],
-            }
-        )
-    return answers
+    coming: dict[str, list[tuple[date, int]]] = {}
+    expects = select(e.sku, e.expected_on, e.quantity - e.received).where(e.sku.in_(skus), e.quantity > e.received)
+    for sku, day, pieces in await connection.execute(expects.order_by(e.expected_on)):
+        coming.setdefault(sku, []).append((day, pieces))
+    return {sku: Offer(known.get(sku), free.get(sku, 0) - waiting.get(sku, 0), coming.get(sku, ())) for sku in skus}
 
 
 async def list_movements(
