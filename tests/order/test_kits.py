@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from comptoir.invariants.orders import Case, kits_are_whole
 from services.order.kits import described
+from services.order.placing import to_place_kits
 from services.order.quantities import Order, priced
 from services.order.rows import Kit, Line, Product
 from services.order.saga import react
@@ -18,7 +19,7 @@ from shared.contracts.fulfilment import CancelShipment, PlanShipment
 from shared.contracts.inventory import ReserveStock
 from shared.contracts.money import line_amount, rounded, totals, unit_of
 from shared.contracts.order import CancelOrder, Component, EditOrder, NewLine, RegisterProducts
-from shared.messaging.decision import Refused
+from shared.messaging.decision import Refused, Rows
 from tests.order.book import MUG, POST, Book, place
 from tests.order.builders import ORDER, after, cancel, money, of, shipment, stock
 
@@ -124,6 +125,15 @@ def test_lines_of_a_kit_sum_to_its_price_whatever_it_costs_n09(
     assert sum(line_amount(price, unit) for price in priced(added)) == rounded(2 * price, unit)
     assert {line.kit for line in added} == {Kit(len(parts) + 1, "set", "Breakfast set", 2, price)}
     assert not list(kits_are_whole(Case(book.order, (), frozenset())))
+
+
+def test_an_order_without_kits_reads_nothing_more_than_its_products() -> None:
+    rows = Rows()
+    for product in (MUG, SET):
+        rows.declare(Product, product.sku)
+        rows.loaded(product)
+    assert list(to_place_kits(place(NewLine(sku="mug", quantity=1)), rows)) == []
+    assert list(to_place_kits(place(sets(1)), rows)) == [(Product, "mug"), (Product, "plate")]
 
 
 def test_what_is_wrong_with_a_line_of_a_kit_is_said_of_that_line() -> None:
