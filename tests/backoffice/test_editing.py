@@ -206,6 +206,7 @@ async def test_kits_are_changed_by_their_number_and_the_page_says_how_many_are_c
     mug = {"sku": "mug", "name": "Mug", "price": "12.50", "vat_rate": "21"}
     await shop.ask("PUT", "/order/products", {"products": [mug, kit]})
     placed = await shop.place("set", 2)
+    await shop.rest()
     where = f"/orders/{placed['number']}"
     page = words(await office.page("support", f"{where}/edit"))
     assert "Breakfast set set Kit of 2 x mug + 1 x cup; " in page
@@ -214,6 +215,7 @@ async def test_kits_are_changed_by_their_number_and_the_page_says_how_many_are_c
     for kits, lines in (("1", [(4, 2), (2, 1)]), ("3", [(4, 2), (2, 1), (4, 0), (2, 0)])):
         asked = (await office.post("support", f"{where}/edit", {**form, "keep-1": kits}, status=200)).text
         await office.post("support", f"{where}/edit", carried(asked))
+        await shop.rest()
         found = await owner(shop, placed)
         assert [(line["ordered"], line["cancelled"]) for line in found["lines"]] == lines
         form = filled(await office.page("support", f"{where}/edit"))
