@@ -105,6 +105,18 @@ async def test_a_product_leads_to_the_others_of_its_brand(shop: Shop) -> None:
     assert "brand=" not in (await shop.page("/stock?view=backorders"))
 
 
+async def test_a_kit_shows_how_many_can_be_made_and_what_is_free_of_each_component(shop: Shop) -> None:
+    parts = [{"sku": "delft-2", "pieces": 3}, {"sku": "delft-4", "pieces": 1}]
+    kit = {"sku": "delft-set", "name": "Delft set", "components": parts}
+    await shop.ask("PUT", "/order/products", {"products": [kit]})
+    await shop.rest()
+    text = " ".join(unescape(re.sub(r"<[^>]+>", " ", await shop.page("/stock/delft-set"))).split())
+    assert "3 kits can be made of what is free." in text
+    assert "What a kit consists of 3 × delft-2 10 free 1 × delft-4 7 free" in text
+    assert 'href="/stock/delft-set"' in await shop.page("/products?q=delft-set")
+    await shop.page("/stock/delft-none", status=404)
+
+
 async def test_the_file_is_for_those_who_see_the_stock(shop: Shop) -> None:
     await shop.staff("support", "finance")
     for role, status in (("support", 200), ("finance", 403)):

@@ -83,7 +83,7 @@ async def listed(pages: Pages, owners: Owners, asked: Asked, after: str, *, link
     )
     rows = [
         [
-            Cell(of["name"] or of["sku"], _stock_of(of) if linked else "", of["sku"]),
+            Cell(of["name"] or of["sku"], f"/stock/{quote(of['sku'], safe='')}" if linked else "", of["sku"]),
             _kind(w, of),
             Cell(of["category"] or "–"),
             Cell(of["brand"] or "–"),
@@ -99,11 +99,6 @@ async def listed(pages: Pages, owners: Owners, asked: Asked, after: str, *, link
         "first": asked.address() if after else "",
         "older": asked.address(after=found["next"]) if found["next"] else "",
     }
-
-
-def _stock_of(of: Item) -> str:
-    """Where its stock is seen; a kit has none of its own."""
-    return "" if of["components"] else f"/stock/{quote(of['sku'], safe='')}"
 
 
 def _kind(w: English, of: Item) -> Cell:

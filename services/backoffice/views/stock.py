@@ -15,7 +15,7 @@ from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import Pages
 from services.backoffice.queries import Reading
 from services.backoffice.views.orders import cell
-from services.backoffice.words import N_
+from services.backoffice.words import N_, NN_
 from shared.clock import now
 
 Item = dict[str, Any]
@@ -25,6 +25,7 @@ PRODUCTS = 50
 """Products of the catalogue that stock is asked of at once."""
 ROUNDS = 20
 """So many times in a row, where the products of a brand have no stock; then the reader goes on."""
+KITS = NN_("%(n)d kit can be made of what is free.", "%(n)d kits can be made of what is free.")
 COLUMNS = ("sku", "name", "warehouse", "on_hand", "reserved", "available", "quarantined", "to_count", "why")
 
 
@@ -119,11 +120,17 @@ def _page(pages: Pages, wanted: Wanted, said: Item, places: list[str]) -> Item:
 
 async def product(reading: Reading, owners: Owners, pages: Pages, sku: str, after: str) -> Item:
     """One SKU. Raises Away or Said; Said with 404 when there is none."""
-    found, moves, listed = await asyncio.gather(
-        owners.get("inventory", f"/stock/{quote(sku, safe='')}"),
-        owners.get("inventory", "/movements", sku=sku, newest="true", limit=50, after=after),
-        _listed(owners, sku),
-    )
+    try:
+        found, moves, listed = await asyncio.gather(
+            owners.get("inventory", f"/stock/{quote(sku, safe='')}"),
+            owners.get("inventory", "/movements", sku=sku, newest="true", limit=50, after=after),
+            _listed(owners, sku),
+        )
+    except Said as refusal:
+        listed = await _listed(owners, sku) if refusal.status == 404 else {}
+        if not listed.get("components"):
+            raise
+        return await _kit(owners, pages, listed)
     async with reading() as conn:
         numbers = await queries.numbers_of(conn, [UUID(of["order_id"]) for of in moves["items"] if of["order_id"]])
     w, today = pages.words, now().date()
@@ -150,10 +157,36 @@ async def product(reading: Reading, owners: Owners, pages: Pages, sku: str, afte
         "queue": found["queue"],
         "backordered": late,
         "stocked": found["stocked"],
+        "components": [],
         "movements": [
             {**of, "number": numbers.get(UUID(of["order_id"]), "") if of["order_id"] else ""} for of in moves["items"]
         ],
         "older": f"/stock/{quote(sku, safe='')}?{urlencode({'after': moves['next']})}" if moves.get("next") else "",
+    }
+
+
+async def _kit(owners: Owners, pages: Pages, listed: Item) -> Item:
+    """A kit has no stock of its own: how many its components make, and what is free of each. Raises Away or Said."""
+    w, sku, parts = pages.words, listed["sku"], listed["components"]
+    free = {
+        name: int((of or {}).get("available") or 0)
+        for name, of in (await owners.by_sku("inventory", "/availability", [sku, *(of["sku"] for of in parts)])).items()
+    }
+    return {
+        "sku": sku,
+        "name": listed["name"],
+        "said": w.many(*KITS, free.get(sku, 0)),
+        "stocked": False,
+        "queue": [],
+        "components": [
+            {
+                "sku": of["sku"],
+                "href": f"/stock/{quote(of['sku'], safe='')}",
+                "pieces": of["pieces"],
+                "free": w.say("%(n)s free", n=w.number(free.get(of["sku"], 0))),
+            }
+            for of in parts
+        ],
     }
 
 
