@@ -184,7 +184,11 @@ async def by_number(number: Annotated[str, Path(max_length=64, pattern=NO_NUL)],
 @router.get("/orders/{order_id}", tags=["orders"])
 @needs("orders:read", of_the_order)
 async def get_order(order_id: OrderId, conn: Reader) -> Response:
-    """One order: where every piece is, shipments, money, returns, history, and why it does not move."""
+    """One order: where every piece is, shipments, money, returns, history, and why it does not move.
+
+    `kit` of a line is the `no` of the kit that it is a component of. Of `kits` complete sets alone are `shipped` and
+    `delivered`; `leftovers` are pieces that are out besides.
+    """
     found = await queries.order(conn, order_id)
     if found is None:
         raise NotFound("order", order_id)

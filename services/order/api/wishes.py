@@ -38,7 +38,7 @@ Quote = Annotated[
 
 
 class CancelIn(Body):
-    """No lines: everything that is not out."""
+    """No lines: everything that is not out. Of a kit all lines are named, each by the pieces of whole kits."""
 
     model_config = example(lines=[{"line_no": 1, "quantity": 1}], reason="the customer changed her mind")
 
