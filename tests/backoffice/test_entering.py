@@ -194,6 +194,7 @@ async def test_a_kit_is_found_with_how_many_can_be_made_and_placed_as_its_compon
     kit = {"sku": "light", "name": "Reading light", "price": "90.00", "vat_rate": "21", "components": parts}
     await shop.ask("PUT", "/order/products", {"products": [goods, kit]})
     await shop.rest()
+    await shop.receive(lamp=50)
     lamps = (await shop.ask("GET", "/inventory/availability?sku=lamp"))["items"][0]["available"]
     found = await asked(office, {**await typed(office), "q": "light", "step": "find"})
     assert f"Reading light light €90.00, VAT 21%, {lamps} free" in words(found)
