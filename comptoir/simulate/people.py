@@ -17,6 +17,7 @@ from services.billing.domain import rule
 from services.billing.domain.credits import left_of
 from services.fulfilment.domain import rows as fulfilment
 from services.order import rows as order
+from services.order.kits import per_kit
 from shared.contracts.billing import (
     ApproveRefund,
     BankMoneyArrived,
@@ -106,6 +107,8 @@ class People(Machine):
             )
             for sku, pieces, price, discount, rate in bought.lines
         ]  # fmt: skip
+        if bought.sets:
+            lines.append(NewLine(sku="SET", quantity=bought.sets, unit_price=Decimal("24.99"), vat_rate=Decimal(19)))
         if bought.postage:
             lines.append(
                 NewLine(
@@ -156,7 +159,10 @@ class People(Machine):
                 self.at(self.now + MINUTE, self.wish, wish, tries + 1)
             return
         line = found.lines[int(wish.pick * len(found.lines))]
-        one = (LineQuantity(line_no=line.line_no, quantity=1),)
+        one: tuple[LineQuantity, ...] = (LineQuantity(line_no=line.line_no, quantity=1),)
+        if line.kit is not None:  # one kit, which goes as a whole
+            of_it = [of for of in found.lines if of.kit == line.kit]
+            one = tuple(LineQuantity(line_no=of.line_no, quantity=per_kit(of)) for of in of_it)
         m: Message | None = None
         service, kind = ORDER, wish.kind
         if kind == "refund":

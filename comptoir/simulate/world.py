@@ -16,7 +16,7 @@ from comptoir.simulate.laws import BILLING, FULFILMENT, INVENTORY, ORDER
 from comptoir.simulate.machine import T0, Broken, Node
 from comptoir.simulate.outside import said
 from comptoir.simulate.people import HOME, ROOT, in_short
-from comptoir.simulate.plan import HOUR, MINUTE, SECOND, SERVICES, SKUS, Case, Incident, Plan, plan_of
+from comptoir.simulate.plan import HOUR, MINUTE, SECOND, SERVICES, SKUS, Case, Incident, Plan, plan_of, sells_sets
 from comptoir.simulate.reach import Reached
 from services.billing.domain import rows as billing
 from services.billing.handlers import HANDLERS as BILLING_HANDLERS
@@ -51,6 +51,7 @@ from shared.contracts.inventory import (
     StockLine,
 )
 from shared.contracts.message import Message
+from shared.contracts.order import Component, Product, RegisterProducts
 from shared.messaging import topology
 from shared.messaging.decision import Reply
 from shared.messaging.envelope import Packet, envelope, write
@@ -66,6 +67,15 @@ LATER = "a new place"
 REFUSED_BY_STORE = ("this conflicts with what is there", "a value of the request cannot be stored")
 """No request may come so far: the decision itself must say no."""
 ZERO = Decimal(0)
+PRODUCTS = (
+    Product(sku="MUG", name="Mug", price=Decimal("9.95")),
+    Product(sku="BOOK", name="Book", price=Decimal("14.50")),
+    Product(
+        sku="SET", name="A set", price=Decimal("24.99"),
+        components=(Component(sku="MUG", pieces=2), Component(sku="BOOK", pieces=1)),
+    ),
+)  # fmt: skip
+"""What is looked up: lines of others say everything themselves."""
 
 
 @cache
@@ -233,6 +243,8 @@ class World(Buyers):
         items = [Item(sku=sku, backorderable=plan.backorderable, lead_days=1) for sku in SKUS]
         items.append(Item(sku="POSTAGE", stocked=False))
         self.ask(INVENTORY, RegisterItems(items=tuple(items)))
+        if sells_sets(plan.seed):
+            self.ask(ORDER, RegisterProducts(products=PRODUCTS))
         for place in plan.places:
             lines = tuple(StockLine(sku=sku, quantity=n) for sku, at, n in plan.stock if at == place and n)
             if lines:
