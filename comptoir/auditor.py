@@ -16,7 +16,7 @@ import asyncpg
 import structlog
 from pydantic import Field
 
-from comptoir.invariants import LAWS, messages, money, orders, purchases, stock, transfers
+from comptoir.invariants import LAWS, messages, money, orders, purchases, stock, transfers, value
 from comptoir.rest import all_there, plain
 from comptoir.sender import Sender
 from comptoir.suite import BUILD
@@ -32,8 +32,10 @@ from comptoir.verify.sums import (
     MOVED_LINES,
     NOT_LOOKED_UP,
     SHELVES,
+    WORTHS,
     check_bought,
     check_shelf,
+    check_worth,
 )
 from services.fulfilment.domain import rows as fulfilment
 from services.order.quantities import Order
@@ -313,6 +315,8 @@ class Round:
         for record in await self.connections["inventory"].fetch(MOVED_LINES.format(chosen=SOME_SKUS), skus):
             line = transfers.MovedLine(*record)
             audits[line.sku].check(transfers.sent_is_received_lost_or_in_transit, line)
+        for record in await self.connections["inventory"].fetch(WORTHS.format(chosen=SOME_SKUS), skus):
+            check_worth(audits[record[0]], value.Worth(*record))
         self.looks |= {sku: Look(broken(audit)) for sku, audit in audits.items()}
 
 

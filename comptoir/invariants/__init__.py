@@ -3,7 +3,7 @@
 The same functions serve tests, the operator's `comptoir verify`, and whatever else has snapshots. Numbers are those
 of the reliability study: I1 to I4 are in stock.py, I5 to I8, I10, I11, I19 in orders.py, I12 to I16 in money.py, I9
 and I21 in across.py, I17, I18, I20, I22, I24 in messages.py; I27 to I29, of purchase orders, in purchases.py; I30 and
-I31, of transfers, in transfers.py.
+I31, of transfers, in transfers.py; I32 and I33, of what stock is worth, in value.py.
 
 Checked in part:
 - I1, I13: that movements and postings are never changed shows in their sums; documents and postings also have a trigger
@@ -25,7 +25,7 @@ Not checked:
 - I26 (no card numbers, secrets or addresses astray): a property of texts and logs, checked by scanning those.
 """
 
-from comptoir.invariants import across, messages, money, orders, purchases, stock, transfers
+from comptoir.invariants import across, messages, money, orders, purchases, stock, transfers, value
 from comptoir.invariants.law import LAWS, Law, law
 
-__all__ = ["LAWS", "Law", "across", "law", "messages", "money", "orders", "purchases", "stock", "transfers"]
+__all__ = ["LAWS", "Law", "across", "law", "messages", "money", "orders", "purchases", "stock", "transfers", "value"]

@@ -101,10 +101,10 @@ NOT_BY_MESSAGE = frozenset(
         "order.register_customers.v1", "order.register_channel.v1",
         "billing.record_credit.v1", "inventory.adjust_stock.v1", "inventory.expect_receipt.v1",
         "inventory.place_item.v1", "inventory.place_items.v1", "fulfilment.parcel_due.v1",
-        "inventory.set_reorder_rules.v1", "inventory.draft_proposed.v1",
+        "inventory.set_reorder_rules.v1", "inventory.draft_proposed.v1", "inventory.change_cost.v1",
     }
 )  # fmt: skip
-"""Master data, imports, rules for buying and where things lie, which have no part in an order's way."""
+"""Master data, imports, rules for buying, costs and where things lie, which have no part in an order's way."""
 
 EXPECTED: tuple[str, ...] = (
     *(f"{step}: asked" for step in ASKS.values()),

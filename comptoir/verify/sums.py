@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import asyncpg
 
-from comptoir.invariants import money, orders, purchases, stock, transfers
+from comptoir.invariants import money, orders, purchases, stock, transfers, value
 from comptoir.verify.audit import ALL, SOME_ORDERS, Audit, stream
 
 SHELVES = """
@@ -58,6 +58,29 @@ MOVED_LINES = """
                where kind in ('transfer', 'transfer_loss') and {chosen} group by 1, 2, 3) m
          on (m.transfer_id, m.sku) = (coalesce(l.transfer_id, e.transfer_id), coalesce(l.sku, e.sku))
     order by 1, 3
+"""
+WORTHS = """
+    select sku, coalesce(c.seq, 0), coalesce(c.pieces, 0), coalesce(c.value, 0), coalesce(v.n, 0),
+           coalesce(v.newest, 0), coalesce(v.pieces, 0), coalesce(v.value, 0), coalesce(v.sold, 0),
+           coalesce(m.pieces, 0), coalesce(m.left_out, 0), coalesce(d.value, 0), coalesce(d.sold, 0),
+           coalesce(d.last_pieces, 0), coalesce(d.last_value, 0)
+    from (select * from costings where {chosen}) c
+    full join (select sku, count(*) as n, max(seq) as newest, sum(pieces)::bigint as pieces, sum(value) as value,
+                      coalesce(-sum(pieces) filter (where kind = 'issue'), 0)::bigint as sold
+               from valuations where {chosen} group by 1) v using (sku)
+    full join (select sku, sum(received_value - sold_value + returned_value + adjusted_value + changed_value) as value,
+                      sum(sold)::bigint as sold, (array_agg(pieces order by day desc))[1] as last_pieces,
+                      (array_agg(value order by day desc))[1] as last_value
+               from costing_days where {chosen} group by 1) d using (sku)
+    left join (select m.sku, (sum(m.on_hand + m.quarantined + m.in_transit)
+                                filter (where v.cause is not null))::bigint as pieces,
+                      count(*) filter (where v.cause is null and m.at < (
+                        select looked_back_at - interval '10 minutes' from valued where name = 'stock')) as left_out
+               from (select * from movements where {chosen}) m
+               left join (select * from valuations where {chosen}) v on (v.cause, v.sku, v.warehouse, v.line_no, v.kind)
+                                       = (m.cause, m.sku, m.warehouse, m.line_no, m.kind)
+               group by 1) m using (sku)
+    order by sku
 """
 MOVED_WHOLE = """
     select number, state, version, l.sent, l.received, l.lost, a.acts, a.newest
@@ -127,6 +150,13 @@ async def check_stock(audit: Audit, connection: "asyncpg.Connection[asyncpg.Reco
         audit.check(transfers.sent_is_received_lost_or_in_transit, transfers.MovedLine(*record))
     async for record in stream(connection, MOVED_WHOLE):
         audit.check(transfers.transfers_state_is_what_came, transfers.Moved(*record))
+    async for record in stream(connection, WORTHS.format(chosen=ALL)):
+        check_worth(audit, value.Worth(*record))
+
+
+def check_worth(audit: Audit, worth: value.Worth) -> None:
+    audit.check(value.pieces_are_those_of_movements, worth)
+    audit.check(value.value_is_the_sum_of_movements, worth)
 
 
 def check_shelf(audit: Audit, shelf: stock.Shelf) -> None:

@@ -272,6 +272,7 @@ BOUGHT: dict[str, str] = {
     "transfer-cancel": N_("Cancelled the stock transfer %(name)s."),
     "supplier": N_("Set the supplier %(name)s."),
     "rules": N_("Set when %(name)s is ordered."),
+    "costs": N_("Said what %(name)s cost."),
 }
 
 

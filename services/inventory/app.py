@@ -1,16 +1,20 @@
 """Inventory, assembled."""
 
+from collections.abc import Sequence
+from datetime import timedelta
+
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.inventory import api, queries, tables
 from services.inventory.handlers import HANDLERS
 from services.inventory.settings import Settings
 from services.inventory.store import BOOKS
+from services.inventory.valuer import Valuer
 from shared.contracts.inventory import FindHolders, HoldersFound
 from shared.contracts.message import Internal
 from shared.database import normalised, reading_engine
 from shared.http import answers_beside
-from shared.service import Service
+from shared.service import Figure, Running, Service, Worker
 from shared.settings import database_of
 
 
@@ -44,6 +48,17 @@ class Finder:
 
 def build(settings: Settings) -> Service:
     finder = Finder(settings)
+    after = timedelta(seconds=settings.valued_after_s)
+    valuers: dict[Running, Valuer] = {}
+
+    def workers(running: Running) -> list[Worker]:
+        valuers[running] = Valuer(running.store, settings.house(), settings.currency, after, running.now)
+        return [valuers[running]]
+
+    async def figures(running: Running) -> Sequence[Figure]:
+        valuer = valuers.get(running)
+        return await valuer.figures() if valuer else ()
+
     return Service(
         name="inventory",
         handlers=HANDLERS,
@@ -54,6 +69,8 @@ def build(settings: Settings) -> Service:
         settings=settings,
         caller=finder,
         closer=finder.close,
+        figures=figures,
+        workers=workers,
         answers=answers_beside(__file__),
-        description="Stock per SKU and warehouse, promises, backorders, purchase orders, transfers, receipts, counts",
+        description="Stock per SKU and warehouse, promises, backorders, purchase orders, transfers, receipts, value",
     )

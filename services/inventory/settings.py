@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from services.inventory.domain import Policy
-from shared.settings import ServiceSettings
+from services.inventory.domain import House, Policy
+from shared.contracts.money import unit_of
+from shared.settings import ServiceSettings, TimeZone
 
 
 class Settings(ServiceSettings):
@@ -26,6 +28,15 @@ class Settings(ServiceSettings):
     reorder_safety: Decimal = Field(
         Decimal("1.65"), ge=0, le=5, description="z of the proposed safety stock: 1.65 suffices in 95 of 100 times"
     )
+
+    currency: str = Field("EUR", pattern="^[A-Z]{3}$", description="the house's: stock is valued in it")
+    time_zone: TimeZone = Field("UTC", description="where days of reports of stock's value begin, as Europe/Brussels")
+    valued_after_s: float = Field(
+        30, ge=0, le=3600, description="movements are valued so long after they were decided; others still commit then"
+    )
+
+    def house(self) -> House:
+        return House(unit_of(self.currency), ZoneInfo(self.time_zone))
 
     def policy(self) -> Policy:
         return Policy(

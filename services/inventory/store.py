@@ -28,6 +28,8 @@ BOOKS = mapping(
     (domain.TransferLine, tables.transfer_lines, False),
     (domain.Queued, tables.queued, False, tables.queued.c.quantity > 0),
     (domain.Movement, tables.movements, False),
+    (domain.Valuation, tables.valuations, False),
+    (domain.CostChange, tables.cost_changes, False),
     (domain.Placement, tables.placements, False),
     (domain.PurchaseAct, tables.purchase_acts, False),
     (domain.TransferAct, tables.transfer_acts, False),

@@ -324,6 +324,98 @@ movements = Table(
     Index("ix_movements_at", "at"),
 )
 
+valuations = Table(
+    "valuations",
+    metadata,
+    Column("cause", Uuid, primary_key=True),
+    Column("sku", Text, primary_key=True),
+    Column("warehouse", Text, primary_key=True),
+    Column("line_no", Integer, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("day", Date, nullable=False),
+    Column("pieces", BigInteger, nullable=False),
+    Column("value", Numeric, nullable=False),
+    Column("unit_cost", Numeric),
+    Column("difference", Numeric, nullable=False),
+    Column("order_id", Uuid),
+    Index("ix_valuations_sku", "sku", "seq", unique=True),
+    Index(
+        "ix_valuations_order_id",
+        "order_id",
+        postgresql_where=text("order_id is not null and kind in ('issue', 'restock', 'quarantine')"),
+    ),
+    Index("ix_valuations_arrivals", "sku", "seq", postgresql_where=text("pieces > 0")),
+    Index("ix_valuations_without_cost", "sku", "seq", postgresql_where=text("pieces > 0 and unit_cost is null")),
+)
+
+cost_changes = Table(
+    "cost_changes",
+    metadata,
+    Column("cause", Uuid, primary_key=True),
+    Column("sku", Text, nullable=False),
+    Column("arrival", Uuid, nullable=False),
+    Column("warehouse", Text, nullable=False),
+    Column("line_no", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("unit_cost", Numeric, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("unit_cost >= 0", name="not_negative"),
+    Index("ix_cost_changes_arrival", "arrival", "sku", "warehouse", "line_no", "kind", "at", "cause"),
+    Index("ix_cost_changes_at", "at"),
+)
+
+costings = Table(
+    "costings",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("pieces", BigInteger, nullable=False),
+    Column("value", Numeric, nullable=False),
+    Column("unit_cost", Numeric),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("day", Date, nullable=False),
+    Column("sold_at", DateTime(timezone=True)),
+    Column("received_at", DateTime(timezone=True)),
+    Column("places", JSONB, nullable=False),
+    Index("ix_costings_value", text("value desc"), "sku", postgresql_where=text("pieces > 0")),
+    postgresql_with=MOVING,
+)
+
+costing_days = Table(
+    "costing_days",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("pieces", BigInteger, nullable=False),
+    Column("value", Numeric, nullable=False),
+    Column("places", JSONB, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("received_value", Numeric, nullable=False),
+    Column("sold", BigInteger, nullable=False),
+    Column("sold_value", Numeric, nullable=False),
+    Column("returned", BigInteger, nullable=False),
+    Column("returned_value", Numeric, nullable=False),
+    Column("adjusted", BigInteger, nullable=False),
+    Column("adjusted_value", Numeric, nullable=False),
+    Column("changed_value", Numeric, nullable=False),
+    Column("differences", Numeric, nullable=False),
+    Index("ix_costing_days_day", "day"),
+    postgresql_with=MOVING,
+)
+
+valued = Table(
+    "valued",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("currency", Text, nullable=False),
+    Column("until", DateTime(timezone=True)),
+    Column("looked_back_at", DateTime(timezone=True)),
+)
+
 placements = Table(
     "placements",
     metadata,

@@ -8,9 +8,11 @@ from typing import Any
 
 import httpx
 
+from tests.inventory.valuing import value
 from tests.journeys.town import ANNA, Town
 
 ROOT = Path(__file__).resolve().parents[2]
+DAYS = "since=2026-01-01&until=2100-01-01"
 MOST = 2
 """Entries of a list that an example shows."""
 
@@ -202,6 +204,13 @@ async def story(town: Town) -> None:
         await town.do("inventory", f"/{path}", {**place, "reason": "found behind the shelf", "lines": lines})
     await town.do("inventory", "/counts", {**place, "reason": "spot check", "sku": "pot", "counted": 0})
 
+    await value(town.suite["inventory"])
+    arrival = (await town.get("inventory", "/arrivals?sku=pot&without_cost=true"))["items"][0]
+    named = {name: arrival[name] for name in ("sku", "arrival", "warehouse", "line_no", "kind")}
+    said = {**named, "unit_cost": "3.10", "reason": "The supplier's invoice came."}
+    await town.do("inventory", "/cost-changes", said)
+    await value(town.suite["inventory"])
+
     number = (await town.order(order))["number"]
     looks: dict[str, tuple[str, ...]] = {
         "order": (
@@ -216,6 +225,8 @@ async def story(town: Town) -> None:
             "/availability?sku=mug&sku=pot", f"/orders/{order}", f"/orders/{second}",
             "/backorders", "/suppliers", "/suppliers/mugs", "/purchase-orders", of, f"{of}/history",
             "/transfers", transfer, f"{transfer}/history",
+            "/stock-value", "/stock-value/total", f"/cost-of-sales?{DAYS}", f"/cost-of-sales/total?{DAYS}",
+            "/dead-stock?days=1&cover=1", "/arrivals?sku=pot", "/cost-changes",
         ),
         "fulfilment": (
             "/shipments", f"/shipments/{shipment}", "/returns", f"/returns/{parcel}",

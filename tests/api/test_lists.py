@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from types import ModuleType
 from typing import Any
 from uuid import UUID
@@ -19,7 +20,9 @@ from services.fulfilment import queries as of_fulfilment
 from services.fulfilment import tables as fulfilment_tables
 from services.inventory import queries as of_inventory
 from services.inventory import tables as inventory_tables
+from services.inventory.domain import House
 from services.inventory.queries import transfers as of_transfers
+from services.inventory.queries import value as of_value
 from services.order import queries as of_order
 from services.order import tables as order_tables
 from shared.database import reading_engine
@@ -27,6 +30,7 @@ from tests.conftest import Databases
 
 TABLES = {order: order_tables, inventory: inventory_tables, fulfilment: fulfilment_tables, billing: billing_tables}
 AT, ID = datetime(2026, 3, 2, tzinfo=UTC), UUID(int=1)
+HOUSE = House(Decimal("0.01"), UTC)
 EVERY_MOVEMENT: dict[str, Any] = {"sku": None, "warehouse": None, "kind": None, "limit": 50}
 EVERY_PRODUCT: dict[str, Any] = {"skus": (), "search": None, "brand": None, "category": None, "limit": 50}
 LISTS: dict[str, tuple[ModuleType, Callable[[AsyncConnection], Awaitable[Any]]]] = {
@@ -51,6 +55,29 @@ LISTS: dict[str, tuple[ModuleType, Callable[[AsyncConnection], Awaitable[Any]]]]
         inventory,
         lambda conn: of_transfers.history(conn, ID, after=(7,), limit=50),
     ),
+    "stock's value": (
+        inventory,
+        lambda conn: of_value.list_values(conn, AT.date(), sku=None, warehouse=None, after=("mug",), limit=50),
+    ),
+    "cost of sales": (
+        inventory,
+        lambda conn: of_value.list_flows(conn, AT.date(), AT.date(), sku=None, after=("mug",), limit=50),
+    ),
+    "dead stock": (
+        inventory,
+        lambda conn: of_value.dead_stock(
+            conn, HOUSE, AT.date(), days=90, cover=180, warehouse=None, after=(Decimal(9), "mug"), limit=50
+        ),
+    ),
+    "arrivals": (
+        inventory,
+        lambda conn: of_value.list_arrivals(conn, sku=None, without_cost=False, after=("mug", 1), limit=50),
+    ),
+    "arrivals without a cost": (
+        inventory,
+        lambda conn: of_value.list_arrivals(conn, sku=None, without_cost=True, after=("mug", 1), limit=50),
+    ),
+    "changes of costs": (inventory, lambda conn: of_value.list_changes(conn, sku=None, after=(AT, ID), limit=50)),
     "invoices": (billing, lambda conn: of_billing.invoices(conn, 50, (2026, 7))),
     "last invoices": (billing, lambda conn: of_billing.invoices(conn, 50, (2026, 7), newest=True)),
     "credit notes": (billing, lambda conn: of_billing.credit_notes(conn, 50, None)),

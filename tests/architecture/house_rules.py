@@ -39,6 +39,7 @@ SHELL: Final = frozenset(
         "purchase_paper",
         "signon",
         "supplier_letter",
+        "valuer",
         "views",
         "webhook",
         "webhooks",

@@ -53,6 +53,7 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     found |= {"purchasing": "/purchasing?view=all", "suppliers": "/purchasing/suppliers", "buying": "/purchasing/new"}
     found |= {"supplier": "/purchasing/suppliers/K-1", "what-to-order": "/purchasing/what-to-order"}
     found |= {"reorder": "/purchasing/reorder/mug", **await bought(shop), **await moved(shop)}
+    found |= {"costs": "/purchasing/costs", "costs-of-one": "/purchasing/costs?sku=mug"}
     found |= {"money": "/money", "reports": "/reports", "acts": "/acts", "paper": "/pick/paper"}
     found |= {"staff": "/staff", "password": "/password", "staff-one": "/staff/K-1"}
     await set_account(shop.database_url, "K-1", "K-1", ("picker",), HASH, False, "K-1")  # an active one closes the shop

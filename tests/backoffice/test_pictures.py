@@ -22,6 +22,7 @@ from tests.backoffice.test_every_page import NO_PAGES
 from tests.backoffice.test_mails import server, settings_of
 from tests.conftest import Databases
 from tests.eventually import eventually
+from tests.inventory.valuing import value
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 __all__ = ["server"]
@@ -71,8 +72,9 @@ SEEN = {
     "parked-message": "billing.no_such", "login": "Password", "reports-brands": "Delft",
     "reports-categories": "Table", "reports-outlook": "lamp", "reports-returns": "1",
     "reports-perfect-orders": "Without a fault", "reports-vat": "NL",
-    "reports-errors": "wrong item", "reports-backorders": "still wait", "resume": "card expired",
-    "match": "Luc Peeters", "payments": "Luc Peeters", "journal": "INV-",
+    "reports-errors": "wrong item", "reports-backorders": "still wait", "reports-stock-value": "Lamp",
+    "reports-cost-of-sales": "Mug", "reports-dead-stock": "Lamp", "costs": "Cost per piece in EUR",
+    "resume": "card expired", "match": "Luc Peeters", "payments": "Luc Peeters", "journal": "INV-",
     "products": "Lamp, brass", "products-import": "vat_category", "products-import-one": "nineteen",
     "edit": "Köln", "new-order": "Find a customer", "import": "external_id", "import-one": "Germany",
     "webhooks": "Finance", "webhook": "503", "webhook-delivery": "closed",
@@ -243,9 +245,28 @@ async def paths(shop: Shop, server: MailServer, receiver: Receiver) -> Mapping[s
         "parked-message": message, "login": "/login", "payments": "/money/payments", "journal": "/money/journal",
         "no-einvoice": f"/documents/{invoice['number']}/ubl",
     }  # fmt: skip
-    reports = ("brands", "categories", "outlook", "returns", "perfect-orders", "errors", "backorders", "vat")
+    reports = (
+        "brands", "categories", "outlook", "returns", "perfect-orders", "errors", "backorders", "stock-value",
+        "cost-of-sales", "dead-stock", "vat",
+    )  # fmt: skip
     found |= {f"reports-{what}": f"/reports/{what}" for what in reports}
-    return found | await from_suppliers(shop) | await between_warehouses(shop)
+    return found | await from_suppliers(shop) | await between_warehouses(shop) | await valued(shop)
+
+
+async def valued(shop: Shop) -> dict[str, str]:
+    """What stock is worth: most of what came has a cost, and some of it lies for months."""
+    await value(shop.suite["inventory"])
+    known = {"mug": "2.35", "bowl": "6.20", "lamp": "41.50"}
+    for of in (await shop.ask("GET", "/inventory/arrivals?without_cost=true&limit=200"))["items"]:
+        if cost := known.get(of["sku"]):
+            named = {name: of[name] for name in ("sku", "arrival", "warehouse", "line_no", "kind")}
+            said = {**named, "unit_cost": cost, "reason": "Invoice of Delft Pottery"}
+            await shop.ask("POST", "/inventory/cost-changes", said, who="bram")
+    await value(shop.suite["inventory"])
+    async with shop.suite["inventory"].store.connection() as connection:
+        await connection.execute("update costings set received_at = received_at - interval '140 days'")
+        await connection.execute("update costings set sold_at = sold_at - interval '130 days' where sku = 'lamp'")
+    return {"costs": "/purchasing/costs"}
 
 
 async def from_suppliers(shop: Shop) -> dict[str, str]:

@@ -49,7 +49,7 @@ async def test_alarms_and_dashboards_look_at_figures_that_there_are(apis: Mappin
             if (said := line.split()) and said[:2] == ["#", "TYPE"] and said[3] == "histogram":
                 names |= {f"{said[2]}_{part}" for part in ("bucket", "sum", "count")}
     documented = (ROOT / "docs/development.md").read_text(encoding="utf-8")
-    names |= set(re.findall(r"`(comptoir_(?:audit|invariant|mails|webhooks)[a-z_]*)`", documented))
+    names |= set(re.findall(r"`(comptoir_(?:audit|invariant|mails|valued|webhooks)[a-z_]*)`", documented))
     looked_at = 0
     for asked in all_asked():
         for selector in selectors(promql_parser.parse(asked.expr)):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from comptoir.invariants import LAWS, across, messages, money, orders, purchases, stock, transfers
+from comptoir.invariants import LAWS, across, messages, money, orders, purchases, stock, transfers, value
 from services.order.rows import Kit
 from tests.verify.snapshots import (
     ACCOUNT,
@@ -110,6 +110,23 @@ TRANSFERS = [
     fault(MOVED_LAW, of(MOVED, state="closed_short", lost=6), of(MOVED, state="closed_short"), "TR-1: closed_short"),
     fault(MOVED_LAW, of(MOVED, state="cancelled", sent=0, received=0), of(MOVED, state="cancelled"), "cancelled with"),
     fault(MOVED_LAW, MOVED, of(MOVED, newest=4), "version 3, but 3 acts up to 4"),
+]
+
+WORTH = value.Worth(
+    "MUG", 5, 4, Decimal("9.00"), 5, 5, 4, Decimal("9.00"), 2, 4, 0, Decimal("9.00"), 2, 4, Decimal("9.00")
+)
+PIECES_LAW, VALUE_LAW = value.pieces_are_those_of_movements, value.value_is_the_sum_of_movements
+
+WORTHS = [
+    fault(PIECES_LAW, WORTH, of(WORTH, valued=5), "value of MUG: 4 pieces, 5 have a value, their movements sum to 4"),
+    fault(PIECES_LAW, WORTH, of(WORTH, moved=3), "4 have a value, their movements sum to 3"),
+    fault(PIECES_LAW, WORTH, of(WORTH, n=4), "5 values, but there are 4 up to 5"),
+    fault(PIECES_LAW, WORTH, of(WORTH, left_out=2), "2 movements have none"),
+    fault(VALUE_LAW, WORTH, of(WORTH, values=Decimal("9.01")), "9.00, its movements sum to 9.01"),
+    fault(VALUE_LAW, WORTH, of(WORTH, days_value=Decimal(8)), "9.00, its days sum to 8"),
+    fault(VALUE_LAW, WORTH, of(WORTH, day_pieces=3), "its last day ended with 3 for 9.00"),
+    fault(VALUE_LAW, WORTH, of(WORTH, days_sold=1), "2 sold, its days sum to 1"),
+    fault(VALUE_LAW, WORTH, of(WORTH, pieces=0, day_pieces=0), "no piece is there, for 9.00"),
 ]
 
 STOCK = [
@@ -485,7 +502,7 @@ MESSAGES = [
     fault(messages.requests_are_answered, REQUEST, of(REQUEST, fingerprint=""), "has no fingerprint"),
 ]
 
-FAULTS = [*STOCK, *PURCHASES, *TRANSFERS, *ORDERS, *MONEY, *ACROSS, *MESSAGES]
+FAULTS = [*STOCK, *PURCHASES, *TRANSFERS, *WORTHS, *ORDERS, *MONEY, *ACROSS, *MESSAGES]
 
 
 @pytest.mark.parametrize("planted", FAULTS)
@@ -502,7 +519,7 @@ def test_every_invariant_has_a_planted_fault() -> None:
 
 def test_the_invariants_of_the_study_are_there() -> None:
     unchecked = {"I23", "I25", "I26"}
-    assert {law.number for law in LAWS.values()} | unchecked == {f"I{n}" for n in range(1, 32)}
+    assert {law.number for law in LAWS.values()} | unchecked == {f"I{n}" for n in range(1, 34)}
     assert len({law.name for law in LAWS.values()}) == len(LAWS), "findings are told apart by their names"
     assert all(len(law.name) <= 80 for law in LAWS.values())
 

@@ -42,6 +42,7 @@ from shared.contracts.message import Message
 from shared.contracts.order import CancelOrder, NewLine, PlaceOrder
 from shared.contracts.values import Address
 from tests.conftest import Databases
+from tests.inventory.valuing import value
 
 pytestmark = pytest.mark.postgres
 NAMES = tuple(BUILD)
@@ -153,6 +154,7 @@ async def shop(databases: Databases) -> Shop:
             "C-2": "completed",
             "C-3": "cancelled",
         }
+        await value(suite.running["inventory"])
     first = sender.id_of("order/1")
     made = Shop(url, str(first), "", str(sender.id_of("order/3")), "")
     made.shipment = str(await made.ask("order", f"select shipment_id from shipments where order_id = '{first}'"))
@@ -207,6 +209,21 @@ CORRUPTED = [
      "JUG: 0 in transit, 2 expected at the destination"),
     ("inventory", "update transfers set state = 'received'", "update transfers set state = 'partly_received'", "I31",
      ": received with 3 sent, 1 received and 0 lost"),
+    ("inventory", "update costings set pieces = 5 where sku = 'JUG'",
+     "update costings set pieces = 4 where sku = 'JUG'", "I32",
+     "value of JUG: 5 pieces, 4 have a value, their movements sum to 4"),
+    ("inventory", "update valuations set seq = 9 where sku = 'JUG' and seq = 1",
+     "update valuations set seq = 1 where sku = 'JUG' and seq = 9", "I32", "3 values, but there are 3 up to 9"),
+    ("inventory", "update valued set looked_back_at = now() + interval '1 day'; "
+     "update valuations set cause = '00000000-0000-0000-0000-000000000001' where sku = 'JUG' and seq = 1",
+     "update valued set looked_back_at = null; update valuations v set cause = m.cause from movements m "
+     "where v.sku = 'JUG' and v.seq = 1 and m.sku = 'JUG' and m.kind = 'receipt'", "I32", "1 movements have none"),
+    ("inventory", "update valuations set value = 5.40 where sku = 'JUG' and seq = 1",
+     "update valuations set value = 4.40 where sku = 'JUG' and seq = 1", "I33", "4.40, its movements sum to 5.40"),
+    ("inventory", "update costing_days set value = 5.40 where sku = 'JUG'",
+     "update costing_days set value = 4.40 where sku = 'JUG'", "I33", "its last day ended with 4 for 5.40"),
+    ("inventory", "update costing_days set received_value = 5.40 where sku = 'JUG'",
+     "update costing_days set received_value = 4.40 where sku = 'JUG'", "I33", "4.40, its days sum to 5.40"),
     ("fulfilment", "update shipments set version = version + 1 where shipment_id = '{shipment}'",
      "update shipments set version = version - 1 where shipment_id = '{shipment}'", "I7", SHIPMENT),
     ("fulfilment", "update shipments set tracking = tracking || 'X' where shipment_id = '{shipment}'",

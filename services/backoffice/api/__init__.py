@@ -15,6 +15,7 @@ from services.backoffice.api import (
     bins,
     bulk,
     changes,
+    costs,
     customers,
     editing,
     entering,
@@ -57,8 +58,8 @@ from shared.http import NotFound
 
 AREAS = (
     login, today, orders, bulk, saved, importing, entering, order, status, withdrawal, mails, changes, editing, refunds,
-    resume, wishes, stock, products, shelves, bins, reorder, purchases, transfers, warehouse, shipments, returns, match,
-    money, customers, reports, staff, webhooks, audit, parked, live, files,
+    resume, wishes, stock, products, shelves, bins, reorder, costs, purchases, transfers, warehouse, shipments, returns,
+    match, money, customers, reports, staff, webhooks, audit, parked, live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)
 """The pages of each area."""

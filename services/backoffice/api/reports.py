@@ -10,7 +10,8 @@ from services.backoffice.views import reports as reports_view
 router = pages()
 What = Literal[
     "revenue", "products", "brands", "categories", "customers", "countries", "channels", "weekdays", "hours",
-    "lead-times", "returns", "perfect-orders", "errors", "backorders", "vat", "outlook",
+    "lead-times", "returns", "perfect-orders", "errors", "backorders", "stock-value", "cost-of-sales", "dead-stock",
+    "vat", "outlook",
 ]  # fmt: skip
 
 

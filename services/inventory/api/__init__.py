@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.inventory.api import purchases, reorder, stock, transfers
+from services.inventory.api import purchases, reorder, stock, transfers, value
 
 router = APIRouter()
-for area in (stock, purchases, transfers, reorder):
+for area in (stock, purchases, transfers, reorder, value):
     router.include_router(area.router)

@@ -440,6 +440,51 @@ class Movement(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class Valuation(Row):
+    """What one movement, or one change of a cost, is worth (R-28). Written by the valuer, never changed.
+
+    `seq` counts those of a SKU; `at` and `day`: when it counts; `unit_cost`: per piece of what came, None where nobody
+    knows it; `difference`: what it makes of cost of sales beside, or of what was sold already.
+    """
+
+    KEY: ClassVar[tuple[str, ...]] = ("cause", "sku", "warehouse", "line_no", "kind")
+    GROUP: ClassVar[str] = "cause"
+    cause: UUID
+    sku: str
+    warehouse: str
+    line_no: int
+    kind: str  # of its movement, or cost_change
+    seq: int
+    at: datetime
+    day: date
+    pieces: int
+    value: Decimal
+    unit_cost: Decimal | None
+    difference: Decimal
+    order_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CostChange(Row):
+    """What an arrival cost per piece in the currency of the house, as a person said later. Only ever inserted.
+
+    `arrival`, `warehouse`, `line_no`, `kind`: with the SKU the key of the movement that brought the pieces.
+    """
+
+    KEY: ClassVar[tuple[str, ...]] = ("cause",)
+    cause: UUID
+    sku: str
+    arrival: UUID
+    warehouse: str
+    line_no: int
+    kind: str
+    unit_cost: Decimal
+    reason: str
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Placement(Row):
     """What a person changed of a SKU's bin in a warehouse and of its barcode. Only ever inserted."""
 

@@ -1,5 +1,6 @@
 """What inventory obeys and tells, by subject. Others import from here: which file has it is nobody else's business."""
 
+from shared.contracts.inventory.costs import ChangeCost
 from shared.contracts.inventory.promises import (
     Kept,
     Limit,
@@ -71,12 +72,12 @@ from shared.contracts.inventory.transfers import (
 
 __all__ = [
     "MAX_PURCHASE_LINES", "MAX_TRANSFER_LINES", "AdjustStock", "AnnounceAvailability", "Availability",
-    "AvailabilityChanged", "BoughtLine", "CancelPurchaseOrder", "CancelTransfer", "ChangePurchaseOrder",
+    "AvailabilityChanged", "BoughtLine", "CancelPurchaseOrder", "CancelTransfer", "ChangeCost", "ChangePurchaseOrder",
     "ClosePurchaseOrder", "CloseTransfer", "CountStock", "CreatePurchaseOrder", "CreateTransfer", "DraftProposed",
     "EditPurchaseOrder", "EditTransfer", "ExpectReceipt", "FindHolders", "HoldersFound", "Item", "Kept", "Limit",
     "LineChange", "LineStock", "MovedLine", "Place", "PlaceItem", "PlaceItems", "Promise", "PromiseAgain",
-    "PromiseDue", "ProposedLine", "ProposedOrder", "PurchaseAct", "PurchaseMessage", "ReceiveStock",
-    "RegisterItems", "RegisterSupplier", "RegisterWarehouse", "ReorderRule", "ReserveStock", "SendPurchaseOrder",
-    "SendTransfer", "ServeQueue", "SetReorderRules", "StockBackordered", "StockChanged", "StockIssued", "StockLine",
-    "StockRejected", "StockReleased", "StockReserved", "StockStatement", "TransferAct", "TransferMessage", "Want",
+    "PromiseDue", "ProposedLine", "ProposedOrder", "PurchaseAct", "PurchaseMessage", "ReceiveStock", "RegisterItems",
+    "RegisterSupplier", "RegisterWarehouse", "ReorderRule", "ReserveStock", "SendPurchaseOrder", "SendTransfer",
+    "ServeQueue", "SetReorderRules", "StockBackordered", "StockChanged", "StockIssued", "StockLine", "StockRejected",
+    "StockReleased", "StockReserved", "StockStatement", "TransferAct", "TransferMessage", "Want",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from services.backoffice.views.orders import cell as safe
 from services.backoffice.views.reports import orders, sales, stock
 from services.backoffice.views.reports.asked import PERIODS, Asked
 from services.backoffice.views.reports.shape import Item, Report, share
+from services.backoffice.views.reports.value import VALUED, valued
 from services.backoffice.views.reports.vat import vat
 from services.backoffice.words import N_
 
@@ -40,6 +41,9 @@ TITLES = {
     "perfect-orders": N_("Perfect orders"),
     "errors": N_("Errors"),
     "backorders": N_("Backorders"),
+    "stock-value": N_("Value of stock"),
+    "cost-of-sales": N_("Cost of sales"),
+    "dead-stock": N_("Dead stock"),
     "vat": N_("VAT"),
     "outlook": N_("Outlook"),
 }
@@ -73,6 +77,9 @@ async def made(
 
     No connection is kept while an owner is asked.
     """
+    if what in VALUED:
+        report, currency = await valued(pages, owners, what, asked)
+        return report, replace(asked, currency=currency), []
     start, end = begins(pages, asked.since), begins(pages, asked.until + timedelta(days=1))
     async with reading() as conn:
         known = await figures.currencies(conn, start, end)
@@ -115,6 +122,7 @@ async def page(reading: Reading, pages: Pages, owners: Owners, what: str, asked:
             for days, text in PERIODS
         ],
         "asked": asked,
+        "costs": what in VALUED,
         "currencies": known if len(known) > 1 else [],
         "chart": chart,
         "tables": [replace(table, rows=table.rows[:SHOWN]) for table in report.tables],
