@@ -459,6 +459,15 @@ class Laws:
             told = {of.warehouse: (of.on_hand, of.reserved) for of in said.warehouses} if said else {}
             if told.get(level.warehouse) != (level.on_hand, level.reserved):
                 yield f"I21: channels were told {told} of {level.sku}, it is {level}"
+        for kit in self.all(INVENTORY, inventory.Kit):
+            said = self.announced.get(kit.sku)
+            free = {
+                of.sku: sum(level.available for level in self.of(INVENTORY, inventory.Level, of.sku))
+                for of in kit.components
+            }
+            sets = min((free[of.sku] // of.pieces for of in kit.components), default=0)
+            if said is None or said.available != sets:
+                yield f"I21: channels were told {said} of the kit {kit.sku}, {sets} can be made"
         if machine.nodes[ORDER].books.rows.get(order.External):
             for external in self.all(ORDER, order.External):
                 same = [

@@ -17,7 +17,7 @@ from services.billing.domain import rule
 from services.billing.domain.credits import left_of
 from services.fulfilment.domain import rows as fulfilment
 from services.order import rows as order
-from services.order.kits import per_kit
+from services.order.kits import kits, per_kit
 from shared.contracts.billing import (
     ApproveRefund,
     BankMoneyArrived,
@@ -107,8 +107,6 @@ class People(Machine):
             )
             for sku, pieces, price, discount, rate in bought.lines
         ]  # fmt: skip
-        if bought.sets:
-            lines.append(NewLine(sku="SET", quantity=bought.sets, unit_price=Decimal("24.99"), vat_rate=Decimal(19)))
         if bought.postage:
             lines.append(
                 NewLine(
@@ -160,9 +158,9 @@ class People(Machine):
             return
         line = found.lines[int(wish.pick * len(found.lines))]
         one: tuple[LineQuantity, ...] = (LineQuantity(line_no=line.line_no, quantity=1),)
-        if line.kit is not None:  # one kit, which goes as a whole
-            of_it = [of for of in found.lines if of.kit == line.kit]
-            one = tuple(LineQuantity(line_no=of.line_no, quantity=per_kit(of)) for of in of_it)
+        if line.kit is not None and wish.pick * 100 % 1 < 0.8:  # some name a part of a kit alone
+            parts = kits(found.lines)[line.kit.no]
+            one = tuple(LineQuantity(line_no=part.line_no, quantity=per_kit(part)) for part in parts)
         m: Message | None = None
         service, kind = ORDER, wish.kind
         if kind == "refund":

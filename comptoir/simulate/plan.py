@@ -16,6 +16,9 @@ HOUR = 60 * MINUTE
 SERVICES = ("order", "inventory", "fulfilment", "billing")
 METHODS = ("card", "card", "card", "bank_transfer", "cash_on_delivery", "terms")
 SKUS = ("MUG", "LAMP", "BOOK", "CHAIR")
+KIT = "SET"
+COMPONENTS = (("MUG", 1), ("BOOK", 2))
+"""What a kit consists of; later, in some seeds, of other numbers."""
 PLACES = ("north", "south", "west")
 WISHES = (
     "cancel",
@@ -106,7 +109,6 @@ class Bought:
     pays: bool
     held: bool
     external: bool
-    sets: int  # so many kits of two mugs and a book besides
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,11 +229,6 @@ def plan_of(seed: int) -> Plan:
     )
 
 
-def sells_sets(seed: int) -> bool:
-    """Whether the shop sells a kit; every sixth does, so that all others have the history that they had before."""
-    return seed % 6 == 3
-
-
 def _bought(seed: int, n: int) -> Bought:
     of = dice(seed, f"order {n}")
     lines = []
@@ -243,6 +240,10 @@ def _bought(seed: int, n: int) -> Bought:
     if of.random() < 0.1:  # one SKU on two lines
         sku, pieces, price, _, rate = lines[0]
         lines.append((sku, 1, price + 1, Decimal(0), rate))
+    kit = dice(seed, f"kit {n}")
+    if kit.random() < 0.12:
+        price, discount = Decimal(kit.randint(100, 20000)) / 100, Decimal(kit.choice((0, 0, 0, 37))) / 100
+        lines.append((KIT, kit.choice((1, 1, 2)), price, discount, Decimal(kit.choice((0, 7, 19)))))
     return Bought(
         n,
         of.choice((0, SECOND, MINUTE, 20 * MINUTE)) + of.randrange(SECOND),
@@ -255,7 +256,6 @@ def _bought(seed: int, n: int) -> Bought:
         pays=of.random() < 0.85,
         held=of.random() < 0.05,
         external=of.random() < 0.5,
-        sets=dice(seed, f"kits of order {n}").choice((0, 0, 1, 2, 3)) if sells_sets(seed) else 0,
     )
 
 

@@ -1,6 +1,7 @@
 """Which occasions the histories came to: every step of the saga asked, answered, gone wrong and overdue, and so on."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from comptoir.simulate.machine import Node
@@ -13,6 +14,7 @@ from services.inventory.domain import rows as inventory
 from services.inventory.handlers import HANDLERS as INVENTORY
 from services.order import rows as order
 from services.order.handlers import HANDLERS as ORDER
+from services.order.kits import described
 from services.order.quantities import Order
 from services.order.saga import STEPS
 from shared.contracts import billing as money
@@ -93,12 +95,13 @@ STALE = {
     "nothing of it is on its way": "goods of what is over",
 }
 """What a step of a purchase order or transfer is refused for, by a part of the answer."""
+WHOLE = "which is changed as a whole"
 PAPERS = {inventory.PurchaseOrder: "purchase order", inventory.Transfer: "transfer"}
 STATES = ("draft", "sent", "partly_received", "received", "closed_short", "cancelled")
 PAID = {"done": "paid back", "refused": "refused by the provider"}
 NOT_BY_MESSAGE = frozenset(
     {
-        "order.register_customers.v1", "order.register_channel.v1",
+        "order.register_customers.v1", "order.register_channel.v1", "order.register_products.v1",
         "billing.record_credit.v1", "inventory.adjust_stock.v1", "inventory.expect_receipt.v1",
         "inventory.place_item.v1", "inventory.place_items.v1", "fulfilment.parcel_due.v1",
         "inventory.set_reorder_rules.v1", "inventory.draft_proposed.v1", "inventory.change_cost.v1",
@@ -124,6 +127,9 @@ EXPECTED: tuple[str, ...] = (
         "while the provider is silent", "while goods come back", "of an order of which a part was cancelled",
         "asked for again",
         *dict.fromkeys(REFUSALS.values()),
+    )),
+    *(f"kit: {how}" for how in (
+        "delivered", "given up as a whole", "pieces of an incomplete one are out", "a part alone is refused",
     )),
     *(f"{paper}: {state}" for paper in PAPERS.values() for state in STATES),
     "purchase order: more came than was ordered", "purchase order: goods after its end", "transfer: some of it lost",
@@ -228,6 +234,16 @@ class Reached:
                 what = "authorisation voided" if o.kind == "void" else "money refunded"
                 counts[f"undone: {what}"] += 1
 
+    def kits(self, found: Iterable[Order]) -> None:
+        """What became of the kits of orders that are at rest."""
+        for of in found:
+            for kit in described(of):
+                self.counts["kit: delivered"] += kit["delivered"] > 0
+                self.counts["kit: given up as a whole"] += any(
+                    of.counts[part["line_no"]].cancelled for part in kit["lines"]
+                )
+                self.counts["kit: pieces of an incomplete one are out"] += bool(kit["leftovers"])
+
     def refund(self, r: Any, account: billing.Account, found: Order | None) -> None:
         """What became of a refund of the staff, and what else was under way for its order."""
         counts = self.counts
@@ -247,7 +263,10 @@ class Reached:
                 counts["staff refund: of an order of which a part was cancelled"] += 1
 
     def replied(self, m: Message, reply: Reply) -> None:
-        """What the staff were told of a refund, a purchase order or a transfer."""
+        """What was refused: a part of a kit, a step of a refund, a purchase order or a transfer."""
+        if isinstance(m, orders.CancelOrder | orders.EditOrder):
+            self.counts["kit: a part alone is refused"] += reply.status >= 400 and WHOLE in reply.body["title"]
+            return
         if reply.status >= 400 and isinstance(m, stock.PurchaseMessage | stock.TransferMessage | stock.ReceiveStock):
             why = next((why for words, why in STALE.items() if words in reply.body["title"]), "")
             self.counts[f"bought or moved: {why or reply.body['title']}"] += 1

@@ -16,7 +16,19 @@ from comptoir.simulate.laws import BILLING, FULFILMENT, INVENTORY, ORDER
 from comptoir.simulate.machine import T0, Broken, Node
 from comptoir.simulate.outside import said
 from comptoir.simulate.people import HOME, ROOT, in_short
-from comptoir.simulate.plan import HOUR, MINUTE, SECOND, SERVICES, SKUS, Case, Incident, Plan, plan_of, sells_sets
+from comptoir.simulate.plan import (
+    COMPONENTS,
+    HOUR,
+    KIT,
+    MINUTE,
+    SECOND,
+    SERVICES,
+    SKUS,
+    Case,
+    Incident,
+    Plan,
+    plan_of,
+)
 from comptoir.simulate.reach import Reached
 from services.billing.domain import rows as billing
 from services.billing.handlers import HANDLERS as BILLING_HANDLERS
@@ -67,15 +79,6 @@ LATER = "a new place"
 REFUSED_BY_STORE = ("this conflicts with what is there", "a value of the request cannot be stored")
 """No request may come so far: the decision itself must say no."""
 ZERO = Decimal(0)
-PRODUCTS = (
-    Product(sku="MUG", name="Mug", price=Decimal("9.95")),
-    Product(sku="BOOK", name="Book", price=Decimal("14.50")),
-    Product(
-        sku="SET", name="A set", price=Decimal("24.99"),
-        components=(Component(sku="MUG", pieces=2), Component(sku="BOOK", pieces=1)),
-    ),
-)  # fmt: skip
-"""What is looked up: lines of others say everything themselves."""
 
 
 @cache
@@ -213,6 +216,7 @@ class World(Buyers):
             self.advance()
         self.laws.check()
         self.laws.check_rest()
+        self.reached.kits(found for found in map(self.laws.order, self.numbers) if found is not None)
         if (parked := self.unreadable_parked()) != self.poisoned:
             raise Broken(f"I22: {parked} unreadable messages are parked, {self.poisoned} were sent")
         held = {row.event_id: row for node in self.nodes for row in node.books.parked.values()}
@@ -243,8 +247,6 @@ class World(Buyers):
         items = [Item(sku=sku, backorderable=plan.backorderable, lead_days=1) for sku in SKUS]
         items.append(Item(sku="POSTAGE", stocked=False))
         self.ask(INVENTORY, RegisterItems(items=tuple(items)))
-        if sells_sets(plan.seed):
-            self.ask(ORDER, RegisterProducts(products=PRODUCTS))
         for place in plan.places:
             lines = tuple(StockLine(sku=sku, quantity=n) for sku, at, n in plan.stock if at == place and n)
             if lines:
@@ -252,6 +254,8 @@ class World(Buyers):
         for n, (at, sku, place, pieces) in enumerate(plan.receipts):
             goods = ReceiveStock(warehouse=place, reference=f"r{n}", lines=(StockLine(sku=sku, quantity=pieces),))
             self.at(at, self.ask, INVENTORY, goods)
+        if any(line[0] == KIT for bought in plan.orders for line in bought.lines):
+            self.sell_kits()
         if plan.errands:
             self.ask(INVENTORY, RegisterSupplier(code=SUPPLIER, lead_days=2))
         for id, errand in self.errands.items():
@@ -266,6 +270,18 @@ class World(Buyers):
         for incident in plan.incidents:
             if case.incidents is None or incident.n in case.incidents:
                 self.at(incident.at, self.strike, incident)
+
+    def sell_kits(self) -> None:
+        """A kit in the catalogue; in some seeds it is another one later, or none at all."""
+        of = self.dice("kits")
+        parts = [Product(sku=sku, name=sku, price=Decimal(of.randint(1, 5000)) / 100) for sku, _ in COMPONENTS]
+        components = tuple(Component(sku=sku, pieces=n) for sku, n in COMPONENTS)
+        kit = Product(sku=KIT, price=Decimal(10), components=components)
+        self.ask(ORDER, RegisterProducts(products=(*parts, kit)))
+        if of.random() < 0.4:
+            later = tuple(Component(sku=sku, pieces=n + 1) for sku, n in COMPONENTS) if of.random() < 0.7 else ()
+            changed = RegisterProducts(products=(kit.model_copy(update={"components": later}),))
+            self.at(int(self.plan.until * of.random() ** 3), self.ask, ORDER, changed)
 
     def heal(self) -> None:
         """Nothing goes wrong from here on, and goods come for everybody."""

@@ -94,10 +94,6 @@ MUTANTS: tuple[Mutant, ...] = (
         ((saga.decide_cancellations, "count.cancelled + count.unreleased)", "wanted[no])"),),
     ),
     Mutant(
-        "a kit loses one of its components",
-        ((saga.decide_cancellations, "_charges_follow(kits_follow(order))", "_charges_follow(order)"),),
-    ),
-    Mutant(
         "pay_by does not look at what is secured",
         (
             (domain.timed, "not final and not order.secured and order.open", "not final and order.open"),
@@ -239,7 +235,6 @@ SEEN: dict[str, tuple[int, str]] = {
     "final is not final": (0, "I7"),
     "released before stock has answered": (269, "I4"),
     "released pieces cancelled without asking": (4, "order.cancel_order.v1 was answered 500"),
-    "a kit loses one of its components": (9, "I5"),
     "pay_by does not look at what is secured": (4, "I8"),
     "a return is not refunded": (6, "I8"),
     "stock not raised by a promise": (0, "I2"),
