@@ -466,6 +466,9 @@ class Laws:
                 for of in kit.components
             }
             sets = min((free[of.sku] // of.pieces for of in kit.components), default=0)
+            product = self.one(ORDER, order.Product, kit.sku)
+            if product is None or product.components != kit.components:
+                yield f"I21: inventory takes {kit.components} for the kit {kit.sku}, the catalogue has {product}"
             if said is None or said.available != sets:
                 yield f"I21: channels were told {said} of the kit {kit.sku}, {sets} can be made"
         if machine.nodes[ORDER].books.rows.get(order.External):
