@@ -50,7 +50,7 @@ kits = Table(
     metadata,
     Column("sku", Text, primary_key=True),
     Column("components", JSONB, nullable=False),
-    Column("at", DateTime(timezone=True), nullable=False),
+    Column("version", Integer, nullable=False),
     Column("announced", Integer, nullable=False),
 )
 

@@ -8,6 +8,7 @@ from services.order.kits import misfits
 from services.order.rows import (
     Channel,
     Customer,
+    KitVersion,
     Part,
     Product,
 )
@@ -27,6 +28,7 @@ R = TypeVar("R", bound=Row)
 
 def to_register_products(m: RegisterProducts) -> Needs:
     for product in m.products:
+        yield KitVersion, product.sku
         for sku in (product.sku, *(component.sku for component in product.components)):
             yield Product, sku
             yield Part, sku
@@ -64,7 +66,10 @@ def register_products(m: RegisterProducts, rows: Rows, ctx: Ctx) -> Iterator[Eff
         pieces |= {component.sku: component.pieces for component in row.components}
         yield from (Part(sku, row.sku, count) for sku, count in pieces.items())
         if row.components != (known.components if known else ()):
-            yield KitChanged(sku=row.sku, components=row.components, at=ctx.now)
+            told = rows.find(KitVersion, row.sku)
+            version = KitVersion(row.sku, told.version + 1 if told else 1)
+            yield version
+            yield KitChanged(sku=row.sku, version=version.version, components=row.components)
     yield from _registered(wanted, Product, m.if_match, rows)
 
 

@@ -294,6 +294,17 @@ class Product(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class KitVersion(Row):
+    """How often a product became another kit, by which who keeps a copy knows what is newer: clocks may jump."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("sku",)
+    GROUP: ClassVar[str] = "sku"
+
+    sku: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Part(Row):
     """A product that is a component of a kit: the way back from it to its kits. 0 pieces: no longer."""
 

@@ -18,6 +18,7 @@ BOOKS = mapping(
     (rows.External, tables.externals, True),
     (rows.Product, tables.products, False),
     (rows.Part, tables.parts, False),
+    (rows.KitVersion, tables.kit_versions, False),
     (rows.Customer, tables.customers, False),
     (rows.Channel, tables.channels, False),
     (rows.Counter, tables.counters, True),  # everybody wants it, so last

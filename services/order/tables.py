@@ -202,6 +202,13 @@ products = Table(
     Column("components", JSONB, nullable=False, server_default=text("'[]'")),
 )
 
+kit_versions = Table(
+    "kit_versions",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+)
+
 parts = Table(
     "parts",
     metadata,

@@ -274,11 +274,11 @@ class Product(Value):
 
 
 class KitChanged(Event, key="order.kit_changed.v1"):
-    """What a product consists of from now on; of nothing: it is no kit any more. A later `at` is newer."""
+    """What a product consists of from now on; of nothing: it is no kit any more. A higher version is newer."""
 
     sku: Sku
+    version: int
     components: tuple[Component, ...] = ()
-    at: datetime
 
     @property
     def subject(self) -> str:

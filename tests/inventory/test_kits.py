@@ -1,6 +1,6 @@
 """Kits as inventory knows them: how many their components make, told to channels when one of these changes."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -9,15 +9,15 @@ from services.inventory.domain import Kit, KitPart, Policy, sets_of
 from services.inventory.queries import Offer, _of_kit
 from shared.contracts.inventory import AvailabilityChanged
 from shared.contracts.order import Component, KitChanged
-from tests.inventory.builders import NOW, World, receipt, wants, world
+from tests.inventory.builders import World, receipt, wants, world
 
 SOON = timedelta(seconds=5)
 PARTS = (Component(sku="mug", pieces=2), Component(sku="pen", pieces=1))
 TODAY = date(2026, 3, 2)
 
 
-def kit(*components: Component, at: datetime = NOW) -> KitChanged:
-    return KitChanged(sku="set", components=components, at=at)
+def kit(*components: Component, version: int = 1) -> KitChanged:
+    return KitChanged(sku="set", version=version, components=components)
 
 
 def shop(*levels: tuple[str, str, int]) -> World:
@@ -50,14 +50,14 @@ def test_channels_hear_of_a_kit_what_its_components_make_r30() -> None:
 
 def test_a_kit_is_what_the_catalogue_told_last_however_late_an_elder_word_comes() -> None:
     w = shop(("mug", "north", 7), ("pen", "north", 2))
-    w.tell(kit(PARTS[0], at=NOW + SOON))
-    w.tell(kit(*PARTS, at=NOW + timedelta(seconds=1)))
+    w.tell(kit(PARTS[0], version=3))
+    w.tell(kit(*PARTS, version=2))
     assert [row.components for row in w.all(Kit)] == [PARTS[:1]]
     assert {(row.sku, row.pieces) for row in w.all(KitPart)} == {("mug", 2), ("pen", 0)}
     assert [said.available for said in pause(w)] == [3]
     w.tell(receipt("north", "pen", 1))
     assert pause(w) == [], "it is no part of it any more"
-    w.tell(kit(at=NOW + 2 * SOON))
+    w.tell(kit(version=4))
     assert [(said.available, said.backorderable) for said in pause(w)] == [(0, False)]
 
 

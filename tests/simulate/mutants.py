@@ -166,7 +166,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a kit is given up in part",
         ((saga.decide_cancellations, "_charges_follow(kits_follow(order))", "_charges_follow(order)"),),
     ),
-    Mutant("an older kit wins", ((stock_kits.keep_kit, "if m.at < known.at:", "if False:"),)),
+    Mutant("an older kit wins", ((stock_kits.keep_kit, "if m.version <= known.version:", "if False:"),)),
     Mutant(
         "channels do not hear of kits when components move",
         ((stock_kits.kits_to_announce, "if part.pieces:", "if False:"),),

@@ -22,12 +22,12 @@ def to_keep_kit_besides(m: KitChanged, rows: Rows) -> Needs:
 
 def keep_kit(m: KitChanged, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     """What it consists of from now on; what is older than that is known already."""
-    known = rows.find(Kit, m.sku) or Kit(m.sku, (), m.at)
-    if m.at < known.at:
+    known = rows.find(Kit, m.sku) or Kit(m.sku, (), 0)
+    if m.version <= known.version:
         return
     pieces = {component.sku: 0 for component in known.components}
     pieces |= {component.sku: component.pieces for component in m.components}
-    yield replace(known, components=m.components, at=m.at)
+    yield replace(known, components=m.components, version=m.version)
     yield from (KitPart(sku, m.sku, count) for sku, count in pieces.items())
     if ctx.policy.announce_after:
         yield announcement(ctx, m.sku)

@@ -52,7 +52,7 @@ class Item(Row):
 
 @dataclass(frozen=True, slots=True)
 class Kit(Row):
-    """A SKU that consists of others and has no stock of its own, as the catalogue told `at`. Without components: none.
+    """A SKU that consists of others and has no stock of its own, as the catalogue told last. Without components: none.
 
     `announced`: how often channels were told how many could be had.
     """
@@ -61,7 +61,7 @@ class Kit(Row):
     GROUP: ClassVar[str] = "sku"
     sku: str
     components: tuple[Component, ...]
-    at: datetime
+    version: int
     announced: int = 0
 
 

@@ -16,7 +16,7 @@ def upgrade() -> None:
         'kits',
         sa.Column('sku', sa.Text(), nullable=False),
         sa.Column('components', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+        sa.Column('version', sa.Integer(), nullable=False),
         sa.Column('announced', sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint('sku', name=op.f('pk_kits')),
     )

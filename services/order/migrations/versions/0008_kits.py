@@ -14,6 +14,12 @@ depends_on = None
 def upgrade() -> None:
     op.add_column('products', sa.Column('components', postgresql.JSONB(), server_default=sa.text("'[]'"), nullable=False))
     op.create_table(
+        'kit_versions',
+        sa.Column('sku', sa.Text(), nullable=False),
+        sa.Column('version', sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint('sku', name=op.f('pk_kit_versions')),
+    )
+    op.create_table(
         'parts',
         sa.Column('sku', sa.Text(), nullable=False),
         sa.Column('kit', sa.Text(), nullable=False),
@@ -25,4 +31,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table('parts')
+    op.drop_table('kit_versions')
     op.drop_column('products', 'components')
