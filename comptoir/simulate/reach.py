@@ -101,7 +101,7 @@ STATES = ("draft", "sent", "partly_received", "received", "closed_short", "cance
 PAID = {"done": "paid back", "refused": "refused by the provider"}
 NOT_BY_MESSAGE = frozenset(
     {
-        "order.register_customers.v1", "order.register_channel.v1", "order.register_products.v1",
+        "order.register_customers.v1", "order.register_channel.v1",
         "billing.record_credit.v1", "inventory.adjust_stock.v1", "inventory.expect_receipt.v1",
         "inventory.place_item.v1", "inventory.place_items.v1", "fulfilment.parcel_due.v1",
         "inventory.set_reorder_rules.v1", "inventory.draft_proposed.v1", "inventory.change_cost.v1",
