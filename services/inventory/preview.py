@@ -16,10 +16,21 @@ from services.inventory.domain import (
     PurchaseOrder,
     Queue,
     Reservation,
+    Transfer,
+    TransferLine,
     purchase_quote,
     quote_of,
+    transfer_quote,
 )
-from shared.contracts.inventory import AdjustStock, CountStock, PromiseAgain, PurchaseAct, ReceiveStock, ServeQueue
+from shared.contracts.inventory import (
+    AdjustStock,
+    CountStock,
+    PromiseAgain,
+    PurchaseAct,
+    ReceiveStock,
+    SendTransfer,
+    ServeQueue,
+)
 from shared.messaging.decision import Rows, key_of
 
 Item = dict[str, Any]
@@ -147,17 +158,48 @@ def preview_purchase(rows: Rows, m: PurchaseAct) -> Item:
             for line in rows.group(PurchaseLine, m.purchase_id)
             if line.quantity or lines[line.line_no].quantity
         ],
-        "promises": [
-            {
-                "order_id": demand.order_id,
-                "line_no": demand.line_no,
-                "sku": demand.sku,
-                "quantity": demand.backordered,
-                "promised_on": [old.promised_on, demand.promised_on],
-            }
-            for old, demand in _promised(rows)
-        ],
+        "promises": _promises(rows),
     }
+
+
+def preview_transfer(rows: Rows, m: SendTransfer) -> Item:
+    """What sending a transfer would change: the shelves of its source, and the days of those who wait.
+
+    Figures that change are [before, after]; `incoming`: of the SKU, in all.
+    """
+    was = partial(_before, rows)
+    before, after = was(Transfer, m.transfer_id)[0], rows.one(Transfer, m.transfer_id)
+    lines = []
+    for line in rows.group(TransferLine, m.transfer_id):
+        shelf = [
+            next((level for level in levels if level.warehouse == after.source), Level(line.sku, after.source))
+            for levels in (was(Level, line.sku), rows.group(Level, line.sku))
+        ]
+        figures = {name: [getattr(level, name) for level in shelf] for name in ("on_hand", "reserved", "available")}
+        incoming = [_incoming(was, line.sku), _incoming(rows.group, line.sku)]
+        if line.quantity:
+            lines.append({"sku": line.sku, "quantity": line.quantity, **figures, "incoming": incoming})
+    return {
+        "number": after.number,
+        "quote": transfer_quote(was, m.transfer_id),
+        "state": [before.state, after.state],
+        "warehouse": after.source,
+        "lines": lines,
+        "promises": _promises(rows),
+    }
+
+
+def _promises(rows: Rows) -> list[Item]:
+    return [
+        {
+            "order_id": demand.order_id,
+            "line_no": demand.line_no,
+            "sku": demand.sku,
+            "quantity": demand.backordered,
+            "promised_on": [old.promised_on, demand.promised_on],
+        }
+        for old, demand in _promised(rows)
+    ]
 
 
 def _incoming(found: Callable[[type[Any], Any], Sequence[Any]], sku: str) -> int:

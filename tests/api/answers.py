@@ -126,6 +126,7 @@ async def story(town: Town) -> None:
         transfer = f"/transfers/{number}"
         await town.ask("inventory", "PUT", transfer, {**move, "lines": [line, {**line, "sku": "pot"}]})
         if act == "close":
+            await town.do("inventory", f"{transfer}/send/preview", {})
             await town.do("inventory", f"{transfer}/send", {})
             came = {"warehouse": "south", "reference": number, "lines": [{"sku": "mug", "quantity": 1}]}
             await town.do("inventory", "/receipts", came)

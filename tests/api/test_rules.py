@@ -34,6 +34,7 @@ WITHOUT_KEY = {
     ("inventory", "/purchase-orders/{number}/changes/preview"): "changes nothing",
     ("inventory", "/purchase-orders/{number}/close/preview"): "changes nothing",
     ("inventory", "/purchase-orders/{number}/send/preview"): "changes nothing",
+    ("inventory", "/transfers/{number}/send/preview"): "changes nothing",
     ("order", "/orders/{order_id}/cancel/preview"): "changes nothing",
     ("order", "/orders/{order_id}/edit/preview"): "changes nothing",
     ("order", "/orders/{order_id}/hold/preview"): "changes nothing",

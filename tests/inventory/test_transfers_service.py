@@ -121,8 +121,37 @@ async def test_only_what_is_free_goes_and_the_line_is_named(depot: Depot) -> Non
     number = await drafted(depot, (other, 5), (sku, 2))
     refused = await depot.post(f"/transfers/{number}/send", {})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (409, "lines/1/quantity")
+    shown = await depot.http.post(f"/transfers/{number}/send/preview", json={})
+    assert (shown.status_code, shown.json()["title"]) == (409, refused.json()["title"])
     assert refused.json()["title"] == f"2 of {sku} should go, only 1 are free in north: 4 are promised"
     assert await shelf(depot, other) == {"north": 5}, "all or nothing"
+
+
+async def test_sending_is_shown_before_and_done_exactly_so(depot: Depot) -> None:
+    sku = await depot.sku()
+    await depot.receive(sku, 5)
+    number = await drafted(depot, (sku, 4))
+    path = f"/transfers/{number}/send"
+
+    async def looked() -> Any:
+        return (await depot.http.post(f"{path}/preview", json={})).json()
+
+    shown = await looked()
+    assert (shown["number"], shown["state"], shown["warehouse"]) == (number, ["draft", "sent"], "north")
+    assert shown["lines"] == [
+        {"sku": sku, "quantity": 4, "on_hand": [5, 1], "reserved": [0, 0], "available": [5, 1], "incoming": [0, 4]}
+    ]
+    assert await shelf(depot, sku) == {"north": 5}, "it is only shown"
+    await depot.receive(sku, 1)
+    stale = await depot.post(path, {"quote": shown["quote"]})
+    assert (stale.status_code, stale.json()["title"][:22]) == (409, "The preview went stale")
+    assert await shelf(depot, sku) == {"north": 6}
+    new = await looked()
+    assert new["lines"][0]["on_hand"] == [6, 2]
+    assert (await depot.post(path, {"quote": new["quote"]})).status_code == 200
+    assert await shelf(depot, sku) == {"north": 2}
+    again = await depot.http.post(f"{path}/preview", json={})
+    assert (again.status_code, again.json()["title"]) == (409, f"{number} is sent already")
 
 
 async def test_of_many_at_once_no_piece_goes_twice(depot: Depot) -> None:

@@ -14,7 +14,7 @@ from services.backoffice import purchase_paper, queries
 from services.backoffice.api import shown
 from services.backoffice.api.frame import Visit, allowed, pages
 from services.backoffice.owners import Said
-from services.backoffice.views import purchase_mails, purchases, scanning
+from services.backoffice.views import papers, purchase_mails, purchases, scanning
 from services.backoffice.words import N_
 from shared.contracts.backoffice import MailSupplier, NoteBought, SendMailAgain
 from shared.http import NotFound
@@ -367,7 +367,7 @@ async def _act(visit: Visit, number: str, act: str, form: Item, key: str, quote:
         said: list[Item] = []
         if told is not None:
             async with office.reading() as conn:
-                numbers = await queries.numbers_of(conn, purchases.named(told))
+                numbers = await queries.numbers_of(conn, papers.named(told))
             said = purchases.effects(office.pages, told, numbers, visit.person.may("orders"))
         if error is not None and error["kind"] == "wait" and told is not None:
             error = {**error, "title": w.say(CHANGED), "text": f"{await _newest(visit, number)} {error['text']}"}

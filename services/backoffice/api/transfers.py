@@ -8,11 +8,12 @@ from uuid import NAMESPACE_URL, uuid5
 from fastapi import Form, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from services.backoffice import queries
 from services.backoffice.api import shown
 from services.backoffice.api.frame import Visit, allowed, pages
 from services.backoffice.api.purchases import CHANGED, KEPT, typed
 from services.backoffice.owners import Said
-from services.backoffice.views import transfers
+from services.backoffice.views import papers, transfers
 from shared.contracts.backoffice import NoteBought
 from shared.http import NotFound
 
@@ -123,6 +124,8 @@ async def one(visit: Annotated[Visit, allowed(AREA)], number: Number, done: Some
 @router.get("/transfers/{number}/{act}")
 async def ask(visit: Annotated[Visit, allowed("transfer")], number: Number, act: Number) -> Response:
     """What sending, closing or cancelling it does."""
+    if act == "send":
+        return await _send(visit, number, "", "")
     return await _ask(visit, number, act, {}, shown.new_key(visit), None, 200)
 
 
@@ -142,16 +145,18 @@ async def do(
     key: Key = "",
     quote: Key = "",
 ) -> Response:
-    """Exactly what was shown. `quote`: the tag of the transfer that was looked at; of another one nothing is done."""
+    """Exactly what was shown. `quote`: of the preview of sending, else the tag of the transfer that was looked at; of
+    another one nothing is done."""
     form = {name: str(value) for name, value in (await request.form()).items()}
     w, key = visit.office.pages.words, key or shown.new_key(visit)
+    if act == "send":
+        return await _send(visit, number, key, quote)
     if act not in ACTS or not quote:
         return await _ask(visit, number, act, form, key, None, 200)
     reason = form.get("reason", "").strip()[:64]
     if act == "close" and not reason:
         return await _ask(visit, number, act, form, key, shown.nothing(w, w.say("Say why it is lost.")), 422)
-    body = {} if act == "send" else {"reason": reason}
-    asked = shown.Act("inventory", transfers.path(number, act), body, if_match=quote)
+    asked = shown.Act("inventory", transfers.path(number, act), {"reason": reason}, if_match=quote)
     done = await shown.do(visit, asked, key, None)
     if isinstance(done, shown.Undone):
         notice = done.notice
@@ -159,6 +164,30 @@ async def do(
             notice = {**notice, "title": w.say(CHANGED), "text": f"{await _newest(visit, number)} {notice['text']}"}
         return await _ask(visit, number, act, form, done.key, notice, done.status)
     return await _done(visit, act, number, key)
+
+
+async def _send(visit: Visit, number: str, key: str, quote: str) -> Response:
+    """Without a quote: what sending it would do. With it: exactly that, or 409 with the new effect."""
+    office, w = visit.office, visit.office.pages.words
+    key = key or shown.new_key(visit)
+
+    async def typing(error: Item) -> Response:
+        page = await transfers.one(office.owners, office.pages, number)
+        return visit.page("transfer.html", AREA, {**page, "error": error}, status=422)
+
+    async def asking(told: Item | None, error: Item | None, key: str) -> Item:
+        said: list[Item] = []
+        if told is not None:
+            async with office.reading() as conn:
+                numbers = await queries.numbers_of(conn, papers.named(told))
+            said = transfers.effects(office.pages, told, numbers, visit.person.may("orders"))
+        if error is not None and error["kind"] == "wait" and told is not None:
+            error = {**error, "title": w.say(CHANGED), "text": f"{await _newest(visit, number)} {error['text']}"}
+        return await transfers.question(office.owners, office.pages, "send", number, {}, key, error, told, said)
+
+    asked = shown.Act("inventory", transfers.path(number, "send"), {}, template="book.html", area=AREA)
+    done = await shown.shown_or_done(visit, asked, key, quote, asking, typing)
+    return done if isinstance(done, Response) else await _done(visit, "send", number, key)
 
 
 async def _done(visit: Visit, what: str, number: str, key: str) -> Response:

@@ -1,10 +1,11 @@
-"""What purchase orders and transfers share on their pages: states, tabs, and lines as they are typed."""
+"""What purchase orders and transfers share on their pages: states, tabs, lines as they are typed, days that move."""
 
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
+from uuid import UUID
 
-from services.backoffice.pages import English
+from services.backoffice.pages import English, Pages
 from services.backoffice.views import shelves
 from services.backoffice.words import N_
 
@@ -62,3 +63,33 @@ def day(w: English, text: str, sku: str) -> str:
         return date.fromisoformat(text).isoformat()
     except ValueError:
         raise ValueError(w.say("%(sku)s: %(text)s is no day.", sku=sku, text=text)) from None
+
+
+def named(told: Item) -> list[UUID]:
+    """The orders whose promised day moves, as many as are shown by name."""
+    return [UUID(of["order_id"]) for of in told["promises"][:NAMED]]
+
+
+def promises(pages: Pages, told: Item, numbers: Mapping[UUID, str], linked: bool) -> list[Item]:
+    """Whose promised day moves by what a preview tells, as sentences."""
+    w = pages.words
+    said = [_promise(pages, of, numbers, linked) for of in told["promises"][:NAMED]]
+    if (more := len(told["promises"]) - NAMED) > 0:
+        said.append(in_effects(w.many("%(n)d more order line.", "%(n)d more order lines.", more)))
+    return said or [in_effects(w.say("No promised day moves."))]
+
+
+def _promise(pages: Pages, of: Item, numbers: Mapping[UUID, str], linked: bool) -> Item:
+    w = pages.words
+    called = numbers.get(UUID(of["order_id"])) or of["order_id"]
+    was, then = (w.day(on) if on else w.say("no certain day") for on in of["promised_on"])
+    said = w.many("%(n)d piece", "%(n)d pieces", of["quantity"])
+    text = w.say(
+        "%(pieces)s of %(sku)s: %(was)s → %(then)s; the customer is told.",
+        pieces=said, sku=of["sku"], was=was, then=then,
+    )  # fmt: skip
+    return in_effects(text, called, f"/orders/{called}" if linked else "")
+
+
+def in_effects(text: str, order: str = "", href: str = "") -> Item:
+    return {"text": text, "order": order, "href": href}

@@ -12,7 +12,20 @@ from uuid import UUID
 from services.backoffice.owners import Owners
 from services.backoffice.pages import English, Pages
 from services.backoffice.views import shelves
-from services.backoffice.views.papers import HISTORY, MOST, NAMED, OPEN, SHOWN, VIEWS, badge, day, pieces, typed_lines
+from services.backoffice.views.papers import (
+    HISTORY,
+    MOST,
+    NAMED,
+    OPEN,
+    SHOWN,
+    VIEWS,
+    badge,
+    day,
+    in_effects,
+    pieces,
+    promises,
+    typed_lines,
+)
 from services.backoffice.words import N_
 from shared.clock import now
 
@@ -304,32 +317,18 @@ def changes(w: English, form: Form, order: Item) -> Item:
 # What a step would do
 
 
-def named(told: Item) -> list[UUID]:
-    """The orders whose promised day moves, as many as are shown by name."""
-    return [UUID(of["order_id"]) for of in told["promises"][:NAMED]]
-
-
 def effects(pages: Pages, told: Item, numbers: Mapping[UUID, str], linked: bool) -> list[Item]:
     """What a preview says, as icons, titles and sentences."""
     w = pages.words
     before, after = told["state"]
-    state = [_sentence(f"{badge(w, before)['text']} → {badge(w, after)['text']}")] if before != after else []
-    lines = [_sentence(text) for line in told["lines"] if (text := _line(w, line))]
-    promises = [_promise(pages, of, numbers, linked) for of in told["promises"][:NAMED]]
-    if (more := len(told["promises"]) - NAMED) > 0:
-        promises.append(_sentence(w.many("%(n)d more order line.", "%(n)d more order lines.", more)))
-    if not promises:
-        promises = [_sentence(w.say("No promised day moves."))]
+    state = [in_effects(f"{badge(w, before)['text']} → {badge(w, after)['text']}")] if before != after else []
+    lines = [in_effects(text) for line in told["lines"] if (text := _line(w, line))]
     found = (
         ("doc", w.say("Purchase order"), state),
         ("truck", w.say("Expected"), lines),
-        ("people", w.say("Customers who wait"), promises),
+        ("people", w.say("Customers who wait"), promises(pages, told, numbers, linked)),
     )
     return [{"icon": icon, "what": title, "sentences": said} for icon, title, said in found if said]
-
-
-def _sentence(text: str, order: str = "", href: str = "") -> Item:
-    return {"text": text, "order": order, "href": href}
 
 
 def _line(w: English, line: Item) -> str:
@@ -340,18 +339,6 @@ def _line(w: English, line: Item) -> str:
     if was_day != day_:
         said.append(f"{w.day(was_day)} → {w.day(day_)}")
     return f"{line['sku']}: {'; '.join(said)}." if said else ""
-
-
-def _promise(pages: Pages, of: Item, numbers: Mapping[UUID, str], linked: bool) -> Item:
-    w = pages.words
-    called = numbers.get(UUID(of["order_id"])) or of["order_id"]
-    was, then = (w.day(on) if on else w.say("no certain day") for on in of["promised_on"])
-    said = w.many("%(n)d piece", "%(n)d pieces", of["quantity"])
-    text = w.say(
-        "%(pieces)s of %(sku)s: %(was)s → %(then)s; the customer is told.",
-        pieces=said, sku=of["sku"], was=was, then=then,
-    )  # fmt: skip
-    return _sentence(text, called, f"/orders/{called}" if linked else "")
 
 
 def question(

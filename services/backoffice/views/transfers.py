@@ -1,16 +1,30 @@
 """Transfers between warehouses: the list, one, what was typed, and what a step of one would do."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 from urllib.parse import quote, urlencode
+from uuid import UUID
 
 from services.backoffice.owners import Owners
 from services.backoffice.pages import English, Pages
 from services.backoffice.views import shelves
-from services.backoffice.views.papers import HISTORY, MOST, NAMED, OPEN, SHOWN, VIEWS, badge, day, pieces, typed_lines
+from services.backoffice.views.papers import (
+    HISTORY,
+    MOST,
+    NAMED,
+    OPEN,
+    SHOWN,
+    VIEWS,
+    badge,
+    day,
+    in_effects,
+    pieces,
+    promises,
+    typed_lines,
+)
 from services.backoffice.words import N_
 from shared.clock import now
 
@@ -189,14 +203,25 @@ def draft(w: English, form: Form) -> Item:
 
 
 async def question(
-    owners: Owners, pages: Pages, act: str, number: str, form: Form, key: str, error: Item | None
+    owners: Owners,
+    pages: Pages,
+    act: str,
+    number: str,
+    form: Form,
+    key: str,
+    error: Item | None,
+    told: Item | None = None,
+    effects: Sequence[Item] = (),
 ) -> Item:
-    """The page that asks once more, with what would happen. Raises Away or Said."""
+    """The page that asks once more, with what would happen. Raises Away or Said.
+
+    `told` and `effects`: the preview of what is sent, and what it says.
+    """
     w, transfer = pages.words, await owners.get("inventory", path(number))
     titles = {"send": N_("Send %(number)s?"), "close": N_("Close %(number)s?"), "cancel": N_("Cancel %(number)s?")}
     buttons = {"send": N_("Send it"), "close": N_("The rest is lost"), "cancel": N_("Cancel it")}
-    effects = {"send": await _leaves(owners, w, transfer) if act == "send" else [], "close": _lost(w, transfer)}
-    sentences = [{"text": text, "order": "", "href": ""} for text in effects.get(act, ())]
+    if act == "close" and (lost := [in_effects(text) for text in _lost(w, transfer)]):
+        effects = [{"icon": "stock", "what": w.say("Stock"), "sentences": lost}]
     return {
         "act": act,
         "title": w.say(titles[act], number=number),
@@ -204,10 +229,9 @@ async def question(
         "back": address(number),
         "action": address(number, act),
         "key": key,
-        "quote": transfer["etag"],
-        "exact": False,  # the transfer is as it is shown; its shelf may be another one by then
+        "quote": told["quote"] if told else transfer["etag"],
         "hidden": [],
-        "effects": [{"icon": "stock", "what": w.say("Stock"), "sentences": sentences}] if sentences else [],
+        "effects": effects,
         "over": "",
         "reason": None if act == "send" else str(form.get("reason", "")),
         "reason_needed": act == "close",
@@ -216,26 +240,22 @@ async def question(
     }
 
 
-async def _leaves(owners: Owners, w: English, transfer: Item) -> list[str]:
+def effects(pages: Pages, told: Item, numbers: Mapping[UUID, str], linked: bool) -> list[Item]:
+    """What the preview of sending says, as icons, titles and sentences."""
+    w = pages.words
+    lines = [in_effects(_leaves(w, line)) for line in told["lines"]]
+    return [
+        {"icon": "stock", "what": w.say("Stock"), "sentences": lines},
+        {"icon": "people", "what": w.say("Customers who wait"), "sentences": promises(pages, told, numbers, linked)},
+    ]
+
+
+def _leaves(w: English, line: Item) -> str:
     """What the source's shelf holds before and after it goes."""
-    skus = [line["sku"] for line in transfer["lines"]]
-    said = await owners.get("inventory", "/stock", sku=skus, warehouse=transfer["source"], limit=MOST)
-    levels = {level["sku"]: level for level in said["items"]}
-    told = []
-    for line in transfer["lines"]:
-        level = levels.get(line["sku"], {"on_hand": 0, "available": 0})
-        was, free, goes = level["on_hand"], level["available"], line["quantity"]
-        told.append(
-            w.say(
-                "%(sku)s: on hand %(was)s → %(now)s; free %(free)s → %(left)s.",
-                sku=line["sku"],
-                was=w.number(was),
-                now=w.number(was - goes),
-                free=w.number(free),
-                left=w.number(free - goes),
-            )
-        )
-    return told
+    (was, now_), (free, left) = line["on_hand"], line["available"]
+    text = N_("%(sku)s: on hand %(was)s → %(now)s; free %(free)s → %(left)s.")
+    figures = {"was": was, "now": now_, "free": free, "left": left}
+    return w.say(text, sku=line["sku"], **{name: w.number(n) for name, n in figures.items()})
 
 
 def _lost(w: English, transfer: Item) -> list[str]:

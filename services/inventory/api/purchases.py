@@ -1,5 +1,6 @@
 """Suppliers and purchase orders. What they expect and what came of it is stock's; goods are received at /receipts."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
@@ -287,13 +288,18 @@ def _change(body: ChangeIn, of: Found) -> ChangePurchaseOrder:
 
 
 async def _previewed(m: PurchaseAct, conn: AsyncConnection, rehearse: Rehearser) -> Response:
-    then: list[PromiseAgain] = []
-    for sku in m.skus:
-        line = await queries.first_in_line(conn, sku)
-        then += turns(line, rehearse.unit.policy.serve_at_once, PromiseAgain)
-    await conn.rollback()  # as above
-    outcome = await rehearse(m, *then)
+    outcome = await rehearse(m, *await looks_again(conn, m.skus, rehearse))
     _, reply = outcome.answers[0]
     if reply.status >= 400:
         return answered(reply)
     return JSONResponse(jsonable(preview_purchase(outcome.rows, m)))
+
+
+async def looks_again(conn: AsyncConnection, skus: Sequence[str], rehearse: Rehearser) -> list[PromiseAgain]:
+    """The looks at who waits for these, as they follow when what is expected changes."""
+    then: list[PromiseAgain] = []
+    for sku in skus:
+        line = await queries.first_in_line(conn, sku)
+        then += turns(line, rehearse.unit.policy.serve_at_once, PromiseAgain)
+    await conn.rollback()  # as above
+    return then

@@ -9,7 +9,9 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.inventory.api.fields import Found, Key, KeyFilter, KeyPath, Name, Pieces
+from services.inventory.api.fields import Found, Key, KeyFilter, KeyPath, Name, Pieces, Quote
+from services.inventory.api.purchases import looks_again
+from services.inventory.preview import preview_transfer
 from services.inventory.queries import transfers
 from shared.contracts.inventory import (
     MAX_TRANSFER_LINES,
@@ -21,7 +23,20 @@ from shared.contracts.inventory import (
     SendTransfer,
 )
 from shared.guard import needs
-from shared.http import Ask, Body, IfMatch, NotFound, Paging, Reader, Tell, example, jsonable, page_of
+from shared.http import (
+    Ask,
+    Body,
+    IfMatch,
+    NotFound,
+    Paging,
+    Reader,
+    Rehearse,
+    Tell,
+    answered,
+    example,
+    jsonable,
+    page_of,
+)
 
 router = APIRouter()
 State = Literal["draft", "sent", "partly_received", "received", "closed_short", "cancelled"]
@@ -50,6 +65,8 @@ class TransferIn(Body):
 
 class StepIn(Body):
     model_config = example()
+
+    quote: Quote = ""
 
 
 class LossIn(Body):
@@ -126,7 +143,20 @@ async def put_transfer(number: KeyPath, body: TransferIn, conn: Reader, tell: Te
 @needs("stock:write")
 async def send_transfer(number: KeyPath, body: StepIn, conn: Reader, ask: Ask, if_match: IfMatch) -> Response:
     """Its pieces leave the source and are in transit. 409 names the line of which too little is free."""
-    return await ask(SendTransfer(**await _of(conn, number, ask.actor, if_match)))
+    return await ask(SendTransfer(**await _of(conn, number, ask.actor, if_match), quote=body.quote))
+
+
+@router.post("/transfers/{number}/send/preview", tags=["transfers"])
+@needs("stock:write")
+async def preview_send_transfer(number: KeyPath, body: StepIn, conn: Reader, rehearse: Rehearse) -> Response:
+    """What sending would do: what is left on the shelves, who is promised which day. Really decided, and undone."""
+    wanted = SendTransfer(**await _of(conn, number, rehearse.actor, ""))
+    then = await looks_again(conn, wanted.skus, rehearse)
+    outcome = await rehearse(wanted, *then)
+    _, reply = outcome.answers[0]
+    if reply.status >= 400:
+        return answered(reply)
+    return JSONResponse(jsonable(preview_transfer(outcome.rows, wanted)))
 
 
 @router.post("/transfers/{number}/close", tags=["transfers"])

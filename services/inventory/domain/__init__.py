@@ -103,6 +103,7 @@ from services.inventory.domain.transfers import (
     send_transfer,
     to_act_on_transfer,
     to_draft_transfer,
+    transfer_quote,
     transfer_shown,
     transfer_tag,
 )
@@ -238,6 +239,7 @@ __all__ = [
     "to_take_back",
     "to_take_in",
     "to_take_in_besides",
+    "transfer_quote",
     "transfer_shown",
     "transfer_tag",
 ]

@@ -21,11 +21,13 @@ from services.inventory.domain.papers import (
     state_of,
     written,
 )
+from services.inventory.domain.quotes import Found, check_quote
 from services.inventory.domain.rows import (
     REALM,
     Ctx,
     Expected,
     Item,
+    Level,
     Movement,
     Series,
     Transfer,
@@ -52,6 +54,7 @@ from shared.etag import etag_of
 from shared.messaging.decision import Effect, Needs, Refused, Reply, Rows
 
 SERIES = "TR"
+STALE = "The preview went stale: the transfer or its stock is another one now. Nothing was done; look at a new one."
 
 
 # Drafts
@@ -137,6 +140,8 @@ def begin(m: TransferAct, rows: Rows) -> tuple[Transfer, dict[str, TransferLine]
 def send_transfer(m: SendTransfer, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     """Its pieces are in transit. Only free ones go: what is promised to orders stays (R-21)."""
     transfer, lines = begin(m, rows)
+    if m.quote:
+        check_quote(m.quote, transfer_quote(rows.group, m.transfer_id), STALE)
     if transfer.state != "draft":
         raise Refused(f"{transfer.number} is {said(transfer.state)} already", status=409)
     shelves = Shelves(rows, ctx)
@@ -265,6 +270,17 @@ def told_of(lines: Iterable[TransferLine]) -> list[dict[str, Any]]:
 def transfer_tag(transfer: Transfer) -> str:
     """Of the transfer with its lines: every act counts up its version."""
     return etag_of([(transfer.number, transfer.version)])
+
+
+def transfer_quote(found: Found, transfer_id: UUID) -> str:
+    """Another text as soon as the transfer, its source's shelves, or what is expected of its SKUs is another."""
+    shown: list[Any] = list(found(Transfer, transfer_id))
+    sources = {transfer.source for transfer in shown}
+    for line in sorted(found(TransferLine, transfer_id), key=lambda line: line.line_no):
+        levels = [replace(level, due=False) for level in found(Level, line.sku) if level.warehouse in sources]
+        expected = sorted(found(Expected, line.sku), key=lambda row: (row.reference, row.warehouse))
+        shown += [line, *levels, *expected]
+    return etag_of(shown)
 
 
 def transfer_shown(transfer: Transfer, lines: Iterable[TransferLine]) -> dict[str, Any]:

@@ -66,8 +66,11 @@ class TransferAct(TransferMessage):
 class SendTransfer(TransferAct, key="inventory.send_transfer.v1"):
     """Its pieces leave the source, as far as they are free, and are in transit until ReceiveStock says that they came.
 
-    All or nothing: refused when one of its lines is not free.
+    All or nothing: refused when one of its lines is not free. `quote`: of the preview that was looked at; refused when
+    it would do something else now.
     """
+
+    quote: ETag = ""
 
 
 class CloseTransfer(TransferAct, key="inventory.close_transfer.v1"):
