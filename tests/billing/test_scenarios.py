@@ -358,6 +358,33 @@ def test_r18_bank_money_is_counted_once_and_part_payments_add_up() -> None:
     book.check()
 
 
+@pytest.mark.parametrize(
+    ("amount", "currency"), [("9.995", "EUR"), ("0.001", "USD"), ("10.5", "JPY"), ("1.2345", "KWD"), ("1.00005", "CLF")]
+)
+def test_money_of_less_than_the_smallest_unit_is_refused(amount: str, currency: str) -> None:
+    book = Book()
+    book.tell(ask(1, 100, "bank_transfer"))
+    for order in (ORDER, None):
+        with pytest.raises(Refused, match=f"amounts are multiples of [0-9.]+ {currency}"):
+            book.tell(transfer("E1", amount, order, currency))
+    assert not book.rows(BankEntry)
+    assert book.account.captured == 0
+
+
+@pytest.mark.parametrize(("amount", "fee", "field"), [("9.999", "0", "amount"), ("9.99", "0.001", "fee")])
+def test_cash_of_less_than_the_smallest_unit_is_refused(amount: str, fee: str, field: str) -> None:
+    book = Book()
+    book.tell(ask(1, 10, "cash_on_delivery"), ship(1))
+    shipment = invoice(book).shipment_id
+    remitted = CashRemitted(
+        order_id=ORDER, shipment_id=shipment, amount=money(amount), fee=money(fee), reference="PAYOUT-1"
+    )
+    with pytest.raises(Refused) as refused:
+        book.tell(remitted)
+    assert refused.value.field == field
+    assert book.account.captured == 0
+
+
 def test_r18_money_that_nobody_can_match_waits_for_a_person_who_names_the_order() -> None:
     book = Book()
     book.tell(ask(1, 100, "bank_transfer"), transfer("E1", 100, None), transfer("E2", 5, currency="USD"))

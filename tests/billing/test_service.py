@@ -263,6 +263,28 @@ async def test_bank_money_is_matched_by_the_number_of_the_order(house: House) ->
     assert (await house.account(other))["state"] == "ok"
 
 
+async def test_an_amount_that_is_too_large_or_too_fine_is_named_and_nothing_fails(house: House) -> None:
+    order = str(uuid4())
+    entry = {"entry_id": "E1", "booked_on": "2026-03-02"}
+    remitted = {"order_id": order, "shipment_id": str(uuid4()), "reference": "P"}
+    credit = {"reference": "C1", "lines": [{"sku": "d", "quantity": 1, "unit_price": "1"}]}
+    refund = {"invoice": "INV-1", "reason": "why"}
+    for amount in ("9999999999999", "99999999999", "1.0000001"):
+        for path, body, field in (
+            ("/bank-entries", {**entry, "amount": amount}, "amount"),
+            ("/cash-remittances", {**remitted, "amount": amount}, "amount"),
+            ("/cash-remittances", {**remitted, "amount": "1", "fee": amount}, "fee"),
+            ("/credits", {**credit, "amount": amount}, "amount"),
+            (f"/orders/{order}/refunds", {**refund, "lines": [{"line_no": 1, "amount": amount}]}, "lines.0.amount"),
+        ):
+            answer = await house.post(path, body)
+            assert (answer.status_code, [e["field"] for e in answer.json()["errors"]]) == (422, [field])
+    unit = await house.post("/bank-entries", {**entry, "amount": "9.995"})
+    assert (unit.status_code, unit.json()["errors"][0]["field"]) == (422, "amount")
+    fine = {**entry, "entry_id": "E2", "amount": "9.0421", "currency": "CLF"}
+    assert (await house.post("/bank-entries", fine)).status_code == 202
+
+
 async def test_what_people_read(house: House) -> None:
     order = uuid4()
     await house.say(

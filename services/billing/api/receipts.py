@@ -23,7 +23,7 @@ from shared.guard import needs
 from shared.http import Ask, Body, Paging, Reader, example, page_of
 
 router = APIRouter()
-Amount = Annotated[Decimal, Field(gt=0, max_digits=16, decimal_places=3)]
+Amount = Annotated[Decimal, Field(gt=0, max_digits=16, decimal_places=6)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 
 
@@ -54,7 +54,7 @@ class RemittanceIn(Body):
     order_id: UUID
     shipment_id: UUID
     amount: Amount
-    fee: Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=3)] = Decimal(0)
+    fee: Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=6)] = Decimal(0)
     reference: Code
 
 
@@ -79,7 +79,7 @@ class CreditIn(Body):
     reference: Code
     customer_id: Annotated[str, Field(max_length=64, pattern=r"^[^\x00]*$")] = ""
     currency: Currency = "EUR"
-    amount: Annotated[Decimal, Field(max_digits=16, decimal_places=3)]
+    amount: Annotated[Decimal, Field(max_digits=16, decimal_places=6)]
     reason: Line = ""
     lines: Annotated[list[CreditLineIn], Field(min_length=1, max_length=1000)]
 

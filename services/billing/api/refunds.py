@@ -62,7 +62,7 @@ class RefundLineIn(Body):
     quantity: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     amount: Annotated[
         Decimal,
-        Field(ge=0, max_digits=16, decimal_places=3, description="with VAT when the invoice's prices include it"),
+        Field(ge=0, max_digits=16, decimal_places=6, description="with VAT when the invoice's prices include it"),
     ] = Decimal(0)
 
 

@@ -1,12 +1,14 @@
 """Money that comes past the provider: bank transfers, cash from carriers; and credits that belong to no order."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from services.billing.domain import rule
 from services.billing.domain.flow import Ctx, Draft
 from services.billing.domain.journal import BANK, CUSTODY, FEES, UNMATCHED, customer, entry
 from services.billing.domain.rows import ZERO, Account, BankEntry, Operation, Remittance, UnmatchedCredit
 from shared.contracts.billing import BankMoneyArrived, CashRemitted, PaymentCaptured, RecordCredit
+from shared.contracts.money import unit_of
 from shared.messaging.decision import Effect, Missing, Needs, Refused, Reply, Rows
 
 
@@ -25,6 +27,7 @@ def bank_money_arrived(m: BankMoneyArrived, rows: Rows, ctx: Ctx) -> Iterator[Ef
     """
     if m.amount <= 0:
         raise Refused("only credit entries can be matched", field="amount")
+    check_unit(m.amount, m.currency, "amount")
     known = rows.find(BankEntry, m.entry_id)
     if known and (known.amount, known.currency) != (m.amount, m.currency):
         raise Refused(f"{m.entry_id} is known with {known.amount} {known.currency}", field="amount", status=409)
@@ -78,6 +81,8 @@ def cash_remitted(m: CashRemitted, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         raise Refused("only money that comes in can be matched", field="amount")
     if m.fee < 0:
         raise Refused("a fee is what the carrier kept, never below 0", field="fee")
+    check_unit(m.amount, account.currency, "amount")
+    check_unit(m.fee, account.currency, "fee")
     invoice = next((i for i in account.invoices if i.shipment_id == m.shipment_id), None)
     if invoice is None:
         raise Missing(f"shipment {m.shipment_id} is not invoiced")
@@ -114,6 +119,13 @@ def record_credit(m: RecordCredit, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     if not known:
         yield UnmatchedCredit(m.reference, m.customer_id, m.currency, m.amount, m.reason, m.lines, ctx.now)
     yield Reply({"reference": m.reference, "state": known.state if known else "review"}, 200 if known else 201)
+
+
+def check_unit(amount: Decimal, currency: str, field: str) -> None:
+    """Less than a cent cannot be paid: it would be owed, or given back, for ever."""
+    unit = unit_of(currency)
+    if amount % unit:
+        raise Refused(f"amounts are multiples of {unit:f} {currency}", field=field)
 
 
 def _told(taken: BankEntry) -> dict[str, str | None]:
