@@ -3,13 +3,17 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
 from comptoir.staffing import set_account
+from services.backoffice.pages import English
 from services.backoffice.rights import ROLES
+from services.backoffice.views import lines
 from tests.backoffice.shop import ANNA, HASH, Item, Shop, logged_in, shop_at
 from tests.backoffice.test_bulk import words
 from tests.backoffice.test_editing import carried, filled
@@ -206,3 +210,31 @@ async def test_a_kit_is_found_with_how_many_can_be_made_and_placed_as_its_compon
     before = len(await orders(shop))
     await office.post("support", NEW, {**carried(question), "step": "place"})
     assert len(await orders(shop)) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "read"),
+    [
+        ("1.250", "KWD", "1.250"),
+        ("1,250", "KWD", "1.250"),
+        ("0.125", "EUR", "0.125"),
+        ("1.234,50", "EUR", "1234.50"),
+        ("1,234.5", "EUR", "1234.5"),
+        ("1 234,5", "EUR", "1234.5"),
+        ("12", "JPY", "12"),
+        ("1.250", "EUR", ""),
+        ("1,250", "", ""),
+        ("-1", "EUR", ""),
+        ("1e3", "EUR", ""),
+        ("\u0663", "EUR", ""),
+    ],
+)
+def test_an_amount_is_read_as_it_is_meant_or_not_at_all(text: str, currency: str, read: str) -> None:
+    """Three digits after the one mark may be thousands, unless the currency has thousandths."""
+    w = English(ZoneInfo("UTC"))
+    if read:
+        assert lines.amount(w, text, currency) == read
+        assert lines.amount(w, lines.typeable(Decimal(read)), currency).rstrip("0") == read.rstrip("0")
+    else:
+        with pytest.raises(lines.Mistyped):
+            lines.amount(w, text, currency)

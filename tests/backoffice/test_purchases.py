@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -181,11 +182,14 @@ async def test_the_second_of_two_sees_what_the_first_did(office: Office) -> None
         ({}, "Say of at least one product how many pieces are ordered."),
         (typed(("pan", "", "", "")), "A line needs a product and how many pieces: pan."),
         (typed(("pan", "some", "", "")), "pan: some is no number of pieces."),
-        (typed(("pan", "1", "cheap", "")), "pan: cheap is no amount."),
-        (typed(("pan", "1", "NaN", "")), "pan: NaN is no amount."),
+        (typed(("pan", "1", "cheap", "")), "cheap is no amount;"),
+        (typed(("pan", "1", "NaN", "")), "NaN is no amount;"),
+        (typed(("pan", "1", "1.250", "")), "1.250 may be thousands or a part: write 1250 or 1.2500."),
         (typed(("pan", "1", "1", "soon")), "pan: soon is no day."),
         (typed(("nothing", "1", "1", "")), "there is no SKU nothing"),
-        (typed(("pan", "-1", "1", "")), "the request is not valid"),
+        (typed(("pan", "-1", "1", "")), "pan: -1 is no number of pieces."),
+        (typed(("pan", "0", "1", "")), "pan: 0 is no number of pieces."),
+        (typed(("pan", "9" * 30, "1", "")), "is no number of pieces."),
         (typed(("pan", "1", "1", ""), ("pan", "2", "1", "")), "pan is named twice"),
     ],
 )
@@ -196,6 +200,20 @@ async def test_what_makes_no_sense_is_said_and_stays_typed(office: Office, form:
     assert says in text_of(page)
     for name in form.values():
         assert f'value="{name}"' in page
+
+
+async def test_a_cost_is_read_as_it_was_written_and_a_form_that_is_not_changed_changes_none(office: Office) -> None:
+    where = await office.drafted(("cup", "1", "1.234,56", ""), ("jug", "1", "1,250.5", ""), ("pot", "1", "1.1250", ""))
+    costs = [line["unit_cost"] for line in (await office.order(where))["lines"]]
+    assert [Decimal(cost) for cost in costs] == [Decimal("1234.56"), Decimal("1250.5"), Decimal("1.125")]
+    line = {"sku": "cup", "quantity": 2, "unit_cost": "1.125", "expected_on": "2031-01-01"}
+    body = {"supplier": "mugs", "warehouse": "north", "lines": [line]}
+    number = (await office.shop.ask("POST", "/inventory/purchase-orders", body))["number"]
+    page = await office.page("finance", f"/purchasing/{number}/edit")
+    assert 'name="cost-0" inputmode="decimal" maxlength="20" value="1.1250"' in page
+    form = {"supplier": "mugs", "warehouse": "north", **typed(("cup", "2", "1.1250", "2031-01-01"))}
+    await office.post("finance", f"/purchasing/{number}/edit", {**hidden(page), **form})
+    assert Decimal((await office.order(number))["lines"][0]["unit_cost"]) == Decimal("1.125")
 
 
 async def test_a_form_that_is_sent_twice_makes_one_draft_and_has_room_for_more(office: Office) -> None:

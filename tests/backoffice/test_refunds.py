@@ -111,11 +111,16 @@ async def test_what_makes_no_sense_is_asked_again_with_what_was_typed(office: Of
     invoice = field(await office.page("sam", where), "invoice")
     wrong: list[tuple[Item, str]] = [
         ({}, "Type of one invoice what is given back"),
-        ({"amount-1": "many"}, "type an amount, or how many pieces"),
-        ({"amount-1": "-1"}, "type an amount, or how many pieces"),
-        ({"amount-1": "NaN"}, "type an amount, or how many pieces"),
+        ({"amount-1": "many"}, "many is no amount"),
+        ({"amount-1": "-1"}, "-1 is no amount"),
+        ({"amount-1": "NaN"}, "NaN is no amount"),
+        ({"amount-1": "1e1"}, "1e1 is no amount"),
+        ({"pieces-1": "1.5"}, "type an amount, or how many pieces"),
         ({"amount-1": "1", "pieces-1": "1"}, "type an amount, or how many pieces"),
-        ({"amount-1": "1.234"}, "amounts are multiples of €0.01"),
+        ({"amount-1": "1.2345"}, "amounts are multiples of €0.01"),
+        ({"amount-1": "1.250"}, "1.250 may be thousands or a part: write 1250 or 1.2500."),
+        ({"amount-1": "1,250"}, "1,250 may be thousands or a part: write 1250 or 1,2500."),
+        ({"amount-1": "1.250,00"}, "€25.00 of €25.00 is not credited yet"),
         ({"amount-1": "25.01"}, "€25.00 of €25.00 is not credited yet"),
         ({"pieces-1": "3"}, "2 of 2 pieces are not credited yet"),
     ]

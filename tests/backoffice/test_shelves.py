@@ -94,6 +94,39 @@ async def test_what_nobody_ordered_is_received_too_and_unknown_goods_are_not(
     assert "pan: on hand 4 → 5" in shown
 
 
+@pytest.mark.parametrize(
+    ("path", "form", "says"),
+    [
+        ("receive", {"sku-0": "tea", "pieces-0": ""}, "Say of at least one product how many pieces came."),
+        ("receive", {"sku-0": "", "pieces-0": "7"}, "A line needs a product and how many pieces: – × 7."),
+        ("receive", {"sku-0": "tea", "pieces-0": "2", "sku-1": "", "pieces-1": "7"}, "A line needs a product"),
+        ("receive", {"sku-0": "tea", "pieces-0": "1.000"}, "tea: 1.000 is no number of pieces."),
+        ("receive", {"sku-0": "tea", "pieces-0": "-3"}, "tea: -3 is no number of pieces."),
+        ("receive", {"sku-0": "tea", "pieces-0": "9" * 30}, "is no number of pieces."),
+        ("receive", {"sku-0": "tea", "pieces-0": "4", "reference": " "}, "Say the delivery note or the number"),
+        ("adjust", {"sku": "", "difference": "-2", "reason": "lost"}, "Say which product it is."),
+        ("adjust", {"sku": "tea", "difference": "0", "reason": "lost"}, "Say how many pieces more or fewer"),
+        ("adjust", {"sku": "tea", "difference": "-2", "reason": " "}, "Say how many pieces more or fewer"),
+        ("count", {"sku": " ", "counted": "3"}, "Say which product it is."),
+        ("count", {"sku": "tea", "counted": "-3"}, "Say how many pieces are on the shelf."),
+    ],
+)
+async def test_what_makes_no_sense_is_said_and_stays_typed(
+    packer: httpx.AsyncClient, path: str, form: dict[str, str], says: str
+) -> None:
+    """A line that is half typed is neither left out of the booking nor of the page."""
+    first = {"reference": "note 10"} if path == "receive" else {}
+    told = (await post(packer, f"/{path}", 422, **{**first, **form})).text
+    assert says in told
+    assert all(f'value="{text}"' in told for text in form.values() if text.strip())
+
+
+@pytest.mark.parametrize("path", ["receive", "adjust", "count"])
+async def test_a_form_without_its_fields_is_answered(packer: httpx.AsyncClient, path: str) -> None:
+    csrf = field((await packer.get("/count")).text, "csrf")
+    assert (await packer.post(f"/{path}", data={"csrf": csrf})).status_code == 422
+
+
 async def test_a_correction_needs_a_reason_and_takes_nothing_that_is_promised(
     shop: Shop, packer: httpx.AsyncClient
 ) -> None:

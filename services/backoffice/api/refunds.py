@@ -12,6 +12,7 @@ from services.backoffice.api.frame import Refused, Visit, allowed, pages
 from services.backoffice.api.order import Name, order_called
 from services.backoffice.owners import Said
 from services.backoffice.views import refunds
+from services.backoffice.views.lines import Mistyped
 from shared.http import NotFound
 
 router = pages()
@@ -48,7 +49,9 @@ async def do_refund(
         return visit.page("refund.html", "orders", page, status=422)
 
     try:
-        wish = refunds.typed(left, form)
+        wish = refunds.typed(w, left, form)
+    except Mistyped as wrong:
+        return await typing(shown.nothing(w, str(wrong)))
     except refunds.Wrong as wrong:
         text = w.say("Type of one invoice what is given back: an amount or pieces of at least one line.")
         if str(wrong):

@@ -9,7 +9,9 @@ from fastapi.responses import RedirectResponse, Response
 from services.backoffice import queries
 from services.backoffice.api import shown
 from services.backoffice.api.frame import Visit, allowed, pages
+from services.backoffice.pages import English
 from services.backoffice.views import scanning, shelves
+from services.backoffice.views.lines import Mistyped
 
 router = pages()
 Item = dict[str, Any]
@@ -149,9 +151,9 @@ async def _work(request: Request, visit: Visit, act: str, key: str, quote: str) 
             form[name] = await scanning.sku_of(office.owners, typed.strip())
     typing = partial(_typing, visit, act, form)
     try:
-        work = _typed(act, form, key)
-    except (KeyError, ValueError):
-        return await typing(shown.nothing(office.pages.words, _wrong(visit, act)))
+        work = _typed(office.pages.words, act, form, key)
+    except Mistyped as wrong:
+        return await typing(shown.nothing(office.pages.words, str(wrong)))
 
     async def asking(told: Item | None, error: Item | None, key: str) -> Item:
         said: list[Item] = []
@@ -169,16 +171,7 @@ async def _work(request: Request, visit: Visit, act: str, key: str, quote: str) 
     return RedirectResponse(f"/{act}?warehouse={work['warehouse']}&done={act}", 303)
 
 
-def _typed(act: str, form: Item, key: str) -> Item:
+def _typed(w: English, act: str, form: Item, key: str) -> Item:
     if act == "receive":
-        return shelves.receipt(form)
-    return shelves.adjustment(form, key) if act == "adjust" else shelves.count(form, key)
-
-
-def _wrong(visit: Visit, act: str) -> str:
-    w = visit.office.pages.words
-    if act == "receive":
-        return w.say("Say of at least one product how many pieces came.")
-    if act == "adjust":
-        return w.say("Say how many pieces more or fewer there are, and why.")
-    return w.say("Say how many pieces are on the shelf.")
+        return shelves.receipt(w, form)
+    return shelves.adjustment(w, form, key) if act == "adjust" else shelves.count(w, form, key)

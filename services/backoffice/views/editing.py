@@ -67,7 +67,7 @@ def typed(pages: Pages, order: Item, form: Form) -> Item:
             less.append({"line_no": line["line_no"], "quantity": kept(line) - n})
     wish |= {"more": more} if more else {}
     wish |= {"less": less} if less else {}
-    if add := lines.wanted(w, form):
+    if add := lines.wanted(w, form, order["currency"]):
         wish["add"] = add
     known = {**order["ship_to"], "street": "\n".join(order["ship_to"]["street"])}
     if (address := changes.typed_address(form)) != changes.typed_address(known):

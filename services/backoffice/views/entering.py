@@ -56,7 +56,8 @@ async def chosen(owners: Owners, form: Form, customer_id: str) -> Item:
 def typed(pages: Pages, form: Form, order_id: str) -> Item:
     """The order as its service takes it. Raises Mistyped."""
     w = pages.words
-    wanted = lines.wanted(w, form)
+    currency = (str(form.get("currency", "")).strip() or "EUR").upper()[:3]
+    wanted = lines.wanted(w, form, currency)
     if not wanted:
         raise lines.Mistyped(w.say("Add at least one product."))
     method = str(form.get("method", ""))
@@ -67,7 +68,7 @@ def typed(pages: Pages, form: Form, order_id: str) -> Item:
         "channel": str(form.get("channel", "")).strip()[:64] or "phone",
         "external_id": str(form.get("external_id", "")).strip()[:200],
         "customer_id": str(form.get("customer_id", "")).strip()[:64],
-        "currency": (str(form.get("currency", "")).strip() or "EUR").upper()[:3],
+        "currency": currency,
         "prices_include_vat": bool(form.get("prices_include_vat")),
         "payment_method": method,
         "ship_to": changes.typed_address(form),

@@ -1,5 +1,6 @@
 """Lines that a clerk adds to an order: products found with what is free of them, and what was typed of new lines."""
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import English
 from services.backoffice.sheets import Unreadable, decimal_mark, number
+from shared.contracts.money import unit_of
 
 Item = dict[str, Any]
 Form = Mapping[str, Any]
@@ -14,6 +16,8 @@ MOST_NEW = 30
 """New lines of one form; an order with more comes from a file."""
 FOUND = 10
 MOST_PIECES = 1_000_000
+
+THOUSANDTH = Decimal("0.001")
 
 
 class Mistyped(ValueError):
@@ -50,15 +54,15 @@ def taken(form: Form, sku: str) -> Item:
     return rest | {f"{name}-{n}": value for n, row in enumerate(rows) for name, value in row.items()}
 
 
-def wanted(w: English, form: Form) -> list[Item]:
-    """The new lines as the order service takes them. Raises Mistyped."""
+def wanted(w: English, form: Form, currency: str) -> list[Item]:
+    """The new lines of an order in this currency, as the order service takes them. Raises Mistyped."""
     lines: list[Item] = []
     for row in typed(form):
         if not row["sku"]:
             raise Mistyped(w.say("Say the SKU of each new line."))
         line: Item = {"sku": row["sku"], "quantity": pieces(w, row["pieces"], row["sku"], least=1)}
         if row["price"]:
-            line["unit_price"] = amount(w, row["price"])
+            line["unit_price"] = amount(w, row["price"], currency)
         lines.append(line)
     return lines
 
@@ -72,15 +76,31 @@ def pieces(w: English, text: str, of: str, *, least: int) -> int:
     )  # fmt: skip
 
 
-def amount(w: English, text: str) -> str:
-    """An amount with a comma or a point, as programs write it."""
+def amount(w: English, text: str, currency: str = "") -> str:
+    """An amount with a comma or a point, as programs write it. Raises Mistyped, also for what may mean two amounts.
+
+    In a currency of thousandths three digits after the one mark are those.
+    """
     try:
-        said = number(text, decimal_mark([(0, "", text)]))
-        if Decimal(said) >= 0:
-            return said
-    except (Unreadable, ArithmeticError):
-        pass
-    raise Mistyped(w.say("%(amount)s is no amount; write it as 12.50 or 12,50.", amount=text))
+        mark = decimal_mark([(0, "", text)])
+    except Unreadable:
+        mark = "." if "." in text else ","
+        whole, part = text.split(mark)
+        if part.isdecimal() and not (currency and unit_of(currency) <= THOUSANDTH):
+            said = {"amount": text, "thousands": f"{whole}{part}", "part": f"{text}0"}
+            raise Mistyped(
+                w.say("%(amount)s may be thousands or a part: write %(thousands)s or %(part)s.", **said)
+            ) from None
+    written = number(text, mark)
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", written):
+        raise Mistyped(w.say("%(amount)s is no amount; write it as 12.50 or 12,50.", amount=text))
+    return written
+
+
+def typeable(amount: Decimal) -> str:
+    """An amount for a field, so that it is read as what it is: not with three decimals, which may be thousands."""
+    text = f"{amount:f}"
+    return f"{text}0" if len(text.partition(".")[2]) == 3 else text
 
 
 async def offers(owners: Owners, w: English, q: str) -> list[Item]:

@@ -51,11 +51,11 @@ def typed_lines(form: Form) -> list[dict[str, str]]:
     return found
 
 
-def pieces(w: English, text: str, sku: str) -> int:
-    try:
-        return shelves.number(text)
-    except ValueError:
-        raise ValueError(w.say("%(sku)s: %(text)s is no number of pieces.", sku=sku, text=text)) from None
+def pieces(w: English, text: str, sku: str, *, least: int = 1) -> int:
+    """Raises ValueError with a sentence."""
+    if (found := shelves.number(text)) is None or found < least:
+        raise ValueError(w.say("%(sku)s: %(text)s is no number of pieces.", sku=sku, text=text))
+    return found
 
 
 def day(w: English, text: str, sku: str) -> str:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlencode
 from uuid import UUID
@@ -12,6 +12,7 @@ from uuid import UUID
 from services.backoffice.owners import Owners
 from services.backoffice.pages import English, Pages
 from services.backoffice.views import shelves
+from services.backoffice.views.lines import Mistyped, amount, typeable
 from services.backoffice.views.papers import (
     HISTORY,
     MOST,
@@ -253,7 +254,7 @@ def form_of(order: Item) -> Item:
         form |= {
             f"sku-{n}": line["sku"],
             f"pieces-{n}": str(line["quantity"]),
-            f"cost-{n}": f"{cost:f}" if cost else "",
+            f"cost-{n}": typeable(cost) if cost else "",
             f"day-{n}": line["expected_on"],
         }
     return form
@@ -264,7 +265,8 @@ def draft(w: English, form: Form, suppliers: Sequence[Item]) -> Item:
 
     A line without a day gets the day of the form, else today and the supplier's lead time.
     """
-    lead = next((of["lead_days"] for of in suppliers if of["code"] == form.get("supplier")), 14)
+    supplier = next((of for of in suppliers if of["code"] == form.get("supplier")), None)
+    lead = supplier["lead_days"] if supplier else 14
     usual = str(form.get("day", "")).strip() or (now().date() + timedelta(days=lead)).isoformat()
     lines = []
     for line in typed_lines(form):
@@ -276,7 +278,7 @@ def draft(w: English, form: Form, suppliers: Sequence[Item]) -> Item:
             {
                 "sku": line["sku"],
                 "quantity": pieces(w, line["quantity"], line["sku"]),
-                "unit_cost": cost(w, line["unit_cost"], line["sku"]),
+                "unit_cost": cost(w, line["unit_cost"], supplier["currency"] if supplier else ""),
                 "expected_on": day(w, line["expected_on"] or usual, line["sku"]),
             }
         )
@@ -286,15 +288,12 @@ def draft(w: English, form: Form, suppliers: Sequence[Item]) -> Item:
     return {**text, "note": text["note"][:2000], "lines": lines}
 
 
-def cost(w: English, text: str, sku: str) -> str:
+def cost(w: English, text: str, currency: str) -> str:
     """An amount as people type it, with comma or point; empty is nothing."""
     try:
-        amount = Decimal(text.replace(",", ".") or "0")
-    except InvalidOperation:
-        raise ValueError(w.say("%(sku)s: %(text)s is no amount.", sku=sku, text=text)) from None
-    if not amount.is_finite():
-        raise ValueError(w.say("%(sku)s: %(text)s is no amount.", sku=sku, text=text))
-    return f"{amount:f}"
+        return amount(w, text, currency) if text else "0"
+    except Mistyped as wrong:
+        raise ValueError(str(wrong)) from None
 
 
 def changes(w: English, form: Form, order: Item) -> Item:
@@ -303,7 +302,7 @@ def changes(w: English, form: Form, order: Item) -> Item:
     for line in order["lines"]:
         typed = {name: str(form.get(f"{name}-{line['line_no']}", "")).strip() for name in ("pieces", "day")}
         change: Item = {"sku": line["sku"]}
-        if typed["pieces"] and (wanted := pieces(w, typed["pieces"], line["sku"])) != line["quantity"]:
+        if typed["pieces"] and (wanted := pieces(w, typed["pieces"], line["sku"], least=0)) != line["quantity"]:
             change["quantity"] = wanted
         if typed["day"] and (on := day(w, typed["day"], line["sku"])) != line["expected_on"]:
             change["expected_on"] = on

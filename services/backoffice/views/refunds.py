@@ -1,7 +1,7 @@
 """Refunds by the staff: what is typed, as billing takes it; the question before it is done; who decided what."""
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlencode
 from uuid import UUID
@@ -12,6 +12,8 @@ from services.backoffice import queries
 from services.backoffice.owners import Owners
 from services.backoffice.pages import English, Pages
 from services.backoffice.rights import Person
+from services.backoffice.views import lines as lines_view
+from services.backoffice.views import shelves
 from services.backoffice.views.cells import Cell, Column, Table, amount, cursor, place
 from services.backoffice.views.wishes import question
 from services.backoffice.words import N_
@@ -27,7 +29,7 @@ STATES: Mapping[str, tuple[str, str]] = {
 
 
 class Wrong(ValueError):
-    """What was typed is no amount and no number of pieces; says of which line."""
+    """What was typed is no number of pieces, or an amount besides; says of which line."""
 
 
 async def refundable(owners: Owners, order_id: UUID) -> Item:
@@ -35,19 +37,17 @@ async def refundable(owners: Owners, order_id: UUID) -> Item:
     return dict(await owners.get("billing", f"/orders/{order_id}/refundable"))
 
 
-def typed(left: Item, form: Form) -> Item:
-    """The invoice and the lines that were typed, as billing takes them. Raises Wrong with the product."""
+def typed(w: English, left: Item, form: Form) -> Item:
+    """The invoice and the lines that were typed, as billing takes them. Raises Wrong with the product, or Mistyped."""
     invoice = next((of for of in left["invoices"] if of["number"] == form.get("invoice")), None)
     if invoice is None:
         raise Wrong("")
     lines: list[Item] = []
     for line in invoice["lines"]:
         sum_, pieces = (str(form.get(f"{what}-{line['line_no']}", "") or "").strip() for what in ("amount", "pieces"))
-        try:
-            money, n = Decimal(sum_.replace(",", ".") or 0), int(pieces or 0)
-        except (InvalidOperation, ValueError):
-            raise Wrong(line["text"] or line["sku"]) from None
-        if not money.is_finite() or money < 0 or n < 0 or (money and n):
+        money = Decimal(lines_view.amount(w, sum_, left["currency"])) if sum_ else Decimal(0)
+        n = shelves.number(pieces or "0")
+        if n is None or n < 0 or (money and n):
             raise Wrong(line["text"] or line["sku"])
         if money or n:
             lines.append({"line_no": line["line_no"], "quantity": n, "amount": f"{money:f}"})

@@ -1,6 +1,7 @@
 """Work on the shelves: goods that came in, corrections, counts. Typed, shown with what it would do, then booked."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -8,8 +9,9 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from services.backoffice.owners import Owners
-from services.backoffice.pages import Pages
+from services.backoffice.pages import English, Pages
 from services.backoffice.views import scanning
+from services.backoffice.views.lines import Mistyped
 from shared.clock import now
 
 Item = dict[str, Any]
@@ -55,7 +57,7 @@ async def receive_page(owners: Owners, form: Form, error: Item | None) -> Item:
         lines = chosen[0]["lines"] if chosen else []
         warehouse = warehouse or (chosen[0]["warehouse"] if chosen else "")
     typed, known = dict(typed_lines(form)), {line["sku"] for line in lines}
-    codes = await codes_of(owners, warehouse or (places[0]["code"] if places else ""), [*known, *typed])
+    codes = await codes_of(owners, warehouse or (places[0]["code"] if places else ""), [*known, *filter(None, typed)])
     more = [(sku, pieces, codes.get(sku, [])) for sku, pieces in typed_lines(form) if sku not in known]
     return {
         "warehouses": places,
@@ -105,45 +107,68 @@ def pieces_in(typed: object) -> int:
 
 
 def typed_lines(form: Form) -> list[tuple[str, str]]:
-    """(SKU, what was typed as pieces) of each line of the form that names both."""
+    """(SKU, what was typed as pieces) of each line of the form that names one of them."""
     found = []
     for n in range(MOST):
         if f"sku-{n}" in form:
             sku, pieces = str(form[f"sku-{n}"]).strip(), str(form.get(f"pieces-{n}", "")).strip()
-            if sku and pieces not in ("", "0"):
+            if sku or pieces:
                 found.append((sku, pieces))
     return found
 
 
-def receipt(form: Form) -> Item:
-    """A delivery as the owner takes it. Raises ValueError when nothing came, or what was typed is no number."""
-    lines = [{"sku": sku, "quantity": number(pieces)} for sku, pieces in typed_lines(form)]
+def receipt(w: English, form: Form) -> Item:
+    """A delivery as the owner takes it. Raises Mistyped."""
+    lines = []
+    for sku, pieces in typed_lines(form):
+        if pieces in ("", "0"):
+            continue
+        if not sku:  # counted by somebody: left out of the booking, nobody would miss it
+            raise Mistyped(w.say("A line needs a product and how many pieces: %(line)s.", line=f"– × {pieces}"))
+        if (came := number(pieces)) is None or came < 0:
+            raise Mistyped(w.say("%(sku)s: %(text)s is no number of pieces.", sku=sku, text=pieces))
+        lines.append({"sku": sku, "quantity": came})
     if not lines:
-        raise ValueError("nothing came")
-    return {"warehouse": form["warehouse"], "reference": str(form["reference"]).strip(), "lines": lines}
+        raise Mistyped(w.say("Say of at least one product how many pieces came."))
+    note = str(form.get("reference", "")).strip()
+    if not note:
+        raise Mistyped(w.say("Say the delivery note or the number of the order."))
+    return {"warehouse": str(form.get("warehouse", "")), "reference": note, "lines": lines}
 
 
-def adjustment(form: Form, key: str) -> Item:
-    """A correction as the owner takes it. Raises ValueError."""
-    line = {"sku": str(form["sku"]).strip(), "quantity": number(form["difference"])}
+def adjustment(w: English, form: Form, key: str) -> Item:
+    """A correction as the owner takes it. Raises Mistyped."""
+    sku, why = product(w, form), reason(form)
+    if not (difference := number(form.get("difference"))) or not why:
+        raise Mistyped(w.say("Say how many pieces more or fewer there are, and why."))
     return {
-        "warehouse": form["warehouse"],
+        "warehouse": str(form.get("warehouse", "")),
         "reference": reference("ADJ", key),
-        "reason": reason(form),
-        "lines": [line],
+        "reason": why,
+        "lines": [{"sku": sku, "quantity": difference}],
         "quarantined": bool(form.get("quarantined")),
     }
 
 
-def count(form: Form, key: str) -> Item:
-    """A count as the owner takes it. Raises ValueError."""
+def count(w: English, form: Form, key: str) -> Item:
+    """A count as the owner takes it. Raises Mistyped."""
+    sku, counted = product(w, form), number(form.get("counted"))
+    if counted is None or counted < 0:
+        raise Mistyped(w.say("Say how many pieces are on the shelf."))
     return {
-        "warehouse": form["warehouse"],
+        "warehouse": str(form.get("warehouse", "")),
         "reference": reference("COUNT", key),
         "reason": reason(form) or "count",
-        "sku": str(form["sku"]).strip(),
-        "counted": number(form["counted"]),
+        "sku": sku,
+        "counted": counted,
     }
+
+
+def product(w: English, form: Form) -> str:
+    """The SKU that the form is about. Raises Mistyped."""
+    if sku := str(form.get("sku", "")).strip():
+        return sku
+    raise Mistyped(w.say("Say which product it is."))
 
 
 def reference(kind: str, key: str) -> str:
@@ -155,9 +180,10 @@ def reason(form: Form) -> str:
     return str(form.get("reason", "")).strip()[:64]
 
 
-def number(text: object) -> int:
-    """A whole number; minus may be the typographic one. Raises ValueError."""
-    return int(str(text).strip().replace("\u2212", "-").replace("+", "", 1))
+def number(text: object) -> int | None:
+    """A whole number, as many pieces as an owner takes; minus may be the typographic one. None for anything else."""
+    said = str(text).strip().replace("\u2212", "-").replace("+", "", 1)
+    return int(said) if re.fullmatch(r"-?[0-9]{1,9}|-?10{9}", said) else None
 
 
 def named(told: Item) -> list[UUID]:
