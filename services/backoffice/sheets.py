@@ -19,7 +19,9 @@ LONGEST_CELL = 8000
 DELIMITERS = (",", ";", "\t")
 Mark = Literal["", ".", ","]
 """A decimal mark; empty: no number of the file says one."""
-BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+BOM = "\ufeff"
+"""Without it spreadsheets read UTF-8 as something else, and names with accents are garbled."""
+BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 class Unreadable(ValueError):
@@ -214,9 +216,14 @@ def number(text: str, mark: Mark) -> str:
 
 def written(rows: Iterable[Sequence[str]], delimiter: str) -> Iterator[str]:
     """Lines of a file that spreadsheets open as it is meant: in UTF-8 with BOM, and no cell is a formula."""
-    yield "\ufeff"
+    yield BOM
     for cells in rows:
-        yield delimiter.join(_quoted(kept_plain(cell), delimiter) for cell in cells) + "\r\n"
+        yield row_of([kept_plain(cell) for cell in cells], delimiter)
+
+
+def row_of(cells: Iterable[str], delimiter: str) -> str:
+    """A line of such a file, of cells that are `kept_plain` already, or figures."""
+    return delimiter.join(_quoted(cell, delimiter) for cell in cells) + "\r\n"
 
 
 def kept_plain(text: str) -> str:
@@ -226,4 +233,6 @@ def kept_plain(text: str) -> str:
 
 
 def _quoted(text: str, delimiter: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if any(c in text for c in (delimiter, '"', "\n", "\r")) else text
+    """Every delimiter counts: a file that is opened with another one must not begin a cell, a formula, in its midst."""
+    parts = any(c in text for c in (*DELIMITERS, delimiter, '"', "\n", "\r"))
+    return '"' + text.replace('"', '""') + '"' if parts else text

@@ -48,7 +48,7 @@ async def test_filtering_changes_the_list_and_the_address_in_place(shop: Shop, v
     assert await page.evaluate("window.same") == 1
     async with page.expect_download() as saved:
         await page.click("a:has-text('Export CSV')")
-    lines = (await (await saved.value).path()).read_text().splitlines()
+    lines = (await (await saved.value).path()).read_text("utf-8-sig").splitlines()
     assert [line.partition(",")[0] for line in lines] == ["number", held["number"]], "what the list shows, nothing more"
     async with page.expect_request("**/live?page=orders**") as asked:
         await page.select_option("#f-ch", "")

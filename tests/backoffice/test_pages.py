@@ -201,7 +201,8 @@ async def test_pages_of_the_list_neither_repeat_nor_leave_out_an_order(shop: Sho
     assert back
     first = await shop.page(back[1].replace("&amp;", "&"))
     assert re.findall(r'<td role=cell><a href="/orders/(C-\d+)"', first) == seen[:50]
-    exported = csv.DictReader(io.StringIO(await shop.page(f"/orders.csv?view=open&channel={channel}&sort={sort}")))
+    text = await shop.page(f"/orders.csv?view=open&channel={channel}&sort={sort}")
+    exported = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
     assert [row["number"] for row in exported] == seen
 
 
@@ -249,14 +250,41 @@ async def test_what_waits_opens_as_a_list_of_just_that_the_oldest_first(shop: Sh
 async def test_the_export_holds_the_whole_filter_and_no_formula(shop: Shop) -> None:
     await shop.place(ship_to={**ANNA, "name": '=HYPERLINK("http://evil")'}, channel="csv", external_id="-2+3")
     text = await shop.page("/orders.csv?channel=csv")
-    (row,) = list(csv.DictReader(io.StringIO(text)))
+    (row,) = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
     assert row["name"] == '\'=HYPERLINK("http://evil")'
     assert row["external_id"] == "'-2+3"
-    assert row["gross"].startswith("30.25")
+    assert row["gross"] == "30.25"
     assert row["skus"] == "mug"
 
 
-@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\t=1", ' "=1', "'=1", "\r=1", "\n=1"])
+@pytest.mark.parametrize(
+    ("currency", "price", "said"), [("EUR", "1234.5", "1234.50"), ("KWD", "1.005", "1.005"), ("JPY", "500", "500")]
+)
+async def test_a_file_opens_right_in_the_spreadsheet_of_its_reader(
+    shop: Shop, currency: str, price: str, said: str
+) -> None:
+    """Names with accents by the mark at its beginning; amounts with the decimals of their currency, read as numbers."""
+    line = {"sku": "mug", "quantity": 1, "unit_price": price, "vat_rate": "0"}
+    channel = f"file-{currency}"
+    await shop.place(ship_to={**ANNA, "name": "Zoë; Käte"}, channel=channel, currency=currency, lines=[line])
+    for language, delimiter, mark in (("en", ",", "."), ("nl", ";", ","), ("de", ";", ","), ("fr", ";", ",")):
+        headers = {"Accept-Language": language}
+        body = (await shop.http.get(f"/orders.csv?channel={channel}", headers=headers)).content
+        assert body.startswith(b"\xef\xbb\xbfnumber")
+        (row,) = list(csv.DictReader(io.StringIO(body.decode("utf-8-sig")), delimiter=delimiter))
+        assert (row["name"], row["gross"]) == ("Zoë; Käte", said.replace(".", mark))
+        for path in ("/stock.csv", "/acts.csv"):
+            first = (await shop.http.get(path, headers=headers)).content.splitlines()[0]
+            assert first.startswith(b"\xef\xbb\xbf")
+            assert delimiter.encode() in first
+        report = (await shop.http.get(f"/reports/channels.csv?currency={currency}", headers=headers)).content
+        rows = list(csv.reader(io.StringIO(report.decode("utf-8-sig")), delimiter=delimiter))
+        assert [channel, "1", "1", said.replace(".", mark)] in rows
+
+
+@pytest.mark.parametrize(
+    "text", ["=1", "+1", "-1", "@a", "\t=1", ' "=1', "'=1", "\r=1", "\n=1", "\uff1d1", "\uff0b1", "\uff20a"]
+)
 def test_no_cell_begins_like_a_formula(text: str) -> None:
     assert cell(text)[0] == "'"
 

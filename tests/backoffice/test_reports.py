@@ -32,7 +32,7 @@ MARCH = "since=2025-03-01&until=2025-03-31"
 
 
 def total(body: str, column: str) -> Decimal:
-    return sum((Decimal(row[column]) for row in csv.DictReader(io.StringIO(body))), Decimal(0))
+    return sum((Decimal(row[column]) for row in csv.DictReader(io.StringIO(body.removeprefix("\ufeff")))), Decimal(0))
 
 
 async def imported(shop: Shop, at: str, **more: Any) -> None:
@@ -58,7 +58,7 @@ async def filled(shop: Shop) -> Shop:
 async def report(shop: Shop, what: str, more: str = "") -> list[dict[str, str]]:
     response = await shop.http.get(f"/reports/{what}.csv?{MARCH}{more}")
     assert response.status_code == 200, response.text
-    return list(csv.DictReader(io.StringIO(response.text)))
+    return list(csv.DictReader(io.StringIO(response.text.removeprefix("\ufeff"))))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ async def test_brands_and_categories_are_summed_as_the_catalogue_names_them_now(
     async def rows(what: str, more: str = "") -> list[tuple[str, ...]]:
         response = await filled.http.get(f"/reports/{what}.csv?{days}{more}")
         assert response.status_code == 200, response.text
-        return [tuple(row)[:4] for row in list(csv.reader(io.StringIO(response.text)))[1:]]
+        return [tuple(row)[:4] for row in list(csv.reader(io.StringIO(response.text.removeprefix("\ufeff"))))[1:]]
 
     assert await rows("brands") == []
     assert "Nothing was sold." in await filled.page(f"/reports/brands?{days}")
@@ -132,9 +132,10 @@ async def test_a_report_asks_the_catalogue_about_more_products_than_fit_in_one_r
     await always(filled, *many)
     await imported(filled, "2025-10-01T10:00:00Z", lines=lines)
     body = (await filled.http.get("/reports/categories.csv?since=2025-10-01&until=2025-10-31")).text
-    assert [(row["Category"], row["Orders"], row["Pieces"]) for row in csv.DictReader(io.StringIO(body))] == [
-        ("Many", "1", str(len(many)))
-    ]
+    assert [
+        (row["Category"], row["Orders"], row["Pieces"])
+        for row in csv.DictReader(io.StringIO(body.removeprefix("\ufeff")))
+    ] == [("Many", "1", str(len(many)))]
 
 
 async def test_weekdays_and_hours_name_also_those_without_an_order(filled: Shop) -> None:
@@ -175,16 +176,22 @@ async def test_lead_times_and_faults_come_from_what_happened(filled: Shop) -> No
     owner = await filled.ask("GET", f"/order/orders/{placed['id']}")
     await filled.ship(owner["shipments"][0]["shipment_id"])
     days = "since=2025-06-01&until=2025-06-30"
-    steps = list(csv.DictReader(io.StringIO((await filled.http.get(f"/reports/lead-times.csv?{days}")).text)))
+    steps = list(
+        csv.DictReader(
+            io.StringIO((await filled.http.get(f"/reports/lead-times.csv?{days}")).text.removeprefix("\ufeff"))
+        )
+    )
     assert {"planned → picked", "picked → packed", "packed → handed over"} <= {row["Step"] for row in steps}
     assert all(row["Orders"] == "1" and Decimal(row["Median"]) >= 0 for row in steps)
-    back = list(csv.DictReader(io.StringIO((await filled.http.get(f"/reports/returns.csv?{days}")).text)))
+    back = list(
+        csv.DictReader(io.StringIO((await filled.http.get(f"/reports/returns.csv?{days}")).text.removeprefix("\ufeff")))
+    )
     assert [(row["Pieces out"], row["Pieces back"]) for row in back] == [("2", "0")]
     lost = await filled.place(placed_at="2025-07-01T10:00:00Z")
     await filled.ask("POST", f"/order/orders/{lost['id']}/cancel", {"reason": "no"})
     await filled.rest()
     rows = (await filled.http.get("/reports/perfect-orders.csv?since=2025-07-01&until=2025-07-31")).text
-    found = {row["What"]: row["Orders"] for row in csv.DictReader(io.StringIO(rows))}
+    found = {row["What"]: row["Orders"] for row in csv.DictReader(io.StringIO(rows.removeprefix("\ufeff")))}
     assert (found["Without a fault"], found["Pieces were given up"]) == ("0", "1")
 
 
@@ -197,7 +204,11 @@ async def test_errors_name_the_orders_and_what_went_wrong_with_each(filled: Shop
         return order, f"/fulfilment/shipments/{shipment['shipment_id']}"
 
     async def rows() -> list[dict[str, str]]:
-        return list(csv.DictReader(io.StringIO((await shop.http.get(f"/reports/errors.csv?{days}")).text)))
+        return list(
+            csv.DictReader(
+                io.StringIO((await shop.http.get(f"/reports/errors.csv?{days}")).text.removeprefix("\ufeff"))
+            )
+        )
 
     good, where = await placed(1)
     await shop.ship(where.rpartition("/")[2])
@@ -251,7 +262,9 @@ async def test_errors_name_the_orders_and_what_went_wrong_with_each(filled: Shop
         assert re.search(rf"{text}</td><td[^>]*>1</td><td[^>]*>14.3%</td>", html), text
     assert f'href="/orders/{late["number"]}"' in html
     assert not {good["number"], in_time["number"]} & set(found)
-    ended = csv.DictReader(io.StringIO((await shop.http.get(f"/reports/perfect-orders.csv?{days}")).text))
+    ended = csv.DictReader(
+        io.StringIO((await shop.http.get(f"/reports/perfect-orders.csv?{days}")).text.removeprefix("\ufeff"))
+    )
     assert {row["What"]: row["Orders"] for row in ended}["Handed over after the promised day"] == "1"
     html = await shop.page(f"/orders/{late['number']}")
     assert "<span>promised <b>Thu 20 Nov 2025</b></span>" in html
@@ -283,7 +296,7 @@ async def test_backorders_are_what_inventory_said_and_the_owners_have(filled: Sh
 
     async def rows(query: str = "") -> dict[str, dict[str, str]]:
         body = (await shop.http.get(f"/reports/backorders.csv?{query}")).text
-        return {row["Product"]: row for row in csv.DictReader(io.StringIO(body))}
+        return {row["Product"]: row for row in csv.DictReader(io.StringIO(body.removeprefix("\ufeff")))}
 
     for currency in ("EUR", "GBP"):
         found = await rows(f"currency={currency}")

@@ -243,7 +243,7 @@ async def test_acts_are_found_by_the_beginning_of_a_name_and_by_day_and_taken_al
 
         async def seen(query: str) -> list[str]:
             lines = (await admin.page(f"/acts.csv?{query}")).splitlines()
-            assert lines[0] == "at,who,what,why,order,act"
+            assert lines[0] == "\ufeffat,who,what,why,order,act"
             found = [line.split(",")[1] for line in lines[1:] if "Saved the view" in line]
             page = await admin.page(f"/acts?{query}")
             assert page.count("Saved the view") == len(found), "the page shows what the file has"

@@ -50,7 +50,7 @@ async def walked(shop: Shop, path: str) -> list[tuple[str, str]]:
 async def exported(shop: Shop, path: str) -> list[dict[str, str]]:
     response = await shop.http.get(path)
     assert response.headers["content-type"].startswith("text/csv")
-    return list(csv.DictReader(io.StringIO(response.text)))
+    return list(csv.DictReader(io.StringIO(response.text.removeprefix("\ufeff"))))
 
 
 BRAND = [("delft-0", "north"), ("delft-2", "north"), ("delft-2", "south"), ("delft-4", "north")]

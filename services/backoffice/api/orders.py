@@ -38,6 +38,6 @@ async def orders(visit: Annotated[Visit, allowed("orders")]) -> Response:
 async def orders_csv(visit: Annotated[Visit, allowed("export")]) -> Response:
     """The whole filter, streamed."""
     wanted, _ = orders_view.asked(visit.request.query_params, visit.office.pages)
-    lines = orders_view.as_csv(visit.office.reading, wanted)
+    lines = orders_view.as_csv(visit.office.reading, visit.office.pages, wanted)
     headers = {"Content-Disposition": 'attachment; filename="orders.csv"'}
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)

@@ -16,6 +16,7 @@ from services.backoffice.product_sheets import MOST_BYTES, Judged, Products, jud
 from services.backoffice.sheets import Unreadable
 from services.backoffice.views import products as view
 from services.backoffice.views import uploads
+from services.backoffice.views.cells import delimiter_of
 
 router = pages()
 Item = dict[str, Any]
@@ -108,7 +109,7 @@ async def changed_cells(visit: Annotated[Visit, allowed("catalogue")], code: Cod
     kept, _, told = await _judged(visit, code)
     there = visit.office.pages
     rows = product_sheets.changes(told.good, view.mark_of(there))
-    return csv_file(sheets.written(rows, view.delimiter_of(there)), uploading.beside(kept, "changes"))
+    return csv_file(sheets.written(rows, delimiter_of(there)), uploading.beside(kept, "changes"))
 
 
 @router.post("/products/import/{code}")

@@ -32,7 +32,9 @@ async def report_csv(visit: Annotated[Visit, allowed("reports")], what: What) ->
     office = visit.office
     report, *_ = await reports_view.made(office.reading, office.pages, office.owners, what, _asked(visit))
     headers = {"Content-Disposition": f'attachment; filename="{what}.csv"'}
-    return Response(reports_view.as_csv(report.csv), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(
+        reports_view.as_csv(office.pages, report.csv), media_type="text/csv; charset=utf-8", headers=headers
+    )
 
 
 @router.get("/reports/{what}")

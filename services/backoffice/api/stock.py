@@ -46,7 +46,7 @@ async def stock_csv(
 ) -> Response:
     """All levels of the filter."""
     wanted = stock_view.Wanted(sku.strip(), warehouse, view, brand.strip(), category.strip())
-    lines = stock_view.as_csv(visit.office.owners, wanted)
+    lines = stock_view.as_csv(visit.office.owners, visit.office.pages, wanted)
     begun = await anext(lines)  # an owner that is away is told before the file begins
 
     async def all_lines() -> AsyncIterator[str]:

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.backoffice import queries
 from services.backoffice.pages import Pages
 from services.backoffice.queries import Reading
-from services.backoffice.views.cells import Cell, Column, Table, cursor, place
-from services.backoffice.views.orders import cell, csv_line
+from services.backoffice.sheets import BOM, row_of
+from services.backoffice.views.cells import Cell, Column, Table, cursor, delimiter_of, place
+from services.backoffice.views.orders import cell
 from services.backoffice.words import NOTHING, Line, line
 
 Item = dict[str, Any]
@@ -96,7 +97,8 @@ async def acts(conn: AsyncConnection, pages: Pages, asked: Asked, after: str) ->
 
 async def as_csv(reading: Reading, pages: Pages, asked: Asked) -> AsyncIterator[str]:
     """All that is asked for, some at a time, so that years of it need no memory."""
-    yield csv_line(COLUMNS)
+    delimiter = delimiter_of(pages)
+    yield BOM + row_of(COLUMNS, delimiter)
     after = None
     while True:
         async with reading() as conn:
@@ -107,6 +109,7 @@ async def as_csv(reading: Reading, pages: Pages, asked: Asked) -> AsyncIterator[
         for of in rows:
             told, number = _told(of, pages)
             at = of["at"].astimezone(pages.zone).isoformat()
-            said.append(csv_line([at, *map(cell, (of["actor"], told.text, told.why, number, of["key"]))]))
+            texts = (of["actor"], told.text, told.why, number, of["key"])
+            said.append(row_of([at, *map(cell, texts)], delimiter))
         yield "".join(said)
         after = rows[-1]["at"], rows[-1]["act_id"]

@@ -8,7 +8,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from services.backoffice.pages import English
+from services.backoffice.languages import SOURCE
+from services.backoffice.pages import English, Pages
+from services.backoffice.sheets import DELIMITERS, Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +76,13 @@ def amount(w: English, value: object, currency: str) -> Cell:
     """Money in words of the reader, exact where it is taken along."""
     exact = Decimal(str(value))
     return Cell(w.money(exact, currency), plain=f"{exact:f}")
+
+
+def mark_of(pages: Pages) -> Mark:
+    """The decimal mark of the reader's spreadsheet."""
+    return "." if pages.language == SOURCE else ","
+
+
+def delimiter_of(pages: Pages) -> str:
+    """What parts cells in the reader's spreadsheet: no comma where that is the decimal mark."""
+    return DELIMITERS[mark_of(pages) == ","]

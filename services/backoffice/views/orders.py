@@ -1,7 +1,5 @@
 """The list of orders: what is asked for in the address, and what of it is shown."""
 
-import csv
-import io
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -14,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.backoffice import queries
 from services.backoffice.pages import STATUSES, Pages
 from services.backoffice.queries import Filter, Reading
-from services.backoffice.sheets import kept_plain
+from services.backoffice.sheets import BOM, kept_plain, row_of
 from services.backoffice.views import cells
 from services.backoffice.views.cells import place
 from services.backoffice.words import N_
+from shared.contracts.money import rounded, unit_of
 
 Item = dict[str, Any]
 SHOWN = 50
@@ -209,21 +208,22 @@ def cell(value: Any) -> str:
     return kept_plain(value) if isinstance(value, str) else str(value)
 
 
-async def as_csv(reading: Reading, wanted: Filter) -> AsyncIterator[str]:
+async def as_csv(reading: Reading, pages: Pages, wanted: Filter) -> AsyncIterator[str]:
     """The whole filter, a page of rows at a time, so that a million rows need no memory."""
-    yield csv_line(COLUMNS)
+    mark, delimiter = cells.mark_of(pages), cells.delimiter_of(pages)
+    yield BOM + row_of(COLUMNS, delimiter)
     after = None
     while True:
         async with reading() as conn:
             rows = await queries.list_orders(conn, wanted, after=after, limit=1000)
         if not rows:
             return
-        yield "".join(csv_line([cell(row[name]) for name in COLUMNS]) for row in rows)
+        yield "".join(row_of([_figure(row, name, mark) for name in COLUMNS], delimiter) for row in rows)
         after = queries.place_of(rows[-1], wanted.sort)
 
 
-def csv_line(cells: Any) -> str:
-    """A line of a file for other programs."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(cells)
-    return text.getvalue()
+def _figure(row: Mapping[str, Any], name: str, mark: str) -> str:
+    """A cell of the list; an amount has the decimals of its currency, and the mark of the reader's spreadsheet."""
+    if name not in ("gross", "due"):
+        return cell(row[name])
+    return f"{rounded(row[name], unit_of(row['currency'])):f}".replace(".", mark)

@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from services.backoffice.columns import parts_in_text
-from services.backoffice.languages import SOURCE
 from services.backoffice.owners import Owners
 from services.backoffice.pages import English, Pages
 from services.backoffice.product_sheets import (
@@ -21,8 +20,8 @@ from services.backoffice.product_sheets import (
     cells_of,
     shown,
 )
-from services.backoffice.sheets import DELIMITERS, Mark, written
-from services.backoffice.views.cells import Cell, Column, Table, shown_of
+from services.backoffice.sheets import written
+from services.backoffice.views.cells import Cell, Column, Table, delimiter_of, mark_of, shown_of
 from services.backoffice.views.uploads import SHOWN, columns, facts, faults, marks
 from services.backoffice.words import N_, NN_
 
@@ -106,16 +105,6 @@ def _kind(w: English, of: Item) -> Cell:
     if of["components"]:
         return Cell(w.say("Kit"), sub=parts_in_text(of["components"]))
     return Cell(w.say(KINDS[of["kind"]]))
-
-
-def mark_of(pages: Pages) -> Mark:
-    """The decimal mark of the reader's spreadsheet."""
-    return "." if pages.language == SOURCE else ","
-
-
-def delimiter_of(pages: Pages) -> str:
-    """What parts cells in the reader's spreadsheet: no comma where that is the decimal mark."""
-    return DELIMITERS[mark_of(pages) == ","]
 
 
 async def as_csv(pages: Pages, owners: Owners, asked: Asked) -> AsyncIterator[str]:

@@ -1,8 +1,6 @@
 """Stock as inventory has it: levels per product and warehouse; one product with its queue and movements."""
 
 import asyncio
-import csv
-import io
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -14,6 +12,8 @@ from services.backoffice import queries
 from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import Pages
 from services.backoffice.queries import Reading
+from services.backoffice.sheets import BOM, row_of
+from services.backoffice.views.cells import delimiter_of
 from services.backoffice.views.orders import cell
 from services.backoffice.words import N_, NN_
 from shared.clock import now
@@ -78,16 +78,15 @@ async def _levels(owners: Owners, wanted: Wanted, after: str, limit: int = 100) 
     return {"items": items, "next": after}
 
 
-async def as_csv(owners: Owners, wanted: Wanted) -> AsyncIterator[str]:
+async def as_csv(owners: Owners, pages: Pages, wanted: Wanted) -> AsyncIterator[str]:
     """All levels of the filter, some at a time. Raises Away or Said."""
-    head, after = [COLUMNS], ""
+    delimiter, after = delimiter_of(pages), ""
+    head = BOM + row_of(COLUMNS, delimiter)
     while True:
         said = await _levels(owners, wanted, after, limit=200)
-        text = io.StringIO()
         rows = [[cell(row[name]) for name in COLUMNS] for row in said["items"]]
-        csv.writer(text, lineterminator="\r\n").writerows([*head, *rows])
-        yield text.getvalue()
-        head, after = [], said["next"]
+        yield head + "".join(row_of(cells, delimiter) for cells in rows)
+        head, after = "", said["next"]
         if not after:
             return
 

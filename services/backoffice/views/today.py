@@ -13,6 +13,7 @@ from services.backoffice.charts import bars
 from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import Pages
 from services.backoffice.words import N_, line
+from shared.contracts.money import rounded, unit_of
 
 Item = dict[str, Any]
 CARDS = (
@@ -147,12 +148,12 @@ def _kpis(pages: Pages, lists: dict[str, Item], day: Item) -> list[Item]:
         }
     ]
     for of in spans[:2]:
-        each = Decimal(of["gross"]) / of["orders"]
+        each = rounded(Decimal(of["gross"]) / of["orders"], unit_of(of["currency"]))
         shown.append(
             {
                 "label": w.say("Revenue, %(when)s", when=when),
                 "value": w.money(of["gross"], of["currency"]),
-                "delta": w.say("%(each)s an order", each=w.money(each.quantize(Decimal("0.01")), of["currency"])),
+                "delta": w.say("%(each)s an order", each=w.money(each, of["currency"])),
                 "href": f"/orders?since={_date(pages, start)}",
                 "kind": "",
             }

@@ -1,7 +1,5 @@
 """Reports: figures of a period with a picture, the table behind it, and the same table as CSV."""
 
-import csv
-import io
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -14,7 +12,8 @@ from services.backoffice.figures import Period
 from services.backoffice.owners import Owners
 from services.backoffice.pages import English, Pages
 from services.backoffice.queries import Reading
-from services.backoffice.views.cells import Table
+from services.backoffice.sheets import BOM, row_of
+from services.backoffice.views.cells import Table, delimiter_of, mark_of
 from services.backoffice.views.orders import cell as safe
 from services.backoffice.views.reports import orders, sales, stock
 from services.backoffice.views.reports.asked import PERIODS, Asked
@@ -138,13 +137,14 @@ async def page(reading: Reading, pages: Pages, owners: Owners, what: str, asked:
     }
 
 
-def as_csv(table: Table) -> str:
-    """The table for other programs: plain figures, and no cell that is taken for a formula (S20)."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([column.title for column in table.columns])
+def as_csv(pages: Pages, table: Table) -> str:
+    """The table for a spreadsheet or another program: plain figures, and no cell that is taken for a formula (S20)."""
+    mark, delimiter = mark_of(pages), delimiter_of(pages)
+    lines = [row_of([safe(column.title) for column in table.columns], delimiter)]
     for row in table.rows:
-        writer.writerow(
-            [of.data if column.num else safe(of.data) for of, column in zip(row, table.columns, strict=True)]
-        )
-    return text.getvalue()
+        cells = [
+            of.plain.replace(".", mark) if column.num and of.plain else safe(of.data)
+            for of, column in zip(row, table.columns, strict=True)
+        ]
+        lines.append(row_of(cells, delimiter))
+    return BOM + "".join(lines)

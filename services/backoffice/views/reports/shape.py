@@ -8,6 +8,7 @@ from typing import Any
 from services.backoffice.pages import English
 from services.backoffice.views.cells import Cell, Table
 from services.backoffice.words import N_
+from shared.contracts.money import rounded, unit_of
 
 Item = dict[str, Any]
 DRAWN = 12
@@ -34,7 +35,7 @@ def number(w: English, n: int | Decimal) -> Cell:
 
 
 def amount(w: English, value: Decimal) -> Cell:
-    exact = Decimal(value).quantize(Decimal("0.01"))
+    exact = rounded(Decimal(value), unit_of(w.currency))
     return Cell(w.money(exact), plain=f"{exact:f}")
 
 
