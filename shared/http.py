@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.contracts.message import Message as Contract
 from shared.keys import Key
-from shared.messaging.decision import Reply
+from shared.messaging.decision import Reply, plain
 from shared.messaging.desk import Desk
 from shared.messaging.unit import Outcome, Unit
 
@@ -103,7 +103,7 @@ def refusal(reply: Reply) -> Item:
 
 
 def jsonable(body: Any) -> Any:
-    return json.loads(json.dumps(body, default=str))
+    return json.loads(json.dumps(body, default=plain))
 
 
 class Asker:

@@ -10,6 +10,7 @@ from services.billing.domain.refunds import given_alone
 from services.billing.domain.rows import ZERO, Account, CreditNote, DocumentGroup, Invoice, Operation, Refund
 from shared.contracts.billing import ApproveRefund, RefundReturn, RequestRefund
 from shared.contracts.message import Message
+from shared.contracts.money import said
 from shared.messaging.decision import Rows
 
 Item = dict[str, Any]
@@ -73,7 +74,7 @@ def _group(group: DocumentGroup) -> Item:
 
 
 def _sentences(rows: Rows, refund: Refund, note: CreditNote | None, sent: Iterable[Message]) -> Iterator[str]:
-    amount = f"{refund.gross:f} {refund.currency}"
+    amount = said(refund.gross, refund.currency)
     if note is None:
         yield (
             f"Billing would keep it until another person approves it: {refund.asker} may give back {refund.limit:f} "
@@ -81,7 +82,7 @@ def _sentences(rows: Rows, refund: Refund, note: CreditNote | None, sent: Iterab
         )
         alone = given_alone(rows.group(Refund, refund.order_id), refund.asker)
         if alone:
-            yield f"Billing gave back {alone:f} {refund.currency} of this order for {refund.asker} before."
+            yield f"Billing gave back {said(alone, refund.currency)} of this order for {refund.asker} before."
         yield f"Billing would then credit {amount} of {refund.invoice}, {refund.vat:f} {refund.currency} of it VAT."
     else:
         invoice, notes = _invoice_and_notes(rows, refund)
@@ -98,7 +99,7 @@ def _sentences(rows: Rows, refund: Refund, note: CreditNote | None, sent: Iterab
             )
         yield _back(rows, account, amount)
         yield (
-            f"Billing would have credited {credited:f} {refund.currency} of {invoice.gross:f} {refund.currency} of "
+            f"Billing would have credited {said(credited, refund.currency)} of {invoice.gross:f} {refund.currency} of "
             f"{refund.invoice} in all."
         )
     for line_no, left in left_of(*_invoice_and_notes(rows, refund)).items():
@@ -115,8 +116,7 @@ def _back(rows: Rows, account: Account, amount: str) -> str:
     started = next((o for o in rows.group(Operation, account.order_id) if o.state == "wanted"), None)
     if started is None or started.kind != "refund":
         return f"Billing would give back {amount} as soon as what is under way with the provider is over."
-    if f"{started.amount:f} {account.currency}" != amount:
-        part = f"{started.amount:f} {account.currency}"
+    if (part := said(started.amount, account.currency)) != amount:
         return f"Billing would give back {amount}, {part} of it through the oldest payment at once."
     return (
         f"Billing would give back {amount} the way it was paid." if started.hold else f"Billing would pay out {amount}."

@@ -17,7 +17,7 @@ from shared.contracts.billing import AuthorisePayment
 from shared.contracts.fulfilment import CancelShipment, ExpectReturn, PlanShipment
 from shared.contracts.inventory import ReserveStock
 from shared.contracts.message import Message
-from shared.contracts.money import line_amount, totals, unit_of
+from shared.contracts.money import line_amount, said, totals, unit_of
 from shared.contracts.order import OrderStatement
 from shared.contracts.values import Address
 from shared.etag import etag_of
@@ -191,10 +191,10 @@ def _sentences(before: Order, after: Order, messages: list[Message]) -> Iterator
         yield f"The order would be worth {worth} instead of {before.header.gross:f}."
     if (was_vat := _vat(before)) != (now_vat := _vat(after)):
         currency = after.header.currency
-        yield f"VAT of what is not cancelled would be {now_vat:f} {currency} instead of {was_vat:f} {currency}."
+        yield f"VAT of what is not cancelled would be {said(now_vat, currency)} instead of {said(was_vat, currency)}."
     given_up = _given_up(before, after)
     if given_up.money:
-        money, stopped = f"{given_up.money:f} {before.header.currency}", _pieces(given_up.pieces)
+        money, stopped = said(given_up.money, before.header.currency), _pieces(given_up.pieces)
         yield f"Billing would give back or not take {money} for {stopped}, if nothing of it is out."
     shipments = {shipment.shipment_id: shipment for shipment in after.shipments}
     for message in messages:
@@ -202,8 +202,9 @@ def _sentences(before: Order, after: Order, messages: list[Message]) -> Iterator
             yield from _stock(before, message)
         elif isinstance(message, AuthorisePayment):
             asked = "nothing" if before.money.due is None else f"{before.money.due:f}"
-            held = f"{before.money.secured:f} {message.currency} is secured now"
-            yield f"Billing would be asked to secure {message.due:f} {message.currency} instead of {asked}; {held}."
+            held = f"{said(before.money.secured, message.currency)} is secured now"
+            due = said(message.due, message.currency)
+            yield f"Billing would be asked to secure {due} instead of {asked}; {held}."
         elif isinstance(message, CancelShipment):
             shipment = shipments[message.shipment_id]
             pieces = sum(quantity for _, quantity in released_by(shipment))

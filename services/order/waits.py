@@ -12,6 +12,7 @@ from typing import Literal
 from services.order.facts import promised_on
 from services.order.quantities import Order
 from services.order.saga import STEPS
+from shared.contracts.money import said
 from shared.contracts.order import FINAL
 
 Who = Literal["customer", "staff", "inventory", "billing", "fulfilment", "warehouse", "carrier", "supplier", "provider"]
@@ -82,7 +83,7 @@ def _money(order: Order) -> Iterator[Wait]:
     heard = order.money.heard
     if order.secured or heard is None or not order.money.answered:
         return
-    missing = f"{order.due - heard.secured:f} {order.header.currency}"
+    missing = said(order.due - heard.secured, order.header.currency)
     until = order.progress.pay_by
     if heard.state == "unknown":
         yield Wait("provider", "The payment provider has not said yet what became of the payment.", until)
@@ -134,7 +135,7 @@ def _settling(order: Order) -> Iterator[Wait]:
         yield Wait("staff", f"Billing needs a person: {heard.parked}.")
     elif not heard.settled and not order.open and order.progress.status not in FINAL:
         if heard.owed > 0 and order.header.method != "card":
-            yield Wait("customer", f"{heard.owed:f} {order.header.currency} are still to be paid.")
+            yield Wait("customer", f"{said(heard.owed, order.header.currency)} are still to be paid.")
         else:
             yield Wait("billing", "Money is on its way; billing has not settled it yet.")
 

@@ -35,6 +35,11 @@ def rounded(amount: Decimal, unit: Decimal = Decimal("0.01")) -> Decimal:
     return amount.quantize(unit, rounding=ROUND_HALF_UP) + 0  # + 0: nobody wants to read "-0.00"
 
 
+def said(amount: Decimal, currency: str) -> str:
+    """An amount for people, with the decimals of its currency; sums of ours begin with a zero that has two."""
+    return f"{rounded(amount, unit_of(currency)):f} {currency}"
+
+
 def allocate(total: Decimal, weights: Sequence[Decimal], unit: Decimal = Decimal("0.01")) -> list[Decimal]:
     """Spreads `total` over the weights by largest remainder; the parts sum to it exactly, and mirror under a sign.
 

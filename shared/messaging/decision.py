@@ -53,6 +53,11 @@ class Reply:
     status: int = 200
 
 
+def plain(value: object) -> str:
+    """A value of a reply that JSON has no kind for; a moment as RFC 3339 has it, as reading it later gives it."""
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
+
+
 Effect = Row | Message | Timer | Call | Reply
 Needs = Iterable[tuple[type[Row], Hashable]]
 """Which rows a message may look at: (kind, value of the kind's GROUP column)."""

@@ -18,7 +18,7 @@ import structlog
 
 from shared.database import ANSWER_WITHIN_S, GENERIC_PLANS, LIMITS
 from shared.messaging.books import Book, Books, Column
-from shared.messaging.decision import Reply, Row, Rows
+from shared.messaging.decision import Reply, Row, Rows, plain
 from shared.messaging.kept import Parts, Shelf
 from shared.messaging.unit import Arrival, Claimed, Outcome, Transaction
 
@@ -433,7 +433,7 @@ class PostgresTransaction:
                 [
                     list(outcome.replies),
                     [reply.status for reply in outcome.replies.values()],
-                    [json.dumps(reply.body, default=str) for reply in outcome.replies.values()],
+                    [json.dumps(reply.body, default=plain) for reply in outcome.replies.values()],
                 ],
             )
         if outcome.forgotten:

@@ -44,7 +44,7 @@ def spelled(node: ast.AST) -> str:
 
 COMPOSED = {
     "Shipment 7 from 7 7.": "",  # of the states below
-    "Billing would be asked to secure 7 7 instead of 7; 7.":
+    "Billing would be asked to secure 7 instead of 7; 7.":
         "Billing would be asked to secure 7 EUR instead of nothing; 7 EUR is secured now.",
     "the shipment cannot leave: 7": "the shipment cannot leave: it has no label yet",
     "7 is expected under 7 already, without this 7": "7 is expected under 7 already, without this transfer",

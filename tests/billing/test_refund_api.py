@@ -51,6 +51,17 @@ async def desk_of(house: House) -> Desk:  # noqa: F811
     return Desk(house, order, account["invoiced"][0]["number"])
 
 
+async def test_amounts_of_a_currency_without_decimals_have_none(house: House) -> None:  # noqa: F811
+    order = uuid4()
+    whole = ask(1, "600", lines=(line(1, "500"),), currency="JPY")
+    await house.say(of(whole, order), of(ship(1, l1=1), order))
+    account = await house.settled(order)
+    desk = Desk(house, order, account["invoiced"][0]["number"])
+    said = (await desk.post("refunds/preview", desk.body({"line_no": 1, "amount": "100"}), "sam", "admin")).json()
+    assert "Billing would give back 120 JPY the way it was paid." in said["sentences"]
+    assert not [sentence for sentence in said["sentences"] if ".0" in sentence]
+
+
 async def test_shown_done_once_and_told(house: House) -> None:  # noqa: F811
     desk = await desk_of(house)
     left = (await house.http.get(f"/orders/{desk.order}/refundable")).json()

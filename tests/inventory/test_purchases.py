@@ -245,6 +245,7 @@ def test_cancelled_before_anything_came_and_closed_after() -> None:
     w = shop()
     for n in (1, 2, 3):
         w.tell(create(n, line("mug", 10)))
+    assert refusal(w, close(1)).reason == f"nothing came of {of(w, 1).number} yet: cancel it instead"
     w.tell(cancel(1))
     assert (of(w, 1).state, acts(w, 1)) == ("cancelled", ["created", "cancelled"])
     for n in (2, 3):

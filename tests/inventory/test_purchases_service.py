@@ -114,6 +114,8 @@ async def test_the_same_request_twice_has_one_effect(depot: Depot) -> None:
     first, again = [await depot.post("/purchase-orders", body, key) for _ in range(2)]
     assert first.json() == again.json()
     number = first.json()["number"]
+    read = await depot.get(f"/purchase-orders/{number}")
+    assert first.json()["created_at"] == read["created_at"], "a moment is written the same wherever it stands"
     sent = [await depot.post(f"/purchase-orders/{number}/send", {}, key) for _ in range(2)]
     assert [answer.status_code for answer in sent] == [200, 200]
     history = (await depot.get(f"/purchase-orders/{number}/history"))["items"]

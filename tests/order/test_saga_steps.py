@@ -591,6 +591,14 @@ def test_an_order_that_does_not_move_says_why(order: Order, sentence: str) -> No
     assert status_of(order) == order.progress.status
 
 
+@pytest.mark.parametrize(("currency", "price", "said"), [("JPY", "500", "500 JPY"), ("KWD", "5.000", "5.000 KWD")])
+def test_an_amount_that_is_waited_for_has_the_decimals_of_its_currency(currency: str, price: str, said: str) -> None:
+    order = new(1, method="bank_transfer", price=price)
+    order = replace(order, header=replace(order.header, currency=currency))
+    waiting = after(order, stock(1, (1, "north", 1)), money(1, "0.00", state="pending"))
+    assert f"The customer's transfer of {said} has not arrived." in [wait.why for wait in waits(waiting)]
+
+
 def test_a_shipment_on_the_shelf_waits_for_the_warehouse_and_a_final_order_for_nobody() -> None:
     order = released(1)
     picked = after(order, shipment(order, 1, "picked", version=2))

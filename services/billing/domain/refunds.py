@@ -37,7 +37,7 @@ from shared.contracts.billing import (
     RefuseRefund,
     RequestRefund,
 )
-from shared.contracts.money import Totals, unit_of
+from shared.contracts.money import Totals, said, unit_of
 from shared.etag import etag_of
 from shared.messaging.decision import Effect, Needs, Refused, Reply, Row, Rows
 
@@ -104,11 +104,12 @@ def plan_for(rows: Rows, m: RequestRefund | Refund) -> Plan:
         )
     if owed := rule.owed(account):
         raise Refused(
-            f"{owed:f} {account.currency} of this order is still owed: only what was paid can be given back", status=409
+            f"{said(owed, account.currency)} of this order is still owed: only what was paid can be given back",
+            status=409,
         )
     if figures.gross > (here := free(account)):
         raise Refused(
-            f"{figures.gross:f} {account.currency} cannot be given back, {here:f} {account.currency} of the order's "
+            f"{figures.gross:f} {account.currency} cannot be given back, {said(here, account.currency)} of the order's "
             "money is here and not on its way back",
             field="lines",
             status=409,

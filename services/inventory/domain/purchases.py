@@ -219,7 +219,7 @@ def change_purchase_order(m: ChangePurchaseOrder, rows: Rows, ctx: Ctx) -> Itera
 def close_purchase_order(m: ClosePurchaseOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     """The rest will not come."""
     order, lines = begin(m, rows)
-    if order.state == "sent":
+    if order.state in ("draft", "sent"):
         raise Refused(f"nothing came of {order.number} yet: cancel it instead", status=409)
     if not order.open:
         raise Refused(f"{order.number} is {said(order.state)} already", status=409)
