@@ -18,12 +18,13 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_time
-from babel.numbers import format_currency, format_decimal, format_percent
+from babel.numbers import format_decimal, format_percent
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context, select_autoescape
 from jinja2.ext import Extension
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from services.backoffice.amounts import amount_in
 from services.backoffice.languages import PSEUDO, SOURCE, translations
 from services.backoffice.retold import retold
 from services.backoffice.words import N_, NN_, Words
@@ -145,7 +146,7 @@ class English(Words):
     def money(self, amount: Decimal, currency: str = "", /) -> str:
         if not (currency or self.currency):
             return self.number(amount)
-        said = format_currency(amount, currency or self.currency, locale=self.locale)
+        said = amount_in(self.locale, amount, currency or self.currency)
         return said.replace("-", "−").replace(" ", NBSP)
 
     def number(self, n: int | Decimal) -> str:

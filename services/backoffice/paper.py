@@ -12,12 +12,13 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_decimal
 from font_source_sans_pro import SourceSansPro, SourceSansProBold  # type: ignore[import-untyped]
 from fpdf import FPDF
 from fpdf.enums import MethodReturnValue, TableBordersLayout, XPos, YPos
 from fpdf.fonts import FontFace
 
+from services.backoffice.amounts import amount_in
 from services.backoffice.phrases import language_of
 from shared.contracts.vat import WITHOUT_VAT
 
@@ -116,7 +117,7 @@ def pdf(document: Item, buyer: Sequence[str], seller: Seller, zone: ZoneInfo, wa
     kind = str(document["kind"])
 
     def money(value: object) -> str:
-        return format_currency(Decimal(str(value)), document["currency"], locale=lang, decimal_quantization=False)
+        return amount_in(lang, Decimal(str(value)), document["currency"], exact=True)
 
     def day(text: str) -> str:
         at = datetime.fromisoformat(text).astimezone(zone).date() if "T" in text else date.fromisoformat(text)

@@ -10,7 +10,8 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime, format_skeleton
-from babel.numbers import format_currency
+
+from services.backoffice.amounts import amount_in
 
 LANGUAGES: Mapping[str, str] = {"nl": "Nederlands", "de": "Deutsch", "fr": "Français", "en": "English"}
 """The languages that customers are told in, each by its own name."""
@@ -528,4 +529,4 @@ class Phrases:
         return format_skeleton("MMMd", self.on(at), locale=self.locale)
 
     def money(self, amount: Decimal, currency: str) -> str:
-        return format_currency(amount, currency, locale=self.locale).replace("-", "−").replace(" ", "\u00a0")
+        return amount_in(self.locale, amount, currency).replace("-", "−").replace(" ", "\u00a0")

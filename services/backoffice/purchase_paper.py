@@ -7,9 +7,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_decimal
 from fpdf.enums import XPos, YPos
 
+from services.backoffice.amounts import amount_in
 from services.backoffice.paper import FONT, ROW, Seller, head, opened, table, told
 
 Item = Mapping[str, Any]
@@ -52,7 +53,7 @@ def pdf(order: Item, place: str, seller: Seller, zone: ZoneInfo, lang: str) -> b
     at = datetime.fromisoformat(order["sent_at"] or order["created_at"])
 
     def money(amount: Decimal) -> str:
-        return format_currency(amount, order["currency"], locale=lang, decimal_quantization=False)
+        return amount_in(lang, amount, order["currency"], exact=True)
 
     title = f"{say['title']} {order['number']}"
     sheet = opened(title, f"{order['number']} · {say['page']}", seller, lang, at)

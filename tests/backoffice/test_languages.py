@@ -1,5 +1,6 @@
 """Every text of the pages in every language: complete, with the same places, and no text that nobody can translate."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -8,9 +9,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from babel.messages import Catalog
+from babel.numbers import format_currency
 
+from services.backoffice.amounts import amount_in
 from services.backoffice.languages import LANGUAGES, PSEUDO, preferred, translations
 from services.backoffice.pages import NBSP, STATUSES, English
+from services.backoffice.phrases import Phrases
 from tests.backoffice.catalogues import PAGES, TARGETS, bare, said, written, wrong
 
 TEXTS = said()
@@ -164,3 +168,34 @@ def test_the_pseudo_language_marks_a_text_and_keeps_its_places() -> None:
 def test_a_title_amid_a_sentence_keeps_its_capital_in_german_only() -> None:
     assert words("en").amid("To pick") == "to pick"
     assert words("de").amid("Zu packen") == "Zu packen"
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+@pytest.mark.parametrize(
+    ("currency", "amount", "digits"),
+    [
+        ("HUF", "300005.96", "30000596"),
+        ("COP", "0.50", "050"),
+        ("IQD", "1.005", "1005"),
+        ("KWD", "-1.005", "1005"),
+        ("JPY", "1158.00", "1158"),
+        ("CLF", "9.0421", "90421"),
+        ("EUR", "12.345", "1235"),
+        ("EUR", "0.125", "013"),
+        ("EUR", "5", "500"),
+    ],
+)
+def test_an_amount_has_the_decimals_that_its_invoice_has(
+    language: str, currency: str, amount: str, digits: str
+) -> None:
+    """Not those that are usual in cash: a page or a mail would say another sum than the document."""
+    for money in (words(language).money, Phrases(language, ZoneInfo("UTC")).money):
+        assert re.sub(r"\D", "", money(Decimal(amount), currency)) == digits
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+@pytest.mark.parametrize(("currency", "amount"), [("EUR", "1234.5"), ("USD", "-12"), ("JPY", "7"), ("KWD", "1.5")])
+def test_an_amount_is_written_as_the_language_writes_it(language: str, currency: str, amount: str) -> None:
+    assert amount_in(language, Decimal(amount), currency) == format_currency(Decimal(amount), currency, locale=language)
+    exact = format_currency(Decimal("1.2345"), currency, locale=language, decimal_quantization=False)
+    assert amount_in(language, Decimal("1.2345"), currency, exact=True) == exact
