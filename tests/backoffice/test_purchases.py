@@ -321,4 +321,4 @@ async def test_what_there_is_not_is_not_found(office: Office) -> None:
     where = await office.drafted(("pan", "4", "1.25", "2031-03-04"))
     await office.page("finance", f"{where}/burn", 404)
     closing = (await office.post("finance", f"{where}/close", {}, 422)).text
-    assert "is a draft already" in closing
+    assert "cancel it instead" in closing
