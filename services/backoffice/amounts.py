@@ -1,4 +1,4 @@
-"""Amounts as a reader's language writes them, with the decimals that the suite counts a currency in. Pure."""
+"""Amounts as a reader's language writes them, with the decimals that the suite counts a currency in."""
 
 from copy import copy
 from decimal import Decimal
@@ -18,14 +18,15 @@ def amount_in(locale: str, amount: Decimal, currency: str, *, exact: bool = Fals
     """
     unit = unit_of(currency)
     shown = amount if exact else rounded(amount, unit)
-    return _pattern(locale, max(0, -int(unit.as_tuple().exponent))).apply(
+    said: str = _pattern(locale, max(0, -int(unit.as_tuple().exponent))).apply(
         shown, locale, currency=currency, currency_digits=False, decimal_quantization=not exact
     )
+    return said
 
 
 @lru_cache
 def _pattern(locale: str, decimals: int) -> NumberPattern:
     """How the language writes amounts with so many decimals."""
-    pattern = copy(Locale.parse(locale).currency_formats["standard"])
+    pattern: NumberPattern = copy(Locale.parse(locale).currency_formats["standard"])
     pattern.frac_prec = (decimals, decimals)
     return pattern

@@ -16,7 +16,7 @@ from services.backoffice.product_sheets import MOST_BYTES, Judged, Products, jud
 from services.backoffice.sheets import Unreadable
 from services.backoffice.views import products as view
 from services.backoffice.views import uploads
-from services.backoffice.views.cells import delimiter_of
+from services.backoffice.views.cells import delimiter_of, mark_of
 
 router = pages()
 Item = dict[str, Any]
@@ -108,7 +108,7 @@ async def changed_cells(visit: Annotated[Visit, allowed("catalogue")], code: Cod
     """Each cell that would become another one, of however many products."""
     kept, _, told = await _judged(visit, code)
     there = visit.office.pages
-    rows = product_sheets.changes(told.good, view.mark_of(there))
+    rows = product_sheets.changes(told.good, mark_of(there))
     return csv_file(sheets.written(rows, delimiter_of(there)), uploading.beside(kept, "changes"))
 
 
