@@ -20,6 +20,7 @@ REQUIRED_ROOMS: Final = ("api", "app", "handlers", "queries", "settings", "store
 SHELL: Final = frozenset(
     {
         *REQUIRED_ROOMS,
+        "amounts",
         "carriers",
         "costly",
         "figures",
