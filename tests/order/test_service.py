@@ -276,7 +276,7 @@ async def test_a_preview_before_anything_was_shipped_tells_what_stock_and_money_
     assert would["lines"] == [{"line_no": 1, "sku": "mug", "cancelled": [0, 2], "reserved": [2, 0]}]
     assert would["due"] == ["10.00", "0.00"]
     assert "Inventory would be asked for 0 of mug (line 1) instead of 2." in would["sentences"]
-    assert "Billing would be asked to secure 0.00 EUR instead of 10.00; 0 EUR is secured now." in would["sentences"]
+    assert "Billing would be asked to secure 0.00 EUR instead of 10.00; 0.00 EUR is secured now." in would["sentences"]
     assert "tok_visa" not in str(would["effects"])
 
 
