@@ -22,6 +22,7 @@ Mark = Literal["", ".", ","]
 BOM = "\ufeff"
 """Without it spreadsheets read UTF-8 as something else, and names with accents are garbled."""
 BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+HOLDS_FORMULA = re.compile(rf"[{''.join(DELIMITERS)}][\s'\"]*[{re.escape(''.join(BEGINS_FORMULA))}]")
 
 
 class Unreadable(ValueError):
@@ -233,6 +234,6 @@ def kept_plain(text: str) -> str:
 
 
 def _quoted(text: str, delimiter: str) -> str:
-    """Every delimiter counts: a file that is opened with another one must not begin a cell, a formula, in its midst."""
-    parts = any(c in text for c in (*DELIMITERS, delimiter, '"', "\n", "\r"))
+    """Quoted is also what would hold a formula if the file were opened with another delimiter."""
+    parts = any(c in text for c in (delimiter, '"', "\n", "\r")) or HOLDS_FORMULA.search(text)
     return '"' + text.replace('"', '""') + '"' if parts else text

@@ -254,8 +254,9 @@ def test_each_column_is_documented_as_the_page_says_it() -> None:
             assert f"| `{column.name}` | {of} | {column.about} | {column.expected} |" in text, column.name
 
 
-def test_a_cell_with_any_delimiter_is_quoted_and_read_back() -> None:
+def test_a_cell_that_another_delimiter_would_make_a_formula_of_is_quoted() -> None:
     """Opened with another delimiter, what stands after it would be a cell of its own: a formula."""
     for delimiter in sheets.DELIMITERS:
         line = sheets.row_of(["a;=1", "a,=1", "a\t=1"], delimiter)
         assert line == delimiter.join(['"a;=1"', '"a,=1"', '"a\t=1"']) + "\r\n"
+    assert sheets.row_of(["1,50", "a, b"], ";") == "1,50;a, b\r\n", "a number stays one"
