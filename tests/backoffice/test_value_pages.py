@@ -50,7 +50,7 @@ def typed(page: str, **said: str) -> Item:
 async def rows(office: Office, what: str, query: str = "") -> dict[str, Item]:
     response = await office.of["finance"].get(f"/reports/{what}.csv{query}")
     assert response.status_code == 200, response.text
-    return {row["Product"]: row for row in csv.DictReader(io.StringIO(response.text))}
+    return {row["Product"]: row for row in csv.DictReader(io.StringIO(response.text.removeprefix("\ufeff")))}
 
 
 async def test_a_person_says_what_arrivals_cost_and_reports_follow(office: Office) -> None:
