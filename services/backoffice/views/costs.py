@@ -52,7 +52,7 @@ def said(w: English, form: Form) -> list[Item]:
         if not text or text == str(form.get(f"known-{n}", "")):
             continue
         named = {name: str(form.get(f"{name}-{n}", "")) for name in KEYS}
-        cost = purchases.cost(w, text, named["sku"])
+        cost = purchases.cost(w, text, "")
         line_no = int(named["line_no"]) if named["line_no"].isdecimal() else 0
         reason = str(form.get("reason", "")).strip()[:2000]
         found.append({**named, "line_no": line_no, "unit_cost": cost, "reason": reason})
