@@ -80,7 +80,7 @@ def reserve_stock(order: Order, version: int) -> ReserveStock:
         priority=header.priority,
         country=header.ship_to.country,
         wanted=tuple(
-            Want(line_no=line.line_no, sku=line.sku, quantity=quantity)
+            Want(line_no=line.line_no, sku=line.sku, quantity=quantity, kind=line.kind)
             for line, (_, quantity) in zip(order.lines, order.wanted, strict=True)
         ),
         limits=tuple(Limit(line_no=no, warehouse=at, most=most) for no, at, most in order.progress.limits),

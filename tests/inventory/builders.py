@@ -1,6 +1,6 @@
 """Orders, shelves and a small world that runs inventory's real decisions on rows in memory."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -32,6 +32,7 @@ from shared.contracts.inventory import (
     Want,
 )
 from shared.contracts.message import Message
+from shared.contracts.values import LineKind
 from shared.messaging.decision import Call, Context, Effect, Reply, Row, Timer, decide_alone, key_of
 
 NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
@@ -56,15 +57,19 @@ def wants(
     limits: Iterable[tuple[int, str, int]] = (),
     kept: Iterable[tuple[int, str, int]] = (),
     placed: int | None = None,
+    kinds: Mapping[int, LineKind] | None = None,
 ) -> ReserveStock:
-    """Order n, placed n minutes after nine, wants (sku, quantity) in lines 1, 2, ..."""
+    """Order n, placed n minutes after nine, wants (sku, quantity) in lines 1, 2, ..., goods but for `kinds`."""
     return ReserveStock(
         order_id=order(n),
         version=version,
         placed_at=NOW + timedelta(minutes=n if placed is None else placed),
         priority=priority,
         country=country,
-        wanted=tuple(Want(line_no=i, sku=sku, quantity=q) for i, (sku, q) in enumerate(lines, 1)),
+        wanted=tuple(
+            Want(line_no=i, sku=sku, quantity=q, kind=(kinds or {}).get(i, "goods"))
+            for i, (sku, q) in enumerate(lines, 1)
+        ),
         limits=tuple(Limit(line_no=i, warehouse=w, most=q) for i, w, q in limits),
         kept=tuple(Kept(line_no=i, warehouse=w, used=q) for i, w, q in kept),
     )

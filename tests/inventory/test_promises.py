@@ -12,6 +12,7 @@ from shared.contracts.inventory import (
     StockReserved,
     StockStatement,
 )
+from shared.contracts.values import LineKind
 from shared.messaging.decision import Effect
 from tests.inventory.builders import POST, check, order, receipt, shipment, wants, world
 
@@ -233,6 +234,24 @@ def test_postage_goes_with_the_largest_parcel_and_moves_nothing() -> None:
     assert not any(row.sku == POST.sku for row in w.all(Level))
     w.tell(shipment(1, "south", (1, "post", 1, 0), (3, "pen", 5, 0)))
     assert w.promises(1)[1, "south"].issued == 1
+    check(w)
+
+
+@pytest.mark.parametrize("kind", ["shipping", "service"])
+def test_postage_and_services_that_inventory_never_heard_of_go_with_the_goods(kind: LineKind) -> None:
+    """They were cancelled as an unknown SKU, and the customer got the parcel without paying for it."""
+    w = world(("mug", "north", 1), ("mug", "south", 1))
+    w.tell(wants(1, ("mug", 1), ("dhl-express", 1), kinds={2: kind}))
+    assert isinstance(w.news(1), StockReserved)
+    assert not w.news(1).lines, "nothing waits, nothing is rejected"
+    (first,) = [place for (line, place), held in w.promises(1).items() if line == 2 and held.reserved]
+    other = {"north": "south", "south": "north"}[first]
+    w.tell(wants(1, ("mug", 1), ("dhl-express", 1), version=2, limits=[(1, first, 0), (2, first, 0)], kinds={2: kind}))
+    assert isinstance(w.news(1), StockReserved)
+    assert {(line, place) for (line, place), held in w.promises(1).items() if held.reserved} == {(1, other), (2, other)}
+    w.tell(shipment(1, other, (1, "mug", 1, 0), (2, "dhl-express", 1, 0)))
+    assert [held.issued for (line, place), held in w.promises(1).items() if (line, place) == (2, other)] == [1]
+    assert not any(row.sku == "dhl-express" for row in w.all(Level))
     check(w)
 
 

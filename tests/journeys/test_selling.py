@@ -87,6 +87,17 @@ async def test_a_sku_that_inventory_does_not_know_is_rejected_with_its_reason(to
     assert await town.money(order) == (NIL, NIL, NIL, NIL)
 
 
+async def test_postage_by_a_name_that_inventory_does_not_know_is_sent_and_charged(town: Town) -> None:
+    """A channel names its postage as it likes; it was cancelled as an unknown SKU, and nobody paid for the parcel."""
+    await town.opens(mugs=1)
+    express = {"sku": "DHL-EXPRESS", "quantity": 1, "kind": "shipping", "unit_price": "8.00", "vat_rate": "20"}
+    order = await town.place(lines=[{"sku": "mug", "quantity": 1}, express | {"text": "Express"}])
+    assert await town.status(order) == "in_fulfilment"
+    await town.send_and_deliver(await town.shipment(order))
+    assert await town.status(order) == "completed"
+    assert await town.money(order) == (Decimal("24.60"), NIL, Decimal("24.60"), NIL)  # (12.50 + 8.00) and 20 % VAT
+
+
 async def test_sc03_an_order_split_over_two_warehouses_gets_two_parcels_and_two_invoices(town: Town) -> None:
     await town.opens(mugs=2, south=2)
     order = await town.place({"mug": 3})

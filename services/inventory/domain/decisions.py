@@ -75,7 +75,7 @@ def reserve_stock(m: ReserveStock, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         if known is None
         else replace(known, answers=m.version, priority=m.priority, country=m.country)
     )
-    promises = Promises(shelves, order)
+    promises = Promises(shelves, order, frozenset(want.line_no for want in m.wanted if want.kind != "goods"))
     if known is not None and known.priority != m.priority:
         leave_the_queue(promises, known)
     wanted = {want.line_no: want.quantity for want in m.wanted}
@@ -302,7 +302,7 @@ def take_back(m: ReturnStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
             continue
         moved = True
         item = shelves.item(skus[line_no])
-        if item is not None and not item.stocked:
+        if item is None or not item.stocked:
             continue
         for kind, on_hand, quarantined in (("restock", sellable, 0), ("quarantine", 0, aside)):
             if on_hand or quarantined:

@@ -230,8 +230,10 @@ def waiting_for(demands: dict[int, Demand]) -> tuple[str, ...]:
 class Promises:
     """What is promised to one order."""
 
-    def __init__(self, shelves: Shelves, order: StockOrder) -> None:
+    def __init__(self, shelves: Shelves, order: StockOrder, no_goods: frozenset[int] = frozenset()) -> None:
+        """`no_goods`: lines of postage and services, as far as the order has just said."""
         self.shelves, self.ctx, self.order = shelves, shelves.ctx, order
+        self.no_goods = no_goods
         rows = shelves.rows
         self.routing = order.routing
         self.demands = {d.line_no: d for d in rows.group(Demand, order.order_id)}
@@ -254,8 +256,15 @@ class Promises:
         known = self._held.get(line_no, {}).get(warehouse)
         if known is not None:
             return known
-        item = self.shelves.item(sku)
+        item = self.item(line_no, sku)
         return Reservation(self.order.order_id, line_no, warehouse, sku, item is None or item.stocked)
+
+    def item(self, line_no: int, sku: str) -> Item | None:
+        """What the line is of. Postage and services need not be known here; goods must."""
+        item = self.shelves.item(sku)
+        if item is None and (line_no in self.no_goods or any(not r.stocked for r in self.of_line(line_no))):
+            return Item(sku, "", stocked=False, backorderable=False, lead_days=0)
+        return item
 
     def put(self, reservation: Reservation) -> None:
         self._held.setdefault(reservation.line_no, {})[reservation.warehouse] = reservation
@@ -352,7 +361,7 @@ class Promises:
         short: dict[int, int] = {}
         aside: dict[int, int] = {}
         for line_no, pieces in missing.items():
-            if pieces > 0 and (item := self.shelves.item(self.demands[line_no].sku)) is not None:
+            if pieces > 0 and (item := self.item(line_no, self.demands[line_no].sku)) is not None:
                 (short if item.stocked else aside)[line_no] = pieces
         if not short and not aside:
             return
@@ -429,7 +438,7 @@ class Promises:
         demand, short = self.demands[line_no], max(0, self.missing(line_no))
         if not short and not demand.backordered and not demand.rejected:
             return
-        item = self.shelves.item(demand.sku)
+        item = self.item(line_no, demand.sku)
         waits = bool(item and item.stocked and item.backorderable)
         if (short or demand.backordered) and item and item.stocked:
             self.shelves.wait(self.order, line_no, demand.sku, short if waits else 0)

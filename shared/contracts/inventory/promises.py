@@ -4,15 +4,19 @@ from datetime import date, datetime
 from uuid import UUID
 
 from shared.contracts.message import Command, Internal, Statement, Value
-from shared.contracts.values import Code, Count, Sku, Text
+from shared.contracts.values import Code, Count, LineKind, Sku, Text
 
 
 class Want(Value):
-    """How much of one order line the order wants in all, shipped pieces included. Zero: nothing any more."""
+    """How much of one order line the order wants in all, shipped pieces included. Zero: nothing any more.
+
+    `kind`: postage and services may have SKUs that inventory has never heard of; they are promised all the same.
+    """
 
     line_no: int
     sku: Sku
     quantity: Count
+    kind: LineKind = "goods"
 
 
 class Limit(Value):
