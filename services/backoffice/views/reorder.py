@@ -95,8 +95,8 @@ def rules_typed(w: English, form: Form, known: Item) -> Item:
         rule = {
             "sku": known["sku"],
             "warehouse": row["warehouse"],
-            "point": papers.pieces(w, text["point"] or "0", called),
-            "up_to": papers.pieces(w, text["up_to"] or "0", called),
+            "point": papers.pieces(w, text["point"] or "0", called, least=0),
+            "up_to": papers.pieces(w, text["up_to"] or "0", called, least=0),
             "supplier": text["supplier"],
         }
         if any(rule[name] != row[name] for name in ("point", "up_to", "supplier")):
