@@ -456,6 +456,30 @@ def test_r19_delivered_before_its_invoice_and_refused_at_the_door() -> None:
     book.check()
 
 
+@pytest.mark.parametrize("outcome", ["ok", "refused"])
+def test_r19_money_on_its_way_back_does_not_pay_for_the_next_parcel(outcome: str) -> None:
+    """Seed 4026 of the simulation: a parcel delivered while a refund hung was paid by nobody."""
+    book = Book()
+    book.tell(ask(1, 100, "cash_on_delivery"), ship(1, l1=4), delivered(1))
+    book.tell(CashRemitted(order_id=ORDER, shipment_id=UUID(int=101), amount=money(40), reference="P1"))
+    book.tell(give_back(1, 1, l1=4), answer(1, "unknown"))
+    assert [(call.kind, call.amount) for call in book.calls] == [("refund", 40)]
+    book.tell(ship(2, l1=6), delivered(2))
+    assert book.account.custody == 60
+    book.tell(answer(1, outcome, "the account is closed"))
+    book.check()
+    book.tell(CashRemitted(order_id=ORDER, shipment_id=UUID(int=102), amount=money(60), reference="P2"))
+    book.provide()
+    assert (book.last.captured, book.last.refunded, book.last.settled) == (100, 40, True)
+    book.check()
+
+
+def delivered(no: int) -> ShipmentDelivered:
+    return ShipmentDelivered(
+        order_id=ORDER, version=4, shipment_id=UUID(int=100 + no), state="delivered", warehouse="A"
+    )
+
+
 def test_terms_are_granted_up_to_the_limit_and_dunned_afterwards() -> None:
     book = Book(Policy(credit_limit=Decimal(100)))
     book.tell(ask(1, 100, "terms"))

@@ -200,9 +200,12 @@ def bill(draft: Draft, sale: Sale, invoices: list[Invoice], series: Series | Non
 
 
 def collect(draft: Draft, invoice: Invoiced) -> None:
-    """Cash on delivery, delivered: from here the carrier owes us the money, not the customer (R-19)."""
+    """Cash on delivery, delivered: from here the carrier owes us the money, not the customer (R-19).
+
+    Money on its way back to the customer pays for nothing; if the refund fails, the carrier's money is paid back.
+    """
     a = draft.account
-    amount = min(invoice.gross, max(ZERO, a.invoiced - a.credited - rule.held(a) - a.custody))
+    amount = min(invoice.gross, max(ZERO, a.invoiced - a.credited - rule.staying(a) - a.custody))
     draft.change(custody=a.custody + amount)
     sides = [(CUSTODY, amount), *customer(a, draft.account)]
     draft.add(*entry(f"delivered:{invoice.shipment_id}", "delivery", a.currency, sides, draft.ctx.now, a))

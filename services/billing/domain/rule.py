@@ -29,6 +29,11 @@ def held(a: Account) -> Decimal:
     return a.captured - a.refunded
 
 
+def staying(a: Account) -> Decimal:
+    """The customer's money that we have, less what is on its way back."""
+    return held(a) - a.refunding
+
+
 def should_hold(a: Account) -> Decimal:
     """Paid in advance: what the order is worth, less credits. Otherwise what was invoiced, less credits."""
     worth = max(a.due, a.invoiced) if a.method == "bank_transfer" else a.invoiced
@@ -51,12 +56,11 @@ def authorised(a: Account) -> Decimal:
 
 def secured(a: Account) -> Decimal:
     """What covers open goods, in the same count as the amount due. Money on its way out does not count."""
-    staying = held(a) - a.refunding
     if a.method == "card":
-        missing = max(ZERO, a.invoiced - a.credited - staying)
+        missing = max(ZERO, a.invoiced - a.credited - staying(a))
         return a.invoiced + authorised(a) - a.voiding - missing
     if a.method == "bank_transfer":
-        return staying + a.credited
+        return staying(a) + a.credited
     return a.due if a.method == "cash_on_delivery" else a.granted
 
 
