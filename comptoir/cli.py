@@ -14,6 +14,7 @@ from comptoir.bench.cli import bench
 from comptoir.cataloguing import products
 from comptoir.keying import key
 from comptoir.options import DATA, Bus, Data, known, one_of_the_buses, run
+from comptoir.webhooking import webhooks
 
 # Everything else is imported by the command that needs it, so that --help answers at once.
 
@@ -277,6 +278,7 @@ app.add_typer(parked, name="parked")
 app.add_typer(orders, name="order")
 app.add_typer(products, name="product")
 app.add_typer(staff, name="staff")
+app.add_typer(webhooks, name="webhooks")
 app.command()(resend)
 
 

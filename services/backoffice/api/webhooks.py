@@ -1,6 +1,7 @@
 """Webhooks: who is told of which events, shown once the secret that proves it, and every delivery."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid5
 
@@ -13,6 +14,8 @@ from services.backoffice.public import KINDS
 from services.backoffice.views import webhooks as view
 from services.backoffice.views.cells import place
 from services.backoffice.webhooks import reads
+from services.backoffice.webhooks.again import again as once_more
+from services.backoffice.webhooks.again import all_again
 from services.backoffice.webhooks.sending import LONGEST_URL, wrong
 from services.backoffice.webhooks.signing import shown as secret_shown
 from shared.contracts.backoffice import (
@@ -20,8 +23,6 @@ from shared.contracts.backoffice import (
     AddWebhook,
     ChangeWebhook,
     OfWebhook,
-    Redeliver,
-    Redelivery,
 )
 from shared.http import NotFound
 from shared.messaging.decision import Reply
@@ -33,8 +34,6 @@ Seeing = Annotated[Visit, allowed("webhooks")]
 Key = Annotated[UUID, Form()]
 Typed = Annotated[str, Form(max_length=LONGEST_URL + 100, pattern=r"^[^\x00]*$")]
 Kinds = Annotated[tuple[str, ...], Form(max_length=100)]
-AT_ONCE, MOST_AGAIN = 500, 5000
-"""Facts of one unit of work, and of one replay."""
 
 
 @router.get("/webhooks")
@@ -193,26 +192,15 @@ async def replay(
         begins = max(begins, visit.now - timedelta(days=office.webhooks.days))
     except (ValueError, OverflowError):
         return await _one(visit, webhook_id, errors={"since": w.say("Say since when.")}, status=422)
-    n, after = 0, None
-    while n < MOST_AGAIN:
+
+    async def some(after: tuple[datetime, UUID] | None, limit: int) -> list[Item]:
         async with office.reading() as conn:
-            rows = await reads.to_redeliver(conn, webhook_id, begins, after, AT_ONCE)
-        if not rows:
-            break
-        reply = await _again(visit, hook, rows, uuid5(key, str(n)), begins)
-        if reply.status >= 400:
-            return await _answer(visit, webhook_id, reply, "")
-        n, after = n + len(rows), (rows[-1]["at"], rows[-1]["fact_id"])
+            return await reads.to_redeliver(conn, webhook_id, begins, after, limit)
+
+    n, refused = await all_again(partial(_asked, visit), some, webhook_id, key, begins, visit.person.name)
+    if refused is not None:
+        return await _answer(visit, webhook_id, refused, "")
     return RedirectResponse(f"{view.where(hook)}?done={'again' if n else 'nothing'}", 303)
-
-
-async def _again(visit: Visit, hook: Item, rows: list[Item], key: UUID, since: datetime | None) -> Reply:
-    facts = tuple(
-        Redelivery(fact_id=of["fact_id"], kind=of["kind"], about=of["subject"], at=of["at"], version=of["version"])
-        for of in rows
-    )
-    word = Redeliver(webhook_id=hook["webhook_id"], act_id=key, facts=facts, since=since, actor=visit.person.name)
-    return await _asked(visit, word, uuid5(hook["webhook_id"], str(key)))
 
 
 @router.get("/webhooks/{webhook_id}/deliveries/{delivery_id}")
@@ -239,7 +227,8 @@ async def again(visit: Seeing, webhook_id: UUID, delivery_id: UUID, key: Key) ->
     hook, of = await _hook(visit, webhook_id), await _delivery(visit, webhook_id, delivery_id)
     if of["state"] == "waiting":
         return RedirectResponse(f"{view.where(hook)}/deliveries/{delivery_id}", 303)
-    return await _answer(visit, webhook_id, await _again(visit, hook, [of], key, None), "again")
+    reply = await once_more(partial(_asked, visit), webhook_id, [of], key, None, visit.person.name)
+    return await _answer(visit, webhook_id, reply, "again")
 
 
 @router.post("/webhooks/{webhook_id}/{act}")

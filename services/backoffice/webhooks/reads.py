@@ -92,3 +92,38 @@ async def to_redeliver(
     if after is not None:
         query = query.where(tuple_(d.at, d.fact_id) > tuple_(*after))
     return await _all(conn, query.order_by(d.at, d.fact_id).limit(limit))
+
+
+def _settled(webhook_id: UUID) -> Any:
+    """Whether the same fact was taken, or waits, by another delivery to that webhook."""
+    again = webhook_deliveries.alias()
+    same = and_(again.c.fact_id == d.fact_id, again.c.webhook_id == webhook_id)
+    return exists().where(same, again.c.state.in_(("waiting", "delivered")))
+
+
+async def failed(conn: AsyncConnection, webhook_id: UUID, limit: int) -> list[Item]:
+    """Deliveries to a webhook that were not taken: given up and not sent again since, or tried in vain so far.
+
+    The newest first.
+    """
+    up = and_(d.state == "given_up", ~_settled(webhook_id))
+    tried = and_(d.state == "waiting", d.tries > 0)
+    found: list[Item] = []
+    for which in (up, tried):
+        query = select(webhook_deliveries).where(d.webhook_id == webhook_id, which)
+        found += await _all(conn, query.order_by(d.wanted_at.desc(), d.delivery_id.desc()).limit(limit))
+    return sorted(found, key=lambda of: (of["wanted_at"], of["delivery_id"]), reverse=True)[:limit]
+
+
+async def to_send_again(
+    conn: AsyncConnection, webhook_id: UUID, after: tuple[datetime, UUID] | None, limit: int
+) -> list[Item]:
+    """Facts that were given up for a webhook and not sent again since, each once, in order."""
+    query = (
+        select(d.fact_id, d.kind, d.subject, d.at, d.version)
+        .distinct()
+        .where(d.webhook_id == webhook_id, d.state == "given_up", ~_settled(webhook_id))
+    )
+    if after is not None:
+        query = query.where(tuple_(d.at, d.fact_id) > tuple_(*after))
+    return await _all(conn, query.order_by(d.at, d.fact_id).limit(limit))
