@@ -9,10 +9,10 @@ from random import Random
 from typing import Any
 from uuid import UUID, uuid5
 
-from comptoir.simulate.laws import INVENTORY
 from comptoir.simulate.machine import T0, Broken
 from comptoir.simulate.people import ROOT, People
 from comptoir.simulate.plan import HOUR, MINUTE, SECOND, SKUS, Errand
+from comptoir.simulate.snapshots import INVENTORY
 from services.inventory.domain import rows as inventory
 from services.inventory.domain.purchases import purchase_quote, tag_of
 from services.inventory.domain.transfers import transfer_tag

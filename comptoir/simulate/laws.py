@@ -10,9 +10,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from comptoir.invariants import across, messages, money, orders, purchases, stock, transfers
+from comptoir.invariants import across, messages, money, orders, stock
 from comptoir.simulate.machine import Broken, Machine, Node
+from comptoir.simulate.papers import PaperLaws
 from comptoir.simulate.plan import SERVICES
+from comptoir.simulate.snapshots import BILLING, FULFILMENT, INVENTORY, NUMBERS, ORDER, Snapshots
 from services.billing.domain import rows as billing
 from services.billing.domain import rule
 from services.billing.domain.journal import BANK, PREPAYMENTS, PROVIDER, RECEIVABLE
@@ -28,7 +30,6 @@ from shared.contracts.order import FINAL
 from shared.messaging.decision import Row
 from shared.messaging.unit import Outcome
 
-ORDER, INVENTORY, FULFILMENT, BILLING = range(4)
 ZERO = Decimal(0)
 OF_AN_ORDER = frozenset(
     {order.Progress, order.Header, order.Line, order.Stock, order.Money, order.Shipment, order.Return}
@@ -56,13 +57,6 @@ A_SHELF: tuple[Callable[..., Iterator[str]], ...] = (
 )
 
 
-PAPERS: dict[type[Row], str] = {
-    inventory.PurchaseOrder: "purchase_id",
-    inventory.PurchaseLine: "purchase_id",
-    inventory.Transfer: "transfer_id",
-    inventory.TransferLine: "transfer_id",
-}
-"""Rows of purchase orders and transfers, and the field that names the paper."""
 _DOCUMENTS: tuple[tuple[type[Row], str], ...] = ((fulfilment.Shipment, "shipment"), (fulfilment.Return, "return"))
 
 
@@ -72,24 +66,13 @@ class LineMoves:
     lost: int = 0
 
 
-@dataclass(slots=True)
-class PaperMoves:
-    """Of one SKU of a purchase order or transfer, by its movements: taken off the source, put on the shelf, lost."""
-
-    out: int = 0
-    came: int = 0
-    gone: int = 0
-    under_way: int = 0
-
-
-class Laws:
+class Laws(Snapshots):
     """Keeps running sums, remembers what was touched, and raises at the first breach."""
 
     def __init__(self, machine: Machine, provider: Any, carrier: Any) -> None:
-        self.machine, self.provider, self.carrier = machine, provider, carrier
-        self.rows = [node.books.rows for node in machine.nodes]
-        self.groups = [node.books.groups for node in machine.nodes]
-        self.checked = 0
+        super().__init__(machine)
+        self.provider, self.carrier = provider, carrier
+        self.papers = PaperLaws(self)
         self.touched: list[set[UUID]] = [set(), set(), set(), set()]  # orders, per service
         self.shelves: dict[tuple[str, str], None] = {}  # not a set: its order would depend on PYTHONHASHSEED
         self.moved: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
@@ -104,9 +87,6 @@ class Laws:
         self.promised_only = not counted  # a count may take back what is in a shipment already
         self.history: dict[UUID, list[order.History]] = defaultdict(list)
         self.documents: dict[UUID, list[fulfilment.History]] = defaultdict(list)
-        self.papers: dict[UUID, None] = {}  # touched
-        self.paper_moves: dict[tuple[UUID, str], PaperMoves] = defaultdict(PaperMoves)
-        self.acts: dict[UUID, list[int]] = defaultdict(list)  # the versions after each act of a paper
         self.announced: dict[str, AvailabilityChanged] = {}  # per SKU, the newest that channels were told
 
     # As things are committed
@@ -126,7 +106,7 @@ class Laws:
                 isinstance(event.data, ShipmentStatement) for arrival in outcome.new for event in arrival.envelopes
             )
             self._stock(changed, inserted, heard)
-            self._papers(changed, inserted)
+            self.papers.committed(changed, inserted)
             for event, _ in outcome.sent:
                 if isinstance(event.data, AvailabilityChanged):
                     known = self.announced.get(event.data.sku)
@@ -183,28 +163,6 @@ class Laws:
             if kind in changed:
                 self.touched[INVENTORY].update([row.order_id for row in changed[kind].values()])  # type: ignore[attr-defined]
 
-    def _papers(self, changed: dict[type[Row], dict[Any, Row]], inserted: dict[type[Row], list[Row]]) -> None:
-        for kind, name in PAPERS.items():
-            for row in changed.get(kind, {}).values():
-                self.papers[getattr(row, name)] = None
-        by: dict[UUID, UUID] = {}
-        for kind, name in ((inventory.PurchaseAct, "purchase_id"), (inventory.TransferAct, "transfer_id")):
-            for row in inserted.get(kind, ()):
-                id = by[row.cause] = getattr(row, name)  # type: ignore[attr-defined]
-                self.acts[id].append(row.version)  # type: ignore[attr-defined]
-                self.papers[id] = None
-        for row in inserted.get(inventory.Movement, ()):
-            assert isinstance(row, inventory.Movement)
-            if row.cause in by and row.kind in ("receipt", "transfer", "transfer_loss"):
-                moves = self.paper_moves[by[row.cause], row.sku]
-                moves.under_way += row.in_transit
-                if row.kind == "transfer_loss":
-                    moves.gone -= row.in_transit
-                elif row.in_transit > 0:
-                    moves.out -= row.on_hand
-                else:
-                    moves.came += row.on_hand
-
     def _postings(self, rows: Iterable[Any]) -> None:
         entries: dict[str, Decimal] = {}
         for row in rows:
@@ -218,7 +176,7 @@ class Laws:
                 booked[no] = booked.get(no, ZERO) + row.amount
         for entry_id, total in entries.items():
             self.trial += total
-            self._each(money.entries_balance(money.Entry(entry_id, "EUR", total)), "I13")
+            self.each(money.entries_balance(money.Entry(entry_id, "EUR", total)), "I13")
 
     # At any moment
 
@@ -227,11 +185,9 @@ class Laws:
         for sku, place in self.shelves:
             shelf = self._shelf(sku, place)
             for law in A_SHELF:
-                self._each(law(shelf), law)
+                self.each(law(shelf), law)
         self.shelves.clear()
-        for id in self.papers:
-            self._paper(id)
-        self.papers.clear()
+        self.papers.check()
         touched, self.touched = self.touched, [set(), set(), set(), set()]
         for order_id in touched[ORDER]:
             found = self.order(order_id)
@@ -239,83 +195,26 @@ class Laws:
                 continue
             case = self._case(found)
             for law in A_ORDER:
-                self._each(law(case), law)
+                self.each(law(case), law)
             self._not_from_the_future(found)
         for order_id in touched[INVENTORY]:
             for line in self._line_sums(order_id):
-                self._each(stock.reservations_end_once(line), "I4")
+                self.each(stock.reservations_end_once(line), "I4")
         for order_id in touched[BILLING]:
             purse = self._purse(order_id)
             if purse is not None:
                 for law in A_MONEY:
-                    self._each(law(purse), law)
+                    self.each(law(purse), law)
                 if purse.refunds:
                     notes = self.of(BILLING, billing.CreditNote, order_id)
                     for refund in purse.refunds:
-                        self._each(money.refund_is_its_credit_note(refund, notes), money.refund_is_its_credit_note)
+                        self.each(money.refund_is_its_credit_note(refund, notes), money.refund_is_its_credit_note)
                 if purse.account.method == "bank_transfer" and (owed := rule.owed(purse.account)) > 0:
                     raise Broken(f"I12: {purse.name}: goods for {owed} are out that were to be paid in advance")
         if self.provider.wrong:
             raise Broken(self.provider.wrong[0])
 
-    def _paper(self, id: UUID) -> None:
-        """A purchase order or transfer with its lines, their movements and what is expected of them."""
-        versions = self.acts[id]
-        acts, newest = len(versions), max(versions, default=0)
-        expected = self.rows[INVENTORY].get(inventory.Expected, {})
-        transfer = self.one(INVENTORY, inventory.Transfer, id)
-        if transfer is not None:
-            lines = self.of(INVENTORY, inventory.TransferLine, id)
-            for line in lines:
-                moves, due = (
-                    self.paper_moves[id, line.sku],
-                    expected.get((line.sku, transfer.number, transfer.destination)),
-                )
-                moved = transfers.MovedLine(
-                    transfer.number, transfer.state, line.sku, line.sent, line.received, line.lost, moves.out,
-                    moves.came, moves.gone, moves.under_way, due.incoming if due else 0,  # type: ignore[attr-defined]
-                )  # fmt: skip
-                self._each(transfers.sent_is_received_lost_or_in_transit(moved), "I30")
-            sent, received, lost = (sum(getattr(line, name) for line in lines) for name in ("sent", "received", "lost"))
-            whole = transfers.Moved(
-                transfer.number, transfer.state, transfer.version, sent, received, lost, acts, newest
-            )
-            self._each(transfers.transfers_state_is_what_came(whole), "I31")
-            return
-        bought = self.one(INVENTORY, inventory.PurchaseOrder, id)
-        lines = self.of(INVENTORY, inventory.PurchaseLine, id)
-        for line in lines:
-            moves, due = self.paper_moves[id, line.sku], expected.get((line.sku, bought.number, bought.warehouse))
-            seen = purchases.BoughtLine(
-                bought.number, bought.state, line.sku, line.quantity, line.received, moves.came,
-                due.incoming if due else 0, line.expected_on, due.expected_on if due else None,  # type: ignore[attr-defined]
-            )  # fmt: skip
-            self._each(purchases.received_is_the_sum_of_receipts(seen), "I27")
-            self._each(purchases.incoming_is_what_is_left(seen), "I28")
-        left, received = sum(line.left for line in lines), sum(line.received for line in lines)
-        order = purchases.Bought(bought.number, bought.state, bought.version, left, received, acts, newest)
-        self._each(purchases.state_is_what_came(order), "I29")
-
-    def _each(self, sentences: Iterator[str] | Iterable[str], law: Any) -> None:
-        self.checked += 1
-        for sentence in sentences:
-            number = law if isinstance(law, str) else _NUMBERS[law]
-            raise Broken(f"{number}: {sentence}")
-
     # Snapshots
-
-    def all(self, service: int, kind: type[Row]) -> Iterable[Any]:
-        return self.rows[service].get(kind, {}).values()
-
-    def of(self, service: int, kind: type[Row], group: Any) -> list[Any]:
-        rows = self.rows[service].get(kind)
-        if rows is None:
-            return []
-        return [rows[key] for key in self.groups[service][kind].get(group, ())]
-
-    def one(self, service: int, kind: type[Row], group: Any) -> Any:
-        rows = self.of(service, kind, group)
-        return rows[0] if rows else None
 
     def order(self, order_id: UUID) -> Order | None:
         progress = self.one(ORDER, order.Progress, order_id)
@@ -531,7 +430,7 @@ class Laws:
             return
         account = purse.account
         for law in (money.held_is_billed, money.nothing_is_unknown, *A_MONEY):
-            yield from _numbered(_NUMBERS[law], law(purse))
+            yield from _numbered(NUMBERS[law], law(purse))
         if status in FINAL and (rule.authorised(account) or account.running or account.custody):
             yield f"I12: {case.name} is {status}, money is still authorised, on its way, or with the carrier"
         reservations = self.of(INVENTORY, inventory.Reservation, found.id)
@@ -657,12 +556,3 @@ class Laws:
 def _numbered(number: str, sentences: Iterable[str]) -> Iterator[str]:
     for sentence in sentences:
         yield f"{number}: {sentence}"
-
-
-def _law_numbers() -> dict[Any, str]:
-    from comptoir.invariants import LAWS
-
-    return {check: law.number for check, law in LAWS.items()}
-
-
-_NUMBERS = _law_numbers()

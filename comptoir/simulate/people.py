@@ -8,10 +8,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid5
 
-from comptoir.simulate.laws import BILLING, FULFILMENT, ORDER, Laws
+from comptoir.simulate.laws import Laws
 from comptoir.simulate.machine import T0, Broken, Machine, run
 from comptoir.simulate.outside import Carrier, Provider
 from comptoir.simulate.plan import HOUR, MINUTE, SECOND, Bought, Case, Wish
+from comptoir.simulate.snapshots import BILLING, FULFILMENT, ORDER
 from services.billing.domain import rows as billing
 from services.billing.domain import rule
 from services.billing.domain.credits import left_of

@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from comptoir.simulate.buying import SUPPLIER, Buyers
-from comptoir.simulate.laws import BILLING, FULFILMENT, INVENTORY, ORDER
 from comptoir.simulate.machine import T0, Broken, Node
 from comptoir.simulate.outside import said
 from comptoir.simulate.people import HOME, ROOT, in_short
@@ -30,6 +29,7 @@ from comptoir.simulate.plan import (
     plan_of,
 )
 from comptoir.simulate.reach import Reached
+from comptoir.simulate.snapshots import BILLING, FULFILMENT, INVENTORY, ORDER
 from services.billing.domain import rows as billing
 from services.billing.handlers import HANDLERS as BILLING_HANDLERS
 from services.fulfilment.domain import rows as fulfilment
