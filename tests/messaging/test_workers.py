@@ -173,6 +173,7 @@ async def test_finding_4_a_lost_connection_that_cancels_us_is_told_apart_from_be
     bus = Recorded(lose)
     relay = Relay(on_postgres.store, bus, on_postgres.clock.now)
     async with running(relay):
+        await eventually(lambda: relay.swept)  # the sweep at start would try it a second time, however young it is
         (outcome,) = await on_postgres.put(Put(box="a"))
         relay.offer(outcome.packets)
         await eventually(lambda: relay.unconfirmed == 1)
@@ -192,6 +193,23 @@ async def test_finding_4_a_lost_connection_that_cancels_us_is_told_apart_from_be
     with suppress(asyncio.CancelledError):
         await task
     assert task.cancelled()
+
+
+async def test_the_sweep_at_start_tries_again_what_was_lost_a_moment_before_and_later_ones_wait(
+    on_postgres: OnPostgres,
+) -> None:
+    async def lose(packet: Packet) -> None:
+        raise ConnectionError("lost")
+
+    relay = Relay(on_postgres.store, Recorded(lose), on_postgres.clock.now)
+    (outcome,) = await on_postgres.put(Put(box="a"))
+    relay.offer(outcome.packets)
+    tries = []
+    for _ in range(3):
+        await at_rest(relay)
+        tries.append(relay.unconfirmed)
+        await relay.sweep()
+    assert tries == [1, 2, 2]
 
 
 async def test_what_a_broker_that_is_away_leaves_waits_in_the_table_and_not_in_memory(
