@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -15,18 +16,15 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 
 from services.inventory import tables
-from services.inventory.domain import (
-    COST_CHANGE,
-    RETURNED,
-    Arrived,
-    Costing,
-    Day,
-    Entry,
-    House,
-    Left,
-    Valuation,
-    days_of,
-    fold,
+from services.inventory.domain import COST_CHANGE, Costing, Day, Entry, House, Left, Valuation
+from services.inventory.domain.valuing import (
+    Folded,
+    Key,
+    OrderLine,
+    Ready,
+    fold_all,
+    merged,
+    orders_of_returns,
 )
 from shared.failpoints import failpoint
 from shared.messaging.store import PostgresStore
@@ -126,42 +124,183 @@ PUT_VALUATION = _insert(tables.valuations, _of(Valuation))
 PUT_COSTING = _insert(tables.costings, _of(Costing), f" on conflict (sku) do update set {SETS}")
 PUT_DAY = _insert(tables.costing_days, _of(Day), f" on conflict (sku, day) do update set {ADDS}")
 
-Key = tuple[UUID, str, str, int, str]
-"""Of a movement, as its table has it."""
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+Turn = tuple[datetime | None, datetime | None]
+"""Up to when all is valued, and when it was last looked back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """What is folded next. `arrival`: the movement that a change of cost is about, and the pieces that it brought."""
+class Pages(Protocol):
+    """What one step reads and writes, in one transaction."""
 
-    entry: Entry
-    arrival: Key | None = None
-    pieces: int = 0
+    async def turn(self, currency: str) -> Turn | None:
+        """None while another copy has it. Raises RuntimeError when stock is valued in another currency."""
+        ...
 
-    @property
-    def at(self) -> datetime:
-        return self.entry.at
+    async def movements(self, since: datetime, end: datetime, at_once: int, currency: str) -> Sequence[Ready]:
+        """Those from `since` on and before `end` that have no value, the first of them, in their order."""
+        ...
 
-    @classmethod
-    def change(cls, of: asyncpg.Record) -> "Ready":
-        entry = Entry(
-            of["cause"], of["sku"], of["warehouse"], of["line_no"], COST_CHANGE, of["at"], unit_cost=of["unit_cost"]
+    async def changes(self, since: datetime, end: datetime, at_once: int) -> Sequence[Ready]:
+        """Likewise, of changes of costs."""
+        ...
+
+    async def costings(self, skus: Collection[str]) -> dict[str, Costing]: ...
+
+    async def left(self, orders: Collection[UUID]) -> dict[OrderLine, Left]:
+        """What left for the lines of these orders, and what of it is back."""
+        ...
+
+    async def costs(self, arrivals: Collection[Key]) -> dict[Key, Decimal | None]:
+        """What each is known to cost so far."""
+        ...
+
+    async def put(self, folded: Folded) -> None: ...
+
+    async def reached(self, until: datetime, looked_back_at: datetime | None) -> None:
+        """All before that moment is valued; never less than was said before."""
+        ...
+
+
+class PagesOfPostgres:
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    async def turn(self, currency: str) -> Turn | None:
+        row = await self.connection.fetchrow(TAKE_TURN, NAME)
+        if row is None:
+            await self.connection.execute(
+                "insert into valued (name, currency) values ($1, $2) on conflict do nothing", NAME, currency
+            )
+            row = await self.connection.fetchrow(TAKE_TURN, NAME)
+        if row is None:
+            return None
+        if row["currency"] != currency:
+            raise RuntimeError(f"stock is valued in {row['currency']}, COMPTOIR_CURRENCY says {currency}")
+        return row["until"], row["looked_back_at"]
+
+    async def movements(self, since: datetime, end: datetime, at_once: int, currency: str) -> Sequence[Ready]:
+        return [
+            Ready(Entry(**record)) for record in await self.connection.fetch(MOVEMENTS, since, end, at_once, currency)
+        ]
+
+    async def changes(self, since: datetime, end: datetime, at_once: int) -> Sequence[Ready]:
+        return [
+            Ready(
+                Entry(
+                    of["cause"], of["sku"], of["warehouse"], of["line_no"], COST_CHANGE, of["at"],
+                    unit_cost=of["unit_cost"],
+                ),
+                (of["arrival"], of["sku"], of["warehouse"], of["line_no"], of["kind"]),
+                of["pieces"],
+            )
+            for of in await self.connection.fetch(CHANGES, since, end, at_once)
+        ]  # fmt: skip
+
+    async def costings(self, skus: Collection[str]) -> dict[str, Costing]:
+        found = {}
+        for record in await self.connection.fetch(COSTINGS, list(skus)):
+            places = tuple((place, pieces) for place, pieces in json.loads(record["places"]))
+            found[record["sku"]] = Costing(**{**record, "places": places})
+        return found
+
+    async def left(self, orders: Collection[UUID]) -> dict[OrderLine, Left]:
+        if not orders:
+            return {}
+        return {
+            (order_id, sku, line_no): Left(*sums)
+            for order_id, sku, line_no, *sums in await self.connection.fetch(LEFT, list(orders))
+        }
+
+    async def costs(self, arrivals: Collection[Key]) -> dict[Key, Decimal | None]:
+        if not arrivals:
+            return {}
+        causes = list({arrival[0] for arrival in arrivals})
+        records = [*await self.connection.fetch(FIRST, causes), *await self.connection.fetch(LATEST, causes)]
+        return {(record[0], record[1], record[2], record[3], record[4]): record["unit_cost"] for record in records}
+
+    async def put(self, folded: Folded) -> None:
+        rows: tuple[tuple[str, Sequence[Any], type[Any]], ...] = (
+            (PUT_VALUATION, folded.valuations, Valuation),
+            (PUT_COSTING, folded.costings, Costing),
+            (PUT_DAY, folded.days, Day),
         )
-        return cls(entry, (of["arrival"], of["sku"], of["warehouse"], of["line_no"], of["kind"]), of["pieces"])
+        for sql, of, kind in rows:
+            await self.connection.execute(sql, *_columns(of, _of(kind)))
+
+    async def reached(self, until: datetime, looked_back_at: datetime | None) -> None:
+        await self.connection.execute(
+            "update valued set until = greatest(until, $2), looked_back_at = coalesce($3, looked_back_at) "
+            "where name = $1",
+            NAME, until, looked_back_at,
+        )  # fmt: skip
 
 
-class Valuer:
+class Steps:
+    """What a copy does when it has the turn, whatever it reads and writes."""
+
+    LOOKS_BACK_EVERY = timedelta(hours=1)
+
+    def __init__(self, house: House, currency: str, after: timedelta, clock: Callable[[], datetime]) -> None:
+        self.house, self.currency, self.after, self.clock = house, currency, after, clock
+        self.at_once = AT_ONCE
+        self.done = 0  # movements and changes of costs that this copy valued since its start
+
+    def pages(self) -> AbstractAsyncContextManager[Pages]:
+        """A transaction: all of what is written is kept, or nothing."""
+        raise NotImplementedError
+
+    async def step(self) -> bool:
+        """One transaction; whether there is more. What is younger than `after` waits: others may still commit."""
+        now = self.clock()
+        end = now - self.after
+        async with self.pages() as pages:
+            turn = await pages.turn(self.currency)
+            if turn is None:
+                return False
+            until, looked_back_at = turn
+            since = until or BEGINNING
+            looks_back = self._looks_back(now, until, looked_back_at)
+            if looks_back:
+                since -= LOOKED_BACK
+            entries, more = merged(
+                await pages.movements(since, end, self.at_once, self.currency),
+                await pages.changes(since, end, self.at_once),
+                self.at_once,
+            )
+            if entries:
+                await pages.put(await self._folded(pages, entries, until))
+            failpoint("valued_before_commit")
+            await pages.reached(entries[-1].at if more else end, now if looks_back and not more else None)
+        self.done += len(entries)
+        return more
+
+    def _looks_back(self, now: datetime, until: datetime | None, last: datetime | None) -> bool:
+        """Not while it has to catch up."""
+        caught_up = until is not None and now - self.after - until < self.LOOKS_BACK_EVERY
+        return caught_up and (last is None or now - last >= self.LOOKS_BACK_EVERY)
+
+    async def _folded(self, pages: Pages, entries: Sequence[Ready], until: datetime | None) -> Folded:
+        known = await pages.costings({of.entry.sku for of in entries})
+        out = await pages.left(orders_of_returns(entries))
+        said = await pages.costs({of.arrival for of in entries if of.arrival is not None})
+        return fold_all(entries, known, out, said, self.house, until)
+
+
+class Valuer(Steps):
     """Any number of copies may run: one at a time has the turn, and a crash leaves no half of a step."""
 
     EVERY_S: Final = 5
-    LOOKS_BACK_EVERY = timedelta(hours=1)
 
     def __init__(
         self, store: PostgresStore, house: House, currency: str, after: timedelta, clock: Callable[[], datetime]
     ) -> None:
-        self.store, self.house, self.currency, self.after, self.clock = store, house, currency, after, clock
-        self.done = 0  # movements and changes of costs that this copy valued since its start
+        super().__init__(house, currency, after, clock)
+        self.store = store
+
+    @asynccontextmanager
+    async def pages(self) -> AsyncIterator[Pages]:
+        async with self.store.connection() as connection, connection.transaction():
+            yield PagesOfPostgres(connection)
 
     async def run(self) -> None:
         while True:
@@ -179,109 +318,6 @@ class Valuer:
             if not await self.step():
                 return self.done - before
             await asyncio.sleep(loop.time() - began)
-
-    async def step(self) -> bool:
-        """One transaction; whether there is more. What is younger than `after` waits: others may still commit."""
-        now = self.clock()
-        end = now - self.after
-        async with self.store.connection() as connection, connection.transaction():
-            turn = await self._turn(connection)
-            if turn is None:
-                return False
-            until, looked_back_at = turn
-            since = until or BEGINNING
-            looks_back = self._looks_back(now, until, looked_back_at)
-            if looks_back:
-                since -= LOOKED_BACK
-            entries, more = await self._entries(connection, since, end)
-            await self._fold(connection, entries, until)
-            failpoint("valued_before_commit")
-            reached = entries[-1].at if more else end
-            await connection.execute(
-                "update valued set until = greatest(until, $2), "
-                "looked_back_at = case when $3 then $4 else looked_back_at end where name = $1",
-                NAME, reached, looks_back and not more, now,
-            )  # fmt: skip
-        self.done += len(entries)
-        return more
-
-    def _looks_back(self, now: datetime, until: datetime | None, last: datetime | None) -> bool:
-        """Not while it has to catch up."""
-        caught_up = until is not None and now - self.after - until < self.LOOKS_BACK_EVERY
-        return caught_up and (last is None or now - last >= self.LOOKS_BACK_EVERY)
-
-    async def _turn(self, connection: Connection) -> tuple[datetime | None, datetime | None] | None:
-        """From when on is to be valued, and when it last looked back; None while another copy is at it."""
-        row = await connection.fetchrow(TAKE_TURN, NAME)
-        if row is None:
-            await connection.execute(
-                "insert into valued (name, currency) values ($1, $2) on conflict do nothing", NAME, self.currency
-            )
-            row = await connection.fetchrow(TAKE_TURN, NAME)
-        if row is None:
-            return None
-        if row["currency"] != self.currency:
-            raise RuntimeError(f"stock is valued in {row['currency']}, COMPTOIR_CURRENCY says {self.currency}")
-        return row["until"], row["looked_back_at"]
-
-    async def _entries(self, connection: Connection, since: datetime, end: datetime) -> tuple[list["Ready"], bool]:
-        moved = [
-            Ready(Entry(**record)) for record in await connection.fetch(MOVEMENTS, since, end, AT_ONCE, self.currency)
-        ]
-        changed = [Ready.change(record) for record in await connection.fetch(CHANGES, since, end, AT_ONCE)]
-        cuts = [found[-1].at for found in (moved, changed) if len(found) == AT_ONCE]
-        entries = sorted((*moved, *changed), key=lambda of: of.at)  # stable: of one moment movements first
-        return ([of for of in entries if of.at <= min(cuts)], True) if cuts else (entries, False)
-
-    async def _fold(self, connection: Connection, entries: Sequence["Ready"], until: datetime | None) -> None:
-        skus = sorted({of.entry.sku for of in entries})
-        costings = {sku: Costing(sku) for sku in skus}
-        for record in await connection.fetch(COSTINGS, skus):
-            places = tuple((place, pieces) for place, pieces in json.loads(record["places"]))
-            costings[record["sku"]] = Costing(**{**record, "places": places})
-        left = await self._left(connection, entries)
-        costs = await self._costs(connection, entries)
-        folded: dict[str, list[tuple[Costing, Valuation]]] = defaultdict(list)
-        for ready in entries:
-            entry = ready.entry
-            beside: Left | Arrived | None = None
-            line = (entry.order_id, entry.sku, entry.line_no)
-            if ready.arrival is not None:
-                beside = Arrived(ready.pieces, costs.get(ready.arrival))
-                costs[ready.arrival] = entry.unit_cost
-            elif entry.order_id is not None:
-                beside = left[line]
-            costing, valued = fold(costings[entry.sku], entry, beside, self.house, until)
-            costings[entry.sku] = costing
-            folded[entry.sku].append((costing, valued))
-            if entry.order_id is not None:
-                left[line] = left[line].after(valued)
-            if ready.arrival is None:
-                costs[entry.cause, entry.sku, entry.warehouse, entry.line_no, entry.kind] = valued.unit_cost
-        days = [day for sku in skus for day in days_of(folded[sku], self.house)]
-        valuations = [of for sku in skus for _, of in folded[sku]]
-        for sql, rows, kind in (
-            (PUT_VALUATION, valuations, Valuation),
-            (PUT_COSTING, list(costings.values()), Costing),
-            (PUT_DAY, days, Day),
-        ):
-            await connection.execute(sql, *_columns(rows, _of(kind)))
-
-    async def _left(self, connection: Connection, entries: Iterable["Ready"]) -> dict[Any, Left]:
-        found: dict[Any, Left] = defaultdict(Left)
-        back = {of.entry.order_id for of in entries if of.entry.kind in RETURNED}
-        if back:
-            for order_id, sku, line_no, *sums in await connection.fetch(LEFT, list(back)):
-                found[order_id, sku, line_no] = Left(*sums)
-        return found
-
-    async def _costs(self, connection: Connection, entries: Iterable["Ready"]) -> dict[Key, Any]:
-        """What each arrival that a change is about is known to cost so far."""
-        arrivals = list({of.arrival[0] for of in entries if of.arrival is not None})
-        if not arrivals:
-            return {}
-        records = [*await connection.fetch(FIRST, arrivals), *await connection.fetch(LATEST, arrivals)]
-        return {(record[0], record[1], record[2], record[3], record[4]): record["unit_cost"] for record in records}
 
     async def figures(self) -> list[Figure]:
         """For /metrics."""

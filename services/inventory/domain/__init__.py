@@ -1,6 +1,7 @@
 """What inventory decides: rows, policy and the pure functions over them."""
 
 from services.inventory.domain.costing import (
+    ARRIVALS,
     COST_CHANGE,
     RETURNED,
     Arrived,
@@ -123,6 +124,7 @@ from services.inventory.domain.warehouse import (
 )
 
 __all__ = [
+    "ARRIVALS",
     "COST_CHANGE",
     "MOST_PAGES",
     "MOST_SHOWN",
