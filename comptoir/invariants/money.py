@@ -92,6 +92,16 @@ class Credits:
     credited: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """What one customer owes on terms in one currency, by their own row and by the accounts of their orders."""
+
+    customer_id: str
+    currency: str
+    owed: Decimal
+    orders: Decimal
+
+
 def done(purse: Purse, kind: str) -> Decimal:
     return sum((o.amount for o in purse.operations if o.kind == kind and o.state == "done"), ZERO)
 
@@ -128,6 +138,16 @@ def held_is_billed(purse: Purse) -> Iterator[str]:
         in_work = in_work or a.declined or a.method != "card"
     if held != billed and not in_work:
         yield f"{purse.name}: {held:f} held, {billed:f} invoiced less credited, and nothing is under way"
+
+
+@law("I12", "a customer owes on terms what the accounts of their orders say")
+def debt_is_what_orders_owe(debt: Debt) -> Iterator[str]:
+    """Otherwise the limit of their credit is held against another sum."""
+    if debt.owed != debt.orders:
+        yield (
+            f"customer {debt.customer_id}: {debt.owed:f} {debt.currency} owed on terms, the orders come to "
+            f"{debt.orders:f} {debt.currency}"
+        )
 
 
 @law("I13", "every entry of the journal sums to zero")

@@ -175,10 +175,10 @@ def services(plan: Plan) -> list[tuple[Any, Any, Any, Any]]:
             return_look_again=6 * hours,
         ),
         billing.Policy(
-            credit_limit=Decimal(300),
+            credit_limits={"EUR": Decimal(300)},
             dunning=(8 * hours, 16 * hours, 24 * hours),
             unknown_is_a_task_after=2 * hours,
-            refund_limits={"support": Decimal(20), "finance": Decimal(80)},
+            refund_limits={"support": {"EUR": Decimal(20)}, "finance": {"EUR": Decimal(80)}},
             refund_approvers=frozenset({"finance"}),
         ),
     )

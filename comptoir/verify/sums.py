@@ -121,6 +121,15 @@ CREDITS = """
     from (select * from credit_notes where {chosen}) c left join invoices i on i.number = c.invoice
     group by 1 order by 1
 """
+DEBTS = """
+    select customer_id, currency, coalesce(d.owed, 0), coalesce(a.orders, 0)
+    from debtors d
+    full join (select debtor as customer_id, currency,
+                      sum(greatest(0, least(granted, due) - invoiced)
+                          + greatest(0, invoiced - credited - captured + refunded + refunding)) as orders
+               from accounts where debtor <> '' and method = 'terms' group by 1, 2) a using (customer_id, currency)
+    order by 1, 2
+"""
 GUARDED = ("invoices", "credit_notes", "postings", "refunds")
 """Tables whose rows, of refunds those that were decided, no statement changes."""
 GUARDS = """
@@ -192,6 +201,8 @@ async def check_books(audit: Audit, connection: "asyncpg.Connection[asyncpg.Reco
         audit.check(money.numbers_have_no_hole, money.Run(series, year, counters.get((series, year)), documents))
     credited = await connection.fetch(CREDITS.format(chosen=ALL))
     audit.each(money.credited_within_invoice, [money.Credits(*record) for record in credited])
+    async for record in stream(connection, DEBTS):
+        audit.check(money.debt_is_what_orders_owe, money.Debt(*record))
 
 
 async def check_documents(audit: Audit, connection: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -147,6 +147,7 @@ def money_said(m: MoneyStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         "credited": f"{credited:f}",
         "invoices": [of.number for of in m.invoiced],
         "parked": m.parked,
+        "reason": m.reason,
     }
     known = rows.find(Money, m.order_id)
     if known is None or m.version > known.version:

@@ -47,6 +47,7 @@ DOES: dict[str, frozenset[str]] = {
     "resume": frozenset({"support", "finance", "admin"}),
     "refund": frozenset({"support", "finance", "admin"}),
     "match": frozenset({"finance", "admin"}),
+    "credit": frozenset({"finance", "admin"}),
     "approve": frozenset({"finance", "admin"}),
     "share": frozenset({"admin"}),
     "export": frozenset({"support", "finance", "admin"}),

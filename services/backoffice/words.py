@@ -176,7 +176,8 @@ def _money(sentence: str, kind: str, name: str) -> Callable[[Facts, Facts, Words
     def said(f: Facts, b: Facts, w: Words) -> Line:
         by = _gained(f, b, name)
         amount = w.money(by if by > 0 else _amount(f, name))
-        return Line(w.say(sentence, amount=amount), kind, "money", _parked(f, w), _money_effects(f, b, w))
+        why = _parked(f, w) or (w.heard(f["reason"]) if f.get("reason") else "")
+        return Line(w.say(sentence, amount=amount), kind, "money", why, _money_effects(f, b, w))
 
     return said
 
@@ -273,6 +274,7 @@ BOUGHT: dict[str, str] = {
     "supplier": N_("Set the supplier %(name)s."),
     "rules": N_("Set when %(name)s is ordered."),
     "costs": N_("Said what %(name)s cost."),
+    "credit": N_("Set what the customer %(name)s may owe on account."),
 }
 
 

@@ -77,8 +77,11 @@ def _sentences(rows: Rows, refund: Refund, note: CreditNote | None, sent: Iterab
     amount = said(refund.gross, refund.currency)
     if note is None:
         yield (
-            f"Billing would keep it until another person approves it: {refund.asker} may give back {refund.limit:f} "
-            f"{refund.currency} of an order alone."
+            f"Billing would keep it until another person approves it: {refund.asker} may give back "
+            f"{said(refund.limit, refund.currency)} of an order alone."
+            if refund.limit
+            else f"Billing would keep it until another person approves it: {refund.asker} may give back nothing in "
+            f"{refund.currency} alone."
         )
         alone = given_alone(rows.group(Refund, refund.order_id), refund.asker)
         if alone:

@@ -27,7 +27,7 @@ from services.billing.domain import rule
 from services.billing.domain.credits import left_of
 from services.billing.domain.documents import CREDIT_NOTES, INVOICES
 from services.billing.domain.refunds import free
-from services.billing.domain.rows import Account, CreditNote, Invoice, Sale
+from services.billing.domain.rows import Account, CreditNote, Debtor, Invoice, Sale
 from services.billing.store import BOOKS
 from shared.messaging.decision import Row
 
@@ -313,6 +313,13 @@ async def bank_entries(
     if entry_id:
         return await _all(connection, select(t.bank_entries).where(key == entry_id))
     return await _keyed(connection, t.bank_entries, key, limit, after, state)
+
+
+async def debtors(connection: AsyncConnection, customer_id: str) -> list[Debtor]:
+    """What one customer owes and may owe on terms, by currency; no row where neither was ever said."""
+    d = t.debtors
+    query = select(d).where(d.c.customer_id == customer_id).order_by(d.c.currency)
+    return _made(Debtor, await _all(connection, query))
 
 
 async def credits(

@@ -1,14 +1,15 @@
 """Billing's settings."""
 
 import re
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterator
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
 from services.billing.domain import Policy
 from services.billing.domain.rows import Seller
-from services.billing.einvoice.codes import ADDRESS_SCHEMES, COUNTRIES, SCHEMES, VAT_PREFIXES
+from services.billing.einvoice.codes import ADDRESS_SCHEMES, COUNTRIES, CURRENCIES, SCHEMES, VAT_PREFIXES
 from shared.settings import ServiceSettings, TimeZone
 
 
@@ -25,18 +26,28 @@ class Settings(ServiceSettings):
     payment_webhook_secrets: str = Field(
         "", description="secrets of the provider's webhooks, separated by commas; two are valid during a rotation"
     )
-    credit_limit: Decimal = Field(Decimal(5000), ge=0, description="highest amount of an order on terms")
+    credit_limit: str = Field(
+        "EUR 5000",
+        description="what a customer may owe on terms, open orders included, per currency, as EUR 1000, GBP 800; a "
+        "limit of the customer's own goes before, and in a currency without either there are no terms",
+    )
 
     refund_limits: str = Field(
-        "support=50,finance=250,admin=250",
-        description="per role what a person may give back of one order alone, in its currency; above it another person "
-        "must approve, and a role that is not here may give back nothing alone",
+        "support=EUR 50,finance=EUR 250,admin=EUR 250",
+        description="per role and currency what a person may give back of one order alone, as support=EUR 50, "
+        "support=GBP 40, finance=EUR 250; above it another person must approve, and what is not here is nothing",
     )
     refund_approvers: str = Field("finance,admin", description="roles that may approve refunds of others")
 
     @field_validator("refund_limits")
     @classmethod
     def limits_are_amounts(cls, text: str) -> str:
+        limits_of_roles(text)
+        return text
+
+    @field_validator("credit_limit")
+    @classmethod
+    def is_of_currencies(cls, text: str) -> str:
         limits(text)
         return text
 
@@ -119,8 +130,8 @@ class Settings(ServiceSettings):
 
     def policy(self) -> Policy:
         return Policy(
-            credit_limit=self.credit_limit,
-            refund_limits=limits(self.refund_limits),
+            credit_limits=limits(self.credit_limit),
+            refund_limits=limits_of_roles(self.refund_limits),
             refund_approvers=frozenset(filter(None, (role.strip() for role in self.refund_approvers.split(",")))),
             seller=self.seller(),
             payment_days=self.payment_days,
@@ -144,15 +155,38 @@ def is_iban(number: str) -> bool:
 
 
 def limits(text: str) -> dict[str, Decimal]:
-    """Amounts by role, of `role=amount,role=amount`. Raises ValueError with what cannot be read."""
-    found = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        role, _, amount = (each.strip() for each in part.partition("="))
-        try:
-            limit = Decimal(amount)
-        except InvalidOperation:
-            limit = Decimal(-1)
-        if not role or not limit.is_finite() or limit < 0:
-            raise ValueError(f"{part!r} is no role=amount")
-        found[role] = limit
+    """Amounts by currency, of `EUR 1000, GBP 800`. Raises ValueError with what cannot be read."""
+    found: dict[str, Decimal] = {}
+    for part in _parts(text):
+        currency, amount = _amount(part, part)
+        if currency in found:
+            raise ValueError(f"{currency} is there twice")
+        found[currency] = amount
     return found
+
+
+def limits_of_roles(text: str) -> dict[str, dict[str, Decimal]]:
+    """Amounts by role and currency, of `role=EUR 50, role=GBP 40`. Raises ValueError with what cannot be read."""
+    found: dict[str, dict[str, Decimal]] = {}
+    for part in _parts(text):
+        role, equals, limit = (each.strip() for each in part.partition("="))
+        if not role or not equals:
+            raise ValueError(f"{part!r} is no role=EUR 50")
+        currency, amount = _amount(limit, part)
+        of_role = found.setdefault(role, {})
+        if currency in of_role:
+            raise ValueError(f"{role} has {currency} twice")
+        of_role[currency] = amount
+    return found
+
+
+def _parts(text: str) -> Iterator[str]:
+    return filter(None, (part.strip() for part in text.split(",")))
+
+
+def _amount(text: str, part: str) -> tuple[str, Decimal]:
+    """Currency and amount of `EUR 1000`. A bare number is refused: 5000 would be one thing in JPY, another in KWD."""
+    found = re.fullmatch(r"([A-Z]{3}) +([0-9]{1,15}(?:\.[0-9]{1,4})?)", text)
+    if not found or found[1] not in CURRENCIES:
+        raise ValueError(f"{part!r} names no amount with its currency, as EUR 50")
+    return found[1], Decimal(found[2])

@@ -1,5 +1,5 @@
 """Which row kind lives in which table, in the order in which billing takes its locks: the order's account first,
-the counters that everybody wants last."""
+the counters that everybody wants late, and last the credit of a customer, which is known only by the account."""
 
 from services.billing import tables
 from services.billing.domain import rows
@@ -21,4 +21,5 @@ BOOKS = mapping(
     (rows.Hint, tables.hints, True),
     (rows.Series, tables.series, True),
     (rows.Posting, tables.postings, False),
+    (rows.Debtor, tables.debtors, True),
 )

@@ -69,6 +69,8 @@ accounts = Table(
     _money("refunding"),
     Column("declined", Boolean, nullable=False),
     _money("declined_due"),
+    Column("refusal", Text, nullable=False, server_default=text("''")),
+    Column("debtor", Text, nullable=False, server_default=text("''")),
     _text("blocked"),
     Column("attempts", Integer, nullable=False),
     _text("parked"),
@@ -219,6 +221,20 @@ remittances = Table(
     _money("amount"),
     _time("remitted_at"),
     Column("fee", Numeric, nullable=False, server_default=text("0")),
+)
+
+debtors = Table(
+    "debtors",
+    metadata,
+    _text("customer_id", primary_key=True),
+    _text("currency", primary_key=True),
+    _money("owed"),
+    Column("limit", Numeric),
+    _text("reason"),
+    _text("set_by"),
+    _time("set_at", nullable=True),
+    CheckConstraint('owed >= 0 and "limit" >= 0', name="not_negative"),
+    postgresql_with=MOVING,
 )
 
 unmatched_credits = Table(

@@ -88,7 +88,11 @@ def _money(order: Order) -> Iterator[Wait]:
     if heard.state == "unknown":
         yield Wait("provider", "The payment provider has not said yet what became of the payment.", until)
     elif heard.state == "declined":
-        yield Wait("customer", f"The payment was declined; the customer may pay the {missing} again.", until)
+        if heard.reason:
+            why = f"The payment was declined ({heard.reason}); the customer may pay the {missing} again."
+        else:
+            why = f"The payment was declined; the customer may pay the {missing} again."
+        yield Wait("customer", why, until)
     elif order.header.method == "bank_transfer":
         yield Wait("customer", f"The customer's transfer of {missing} has not arrived.", until)
     else:

@@ -314,9 +314,9 @@ class NoteMatched(Internal, key="backoffice.note_matched.v1"):
 
 
 class NoteBought(Internal, key="backoffice.note_bought.v1"):
-    """A person did something to a purchase order, a transfer or a supplier, which inventory keeps.
+    """A person did something to a purchase order, a transfer or a supplier, or to the credit of a customer.
 
-    `name`: its number or code.
+    Their owners keep what it is now. `name`: its number or code.
     """
 
     what: Code

@@ -90,6 +90,7 @@ class MoneyStatement(Statement):
     """All the money of one order. `secured` is what covers open goods; money on its way out does not count.
 
     `settled` is true when billing has nothing left to do: nothing in flight, what it should hold is what it holds.
+    `reason`: why the credit check said no, in words, as long as it does.
     """
 
     answers: int
@@ -102,6 +103,7 @@ class MoneyStatement(Statement):
     owed: Money = Decimal(0)  # invoiced, not credited, not yet captured
     settled: bool = False
     parked: Text = ""
+    reason: Text = ""
 
 
 class PaymentPending(MoneyStatement, key="billing.payment_pending.v1"):
@@ -274,6 +276,23 @@ class RecordCredit(Command, key="billing.record_credit.v1"):
     @property
     def subject(self) -> str:
         return self.reference
+
+
+class SetCreditLimit(Command, key="billing.set_credit_limit.v1"):
+    """What a customer may owe on terms in one currency, open orders included; None: what everybody may.
+
+    Orders that were declined are not tried again by it, and what was granted stays.
+    """
+
+    customer_id: Code
+    currency: str
+    limit: Money | None
+    reason: Text = ""
+    actor: str = ""
+
+    @property
+    def subject(self) -> str:
+        return self.customer_id
 
 
 class CreditLine(Value):

@@ -188,6 +188,8 @@ async def story(town: Town) -> None:
     await town.do("billing", "/bank-entries", {"entry_id": "e-9", "amount": "7.00", "booked_on": "2026-03-02"})
     sixth = await town.place({"mug": 1}, payment_method="terms")
     await town.send_and_deliver(await town.shipment(sixth))
+    limit = {"limit": "2500.00", "reason": "pays within a week"}
+    await town.ask("billing", "PUT", "/customers/anna/credit/EUR", limit, X_Actor="flo")
     lost = await town.place({"mug": 1})
     gone = await town.shipment(lost)
     await town.send(gone)
@@ -235,6 +237,7 @@ async def story(town: Town) -> None:
         "billing": (
             f"/accounts/{order}", "/invoices", "/credit-notes", "/payments", "/bank-entries", "/credits", "/ledger",
             "/trial-balance", "/vat", "/open-items", "/refunds", f"/orders/{order}/refundable",
+            "/customers/anna/credit",
             f"/orders/{order}/refunds/{refund}",
         ),
     }  # fmt: skip

@@ -78,7 +78,7 @@ SEEN = {
     "products": "Lamp, brass", "products-import": "vat_category", "products-import-one": "nineteen",
     "edit": "Köln", "new-order": "Find a customer", "import": "external_id", "import-one": "Germany",
     "webhooks": "Finance", "webhook": "503", "webhook-delivery": "closed",
-    "no-einvoice": "The seller's name",
+    "no-einvoice": "The seller's name", "credit": "open orders included",
     "purchasing": "Delft Pottery", "purchase": "24 of 60 pieces came", "purchase-edit": "Draft PO-",
     "purchase-send": "the customer is told", "purchase-changes": "24 came already",
     "purchase-paper": "Delivery to North", "purchase-mail": "Purchase order PO-",
@@ -181,6 +181,9 @@ async def paths(shop: Shop, server: MailServer, receiver: Receiver) -> Mapping[s
     held = await bought(shop, 2, 0, {"hold": "address looks wrong"}, plate=6)
     packing = await bought(shop, 0, 0, mug=2, candle=6)
     unpaid = await bought(shop, 1, 3, {"payment_method": "bank_transfer"}, lamp=1)
+    await bought(shop, 1, 2, {"payment_method": "terms"}, candle=12)
+    limit = {"limit": "750.00", "reason": "pays within a week"}
+    await shop.ask("PUT", "/billing/customers/K-2/credit/EUR", limit, who="bram")
     expected = {"warehouse": "north", "reference": "PO-21", "sku": "bowl", "quantity": 40, "expected_on": "2031-03-04"}
     await shop.ask("POST", "/inventory/expected-receipts", expected)
     await shop.ask("POST", f"/fulfilment/shipments/{await shipment(shop, packing)}/pick", {}, who="pia")
@@ -243,7 +246,7 @@ async def paths(shop: Shop, server: MailServer, receiver: Receiver) -> Mapping[s
         "withdrawal": f"{await link(shop, done)}/return", "customer-decides": await link(shop, waiting),
         "resume": f"/orders/{stuck['number']}/resume", "match": "/money/match?entry=2026-03-02/17",
         "parked-message": message, "login": "/login", "payments": "/money/payments", "journal": "/money/journal",
-        "no-einvoice": f"/documents/{invoice['number']}/ubl",
+        "no-einvoice": f"/documents/{invoice['number']}/ubl", "credit": "/customers/K-2/credit",
     }  # fmt: skip
     reports = (
         "brands", "categories", "outlook", "returns", "perfect-orders", "errors", "backorders", "stock-value",

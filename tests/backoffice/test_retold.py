@@ -107,6 +107,14 @@ def words(language: str) -> English:
          "Der Status der Bestellung wäre Storniert statt Im Lager."),
         ("Everybody would be told: order.order_held.v1.", "Everybody would be told: the order is on hold.",
          "Alle würden erfahren: Die Bestellung ist gesperrt."),
+        ("The payment was declined (12000 JPY and 500 JPY of other orders would be owed, 9000 JPY may be); "
+         "the customer may pay the 12000 JPY again.",
+         "The payment was declined (¥12,000 and ¥500 of other orders would be owed, ¥9,000 may be); "
+         "the customer may pay the ¥12,000 again.",
+         "Die Zahlung wurde abgelehnt (12.000 ¥ und 500 ¥ anderer Bestellungen wären offen, 9.000 ¥ dürfen es sein); "
+         "der Kunde kann die 12.000 ¥ erneut bezahlen."),
+        ("there are no terms for orders in USD", "there are no terms for orders in USD",
+         "Bestellungen in USD gibt es nicht auf Rechnung"),
         ("Billing needs a person: overdue: 12.00 EUR after 3 reminders.",
          "Billing needs a person: overdue: €12.00 after 3 reminders.",
          "Die Abrechnung braucht jemanden: überfällig: 12,00 € nach 3 Mahnungen."),

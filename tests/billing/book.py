@@ -6,8 +6,9 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
+from services.billing.domain import rule
 from services.billing.domain.documents import fingerprint
-from services.billing.domain.rows import Account, CreditNote, Invoice, Operation, Policy, Posting
+from services.billing.domain.rows import Account, CreditNote, Debtor, Invoice, Operation, Policy, Posting
 from services.billing.handlers import HANDLERS
 from shared.contracts.billing import (
     AuthorisePayment,
@@ -149,6 +150,11 @@ class Book:
         return self.rows(Account)[0]
 
     @property
+    def owed(self) -> dict[str, Decimal]:
+        """What customers owe on terms, by customer and currency."""
+        return {f"{debtor.customer_id} {debtor.currency}": debtor.owed for debtor in self.rows(Debtor)}
+
+    @property
     def last(self) -> MoneyStatement:
         return self.told[-1]
 
@@ -168,6 +174,13 @@ class Book:
         assert len(keys) == len(set(keys)), "an entry was booked twice"
         for account in self.rows(Account):
             self._check_account(account)
+        owed: dict[tuple[str, str], Decimal] = {}
+        for account in self.rows(Account):
+            if account.debtor:
+                by = account.debtor, account.currency
+                owed[by] = owed.get(by, money(0)) + rule.on_credit(account)
+        kept = {(debtor.customer_id, debtor.currency): debtor.owed for debtor in self.rows(Debtor)}
+        assert {by: kept.get(by, 0) for by in owed} == owed, "a customer owes what their orders come to"
         for kind in (Invoice, CreditNote):
             documents = sorted(self.rows(kind), key=lambda d: (d.year, d.serial))
             for year in {d.year for d in documents}:

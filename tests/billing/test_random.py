@@ -47,7 +47,15 @@ class Shop:
     def ask(self) -> None:
         self.version += 1
         self.say(
-            ask(self.version, str(self.due), self.method, lines=LINES, prices_include_vat=self.inclusive, token="tok")
+            ask(
+                self.version,
+                str(self.due),
+                self.method,
+                lines=LINES,
+                prices_include_vat=self.inclusive,
+                token="tok",
+                customer_id="C1",
+            )
         )
 
     def step(self, draw: st.DataObject) -> None:

@@ -216,10 +216,47 @@ async def measured(house: House) -> dict[str, float]:  # noqa: F811
     return {name.removeprefix("comptoir_"): float(value) for name, _, value in said if "_created" not in name}
 
 
-@pytest.mark.parametrize("wrong", ["support", "support=", "support=ten", "=5", "support=-1", "support=NaN"])
-def test_limits_that_cannot_be_read_are_refused_at_the_start(wrong: str) -> None:
-    with pytest.raises(ValueError, match="is no role=amount"):
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("support", "is no role=EUR 50"),
+        ("=EUR 5", "is no role=EUR 50"),
+        ("support=", "names no amount with its currency"),
+        ("support=50", "names no amount with its currency"),
+        ("support=EUR ten", "names no amount with its currency"),
+        ("support=EUR -1", "names no amount with its currency"),
+        ("support=EUR NaN", "names no amount with its currency"),
+        ("support=EUX 5", "names no amount with its currency"),
+        ("support=EUR 5, support=EUR 6", "support has EUR twice"),
+    ],
+)
+def test_limits_that_cannot_be_read_are_refused_at_the_start(wrong: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
         Settings(_env_file=None, refund_limits=wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("5000", "'5000' names no amount with its currency"),
+        ("EUR", "names no amount with its currency"),
+        ("EUR 10, EUR 20", "EUR is there twice"),
+    ],
+)
+def test_a_limit_of_credit_without_its_currency_is_refused_at_the_start(wrong: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Settings(_env_file=None, credit_limit=wrong)
+
+
+def test_limits_are_of_currencies() -> None:
+    policy = Settings(
+        _env_file=None,
+        credit_limit="EUR 1000, GBP 800.50",
+        refund_limits="support=EUR 50, support=JPY 6000, admin=GBP 9",
+    ).policy()
+    assert policy.credit_limits == {"EUR": 1000, "GBP": Decimal("800.50")}
+    assert policy.refund_limits == {"support": {"EUR": 50, "JPY": 6000}, "admin": {"GBP": 9}}
+    assert Settings(_env_file=None, credit_limit="").policy().credit_limits == {}
 
 
 async def test_what_is_not_there_is_not_found(house: House) -> None:  # noqa: F811

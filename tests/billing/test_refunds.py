@@ -27,9 +27,10 @@ from shared.messaging.decision import Effect, Refused, Reply
 from tests.billing.book import ORDER, Book, ask, give_back, line, money, ship
 
 POLICY = Policy(
-    refund_limits={"support": Decimal(50), "finance": Decimal(250)}, refund_approvers=frozenset({"finance", "admin"})
+    refund_limits={"support": {"EUR": Decimal(50)}, "finance": {"EUR": Decimal(250)}},
+    refund_approvers=frozenset({"finance", "admin"}),
 )
-ALL = Policy(refund_limits={"support": Decimal(10**9)})
+ALL = Policy(refund_limits={"support": {"EUR": Decimal(10**9)}})
 CUPS = (line(1, "10.00", 3, rate="21"), line(2, "4.99", 2, rate="9"), line(3, "5.95", rate="21", kind="shipping"))
 """Three cups, two books at another rate, and postage."""
 
@@ -296,7 +297,7 @@ def test_above_the_limit_it_waits_and_credits_nothing() -> None:
 
 
 def test_in_parts_it_is_not_less() -> None:
-    small = Policy(refund_limits={"support": Decimal(10)}, refund_approvers=frozenset({"finance"}))
+    small = Policy(refund_limits={"support": {"EUR": Decimal(10)}}, refund_approvers=frozenset({"finance"}))
     book = paid(small)
     book.tell(give(1, amount(1, "6.00")))
     assert said(book.tell(give(2, amount(1, "4.01")))) == [RefundRequested]
@@ -305,6 +306,18 @@ def test_in_parts_it_is_not_less() -> None:
     assert said(book.tell(give(5, amount(1, "5.00"), actor="kim"))) == [RefundGranted], "another person has a limit too"
     book.tell(approve(2, "flo", "finance"))
     assert book.account.credited == money("19.01")
+
+
+def test_a_limit_is_of_one_currency() -> None:
+    """50 is a limit in EUR; in another currency it would be another sum, so nothing is given back alone there."""
+    for limits, answer in (({"EUR": Decimal(50)}, RefundRequested), ({"GBP": Decimal(7)}, RefundGranted)):
+        book = Book(Policy(refund_limits={"support": limits}, refund_approvers=frozenset({"finance"})))
+        for version in (1, 2):
+            book.tell(ask(version, "46.30", currency="GBP", lines=CUPS))
+            book.provide()
+        book.tell(ship(1, l1=3))
+        book.provide()
+        assert said(book.tell(give(1, amount(1, "5.00"), roles=("support", "packer")))) == [answer], limits
 
 
 @pytest.mark.parametrize("name", ["sam", "Sam", " SAM "])

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -21,6 +22,7 @@ from services.billing.domain.rows import (
     UnmatchedCredit,
 )
 from shared.contracts.billing import (
+    AuthorisePayment,
     BankMoneyArrived,
     CallProvider,
     CashRemitted,
@@ -29,6 +31,7 @@ from shared.contracts.billing import (
     ProviderWebhook,
     RecordCredit,
     ResumeOperation,
+    SetCreditLimit,
 )
 from shared.contracts.fulfilment import ShipmentDelivered
 from shared.contracts.values import Address
@@ -481,13 +484,14 @@ def delivered(no: int) -> ShipmentDelivered:
 
 
 def test_terms_are_granted_up_to_the_limit_and_dunned_afterwards() -> None:
-    book = Book(Policy(credit_limit=Decimal(100)))
+    book = Book(Policy(credit_limits={"EUR": Decimal(100)}))
     book.tell(ask(1, 100, "terms"))
-    assert (book.last.state, book.last.secured, book.calls) == ("ok", 100, [])
+    assert (book.last.state, book.last.secured, book.last.reason, book.calls) == ("ok", 100, "", [])
     book.tell(ask(2, "100.01", "terms"))
     assert book.kinds()[-1] == "PaymentDeclined"
+    assert book.last.reason == "100.01 EUR would be owed, 100.00 EUR may be"
     book.tell(ask(3, 100, "terms"), ship(1, l1=10))
-    assert (book.last.owed, book.last.state) == (100, "ok")
+    assert (book.last.owed, book.last.state, book.last.reason) == (100, "ok", "")
     book.wait(days=13)
     assert "PaymentOverdue" not in book.kinds()
     book.wait(days=30)
@@ -497,6 +501,96 @@ def test_terms_are_granted_up_to_the_limit_and_dunned_afterwards() -> None:
     assert (book.last.settled, book.last.parked) == (True, "")
     assert not book.timers
     book.check()
+
+
+@pytest.mark.parametrize(
+    ("currency", "due", "reason"),
+    [
+        ("GBP", "80.00", ""),
+        ("GBP", "80.01", "80.01 GBP would be owed, 80.00 GBP may be"),
+        ("JPY", "12000", ""),
+        ("JPY", "12001", "12001 JPY would be owed, 12000 JPY may be"),
+        ("USD", "1.00", "there are no terms for orders in USD"),
+    ],
+)
+def test_credit_is_counted_in_the_currency_of_the_order(currency: str, due: str, reason: str) -> None:
+    """100 EUR are no 100 JPY: an amount is compared with a limit of its own currency, or with none."""
+    book = Book(Policy(credit_limits={"EUR": Decimal(100), "GBP": Decimal(80), "JPY": Decimal(12000)}))
+    book.tell(ask(1, due, "terms", currency=currency))
+    assert (book.last.state, book.last.reason) == ("declined" if reason else "ok", reason)
+
+
+def on_terms(order: int, version: int, due: int | str, **more: Any) -> AuthorisePayment:
+    return ask(version, due, "terms", **{"order_id": UUID(int=order), "customer_id": "C1", **more})
+
+
+def test_open_orders_of_a_customer_share_one_limit() -> None:
+    """What is granted and not out counts as what is out and not paid; what is paid, returned or cancelled no more."""
+    book = Book(Policy(credit_limits={"EUR": Decimal(150), "GBP": Decimal(150)}))
+    book.tell(on_terms(1, 1, 100), on_terms(2, 1, 60))
+    assert (book.last.state, book.last.reason) == (
+        "declined", "60.00 EUR and 100.00 EUR of other orders would be owed, 150.00 EUR may be"
+    )  # fmt: skip
+    book.tell(on_terms(3, 1, 60, customer_id="C2"), on_terms(4, 1, 60, currency="GBP"), on_terms(5, 1, 50))
+    assert [told.state for told in book.told[-3:]] == ["ok"] * 3, "others, other money, and what is left"
+    book.tell(ship(1, l1=10))
+    again = PayAgain(order_id=UUID(int=2))
+    book.tell(again)
+    assert book.last.state == "declined", "an invoice that is not paid is no less than the order was"
+    book.tell(give_back(1, 1, l1=2), again)
+    assert (book.last.state, book.owed) == ("declined", {"C1 EUR": 130, "C2 EUR": 60, "C1 GBP": 60})
+    book.tell(transfer("E1", 40), again)
+    assert (book.last.state, book.owed["C1 EUR"]) == ("ok", 150)
+    book.tell(on_terms(5, 2, 0), on_terms(6, 1, 50))
+    assert (book.last.state, book.owed["C1 EUR"]) == ("ok", 150), "what is cancelled is free for others"
+    book.tell(on_terms(5, 3, 50))
+    assert book.last.state == "declined", "and is asked for anew"
+    book.tell(transfer("E2", 40), on_terms(5, 4, 40))
+    assert (book.last.state, book.owed["C1 EUR"]) == ("ok", 150)
+    book.check()
+
+
+def test_money_on_its_way_back_is_owed_again() -> None:
+    book = Book(Policy(credit_limits={"EUR": Decimal(100)}))
+    book.tell(on_terms(1, 1, 100), transfer("E1", 100))
+    assert ([call.kind for call in book.calls], book.owed) == (["refund"], {"C1 EUR": 100}), "nothing was invoiced yet"
+    book.provide()
+    book.tell(on_terms(2, 1, 1))
+    assert (book.last.state, book.owed) == ("declined", {"C1 EUR": 100})
+    book.check()
+
+
+def test_a_limit_of_the_customer_goes_before_the_general_one() -> None:
+    book = Book(Policy(credit_limits={"EUR": Decimal(100)}))
+
+    def limit(amount: str | None, currency: str = "EUR", customer_id: str = "C1") -> SetCreditLimit:
+        amount_ = None if amount is None else Decimal(amount)
+        return SetCreditLimit(customer_id=customer_id, currency=currency, limit=amount_, reason="known", actor="flo")
+
+    book.tell(limit("250"), on_terms(1, 1, 250))
+    assert book.last.state == "ok"
+    book.tell(on_terms(2, 1, 101, customer_id="C2"), limit("0"), on_terms(3, 1, 1))
+    assert [told.state for told in book.told[-2:]] == ["declined"] * 2
+    assert book.last.reason == "1.00 EUR and 250.00 EUR of other orders would be owed, 0.00 EUR may be"
+    book.tell(limit("5", "USD"), on_terms(4, 1, 5, currency="USD"))
+    assert book.last.state == "ok", "in a currency that nobody else has terms in"
+    book.tell(limit(None), on_terms(5, 1, 1))
+    assert (book.last.state, book.last.reason[-18:]) == ("declined", " 100.00 EUR may be")
+    told = book.replies[-1].body
+    assert (told["limit"], told["own"], told["owed"], told["left"]) == ("100.00", False, "250.00", "0.00")
+    assert told["set_by"] == "flo"
+    before = dict(book.stored)
+    book.tell(limit(None))
+    assert book.stored == before, "the same again is not set by whoever said it last"
+    for wrong in (limit("-1"), limit("0.001"), limit("0.5", "JPY")):
+        with pytest.raises(Refused):
+            book.tell(wrong)
+
+
+def test_a_card_needs_no_limit() -> None:
+    book = Book(Policy(credit_limits={}))
+    book.tell(ask(1, 100, currency="USD"), answer(1, "refused", "no money"))
+    assert (book.last.state, book.last.reason) == ("declined", "")
 
 
 def test_a_declined_charge_for_goods_that_are_out_is_dunned() -> None:

@@ -123,7 +123,8 @@ class _Late(httpx.AsyncBaseTransport):
 
 @pytest.fixture(params=[False, True], ids=["answers", "answers and webhooks"])
 async def house(databases: Databases, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[House]:
-    made = House(await databases.fresh(tables.metadata), tmp_path, request.param)
+    limits = "support=EUR 50, finance=EUR 250, admin=EUR 250, admin=JPY 30000"
+    made = House(await databases.fresh(tables.metadata), tmp_path, request.param, refund_limits=limits)
     await made.running.start(made.bus)
     made.running.start_workers()
     yield made
@@ -215,6 +216,65 @@ async def test_sc29_two_copies_of_the_service_take_numbers_from_one_counter(data
         for copy in copies:
             await copy.stop()
     assert serials == list(range(1, 21))
+
+
+async def test_orders_of_a_customer_that_come_at_once_to_two_copies_never_have_more_than_the_limit(
+    databases: Databases,
+) -> None:
+    """Nobody knew these customers before, so that both copies want to make their rows, too."""
+    url = await databases.fresh(tables.metadata)
+    settings = Settings(_env_file=None, database_url=url, credit_limit="EUR 500")
+    copies = [Running(build(settings)) for _ in range(2)]
+    for copy in copies:
+        await copy.start(Told())
+    orders = [(uuid4(), f"C{n % 4}") for n in range(40)]
+    try:
+        for n, (kind, status) in enumerate((("asks", 200), ("ships", 200), ("asks", 200))):
+            wishes = []
+            for i, (order, customer) in enumerate(orders):
+                wish = ask(1 + n, 100, "terms", customer_id=customer) if kind == "asks" else ship(1, l1=10)
+                wishes.append(copies[i // 4 % 2].desk.ask(of(wish, order), id=uuid4()))
+            assert {reply.status for reply in await asyncio.gather(*wishes)} == {status}
+        connection = await asyncpg.connect(copies[0].dsn)
+        granted = await connection.fetch(
+            "select debtor, count(*) filter (where granted = 100) as n, sum(granted) as granted from accounts "
+            "group by 1"
+        )
+        owed = await connection.fetch("select customer_id, currency, owed from debtors")
+        await connection.close()
+    finally:
+        for copy in copies:
+            await copy.stop()
+    assert sorted((row["debtor"], row["n"], row["granted"]) for row in granted) == [(f"C{n}", 5, 500) for n in range(4)]
+    assert sorted(tuple(row) for row in owed) == [(f"C{n}", "EUR", 1000) for n in range(4)], (
+        "all are out and none is paid"
+    )
+
+
+async def test_a_person_sets_what_a_customer_may_owe(house: House) -> None:
+    path, order = "/customers/C1/credit", uuid4()
+    assert (await house.http.get(path)).json() == {
+        "customer_id": "C1",
+        "credit": [
+            {"currency": "EUR", "limit": "5000.00", "own": False, "general": "5000.00", "owed": "0.00",
+             "left": "5000.00", "reason": "", "set_by": "", "set_at": None}
+        ],
+    }  # fmt: skip
+    asked = {"limit": "150.00", "reason": "pays late"}
+    done = await house.http.put(f"{path}/EUR", json=asked, headers={"X-Actor": "flo"})
+    assert (done.status_code, done.json()["limit"], done.json()["set_by"]) == (200, "150.00", "flo")
+    await house.say(
+        of(ask(1, 100, "terms", customer_id="C1"), order), of(ask(1, 60, "terms", customer_id="C1"), uuid4())
+    )
+    assert (await house.http.put(f"{path}/JPY", json={"limit": "9000"})).status_code == 200
+    euro, yen = (await house.http.get(path)).json()["credit"]
+    assert [euro[name] for name in ("limit", "own", "owed", "left", "reason")] == [
+        "150.00", True, "100.00", "50.00", "pays late"
+    ]  # fmt: skip
+    assert (yen["limit"], yen["owed"], yen["left"]) == ("9000", "0", "9000")
+    assert (await house.http.put(f"{path}/EUR", json={"limit": None})).json()["limit"] == "5000.00"
+    for currency, limit in (("EUR", "-1"), ("EUR", "0.001"), ("JPY", "0.5"), ("euro", "5"), ("EUR", "x")):
+        assert (await house.http.put(f"{path}/{currency}", json={"limit": limit})).status_code == 422
 
 
 async def test_f28_charged_but_not_answered_is_found_by_its_key(house: House) -> None:

@@ -145,6 +145,7 @@ def money(
     credited: Iterable[Credited] = (),
     settled: bool = False,
     owed: str = "0",
+    reason: str = "",
 ) -> MoneyStatement:
     return MoneyStatement(
         order_id=ORDER,
@@ -156,6 +157,7 @@ def money(
         credited=tuple(credited),
         settled=settled,
         owed=Decimal(owed),
+        reason=reason,
     )
 
 

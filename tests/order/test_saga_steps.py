@@ -577,6 +577,8 @@ def test_quantities_that_do_not_add_up_are_impossible() -> None:
         (after(new(1), hold("fraud check")), "It is held (fraud check); somebody must release the hold."),
         (after(new(1), stock(1, (1, "north", 1)), money(1, 0, state="declined")),
          "The payment was declined; the customer may pay the 10.00 EUR again."),
+        (after(new(1), stock(1, (1, "north", 1)), money(1, 0, state="declined", reason="no terms")),
+         "The payment was declined (no terms); the customer may pay the 10.00 EUR again."),
         (after(new(1, method="bank_transfer"), stock(1, (1, "north", 1)), money(1, 4, state="pending")),
          "The customer's transfer of 6.00 EUR has not arrived."),
         (after(new(2), stock(1, backordered={1: 2}), money(1, 20)), "2 pieces on backorder, promised for 2026-03-20."),

@@ -314,6 +314,12 @@ MONEY = [
         "43 held, 30 invoiced less credited",
     ),
     fault(money.entries_balance, ENTRY, of(ENTRY, total=Decimal("0.01")), "entry INV-2026-000001: debits less credits"),
+    fault(
+        money.debt_is_what_orders_owe,
+        money.Debt("K-1", "GBP", Decimal(30), Decimal("30.00")),
+        money.Debt("K-1", "GBP", Decimal(30), Decimal(42)),
+        "customer K-1: 30 GBP owed on terms, the orders come to 42 GBP",
+    ),
     fault(money.trial_balances, ("GBP", Decimal(0)), ("GBP", Decimal(1)), "trial balance: 1 GBP, not 0"),
     fault(money.ledger_is_the_account, PURSE, of(PURSE, ledger=Decimal(7)), "order C-1: its account says 0.00 is owed"),
     fault(money.guards_stand, money.Guard("invoices", True), money.Guard("invoices", False), "table invoices"),

@@ -166,8 +166,8 @@ async def test_everything_is_checked_and_nothing_is_wrong(shop: Shop) -> None:
     findings = await shop.findings()
     assert {f.name: f.breaches for f in findings if not f.good} == {}
     empty = {f.name[:3].strip() for f in findings if not f.checked}
-    # nobody called over HTTP, nothing was parked, nothing came back, and no provider has a book
-    assert empty == {"I14", "I16", "I22", "I24"}
+    # nobody bought on terms or called over HTTP, nothing was parked, nothing came back, and no provider has a book
+    assert empty == {"I12", "I14", "I16", "I22", "I24"}
     assert [f.name for f in findings if not f.applicable] == ["I14 the provider's book and ours agree"]
 
 
@@ -179,6 +179,8 @@ CORRUPTED = [
      "update progress set status = 'completed' where order_id = '{order}'", "I7", "order C-1: is held, its history"),
     ("order", "update money set heard = jsonb_set(heard, '{{version}}', '1') where order_id = '{order}'", "", "I21",
      "money of order C-1: version 1 was heard"),
+    ("billing", "insert into debtors (customer_id, currency, owed, reason, set_by) values ('K-9', 'GBP', 5, '', '')",
+     "delete from debtors", "I12", "customer K-9: 5 GBP owed on terms, the orders come to 0 GBP"),
     ("inventory", "update levels set on_hand = on_hand + 1 where sku = 'MUG'",
      "update levels set on_hand = on_hand - 1 where sku = 'MUG'", "I1", "MUG@north: 45 on hand, its movements sum to"),
     ("inventory", "update levels set reserved = reserved + 1 where sku = 'POT'",

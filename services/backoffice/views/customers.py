@@ -9,6 +9,7 @@ from services.backoffice import figures, queries
 from services.backoffice.owners import Away, Owners, Said
 from services.backoffice.pages import STATUSES, English, Pages
 from services.backoffice.queries import Filter, Reading
+from services.backoffice.views import credit
 from services.backoffice.views.cells import Cell, Column, Table, address
 from services.backoffice.views.reports import share
 
@@ -94,6 +95,8 @@ async def one(reading: Reading, pages: Pages, owners: Owners, customer_id: str) 
         "elsewhere_href": f"/orders?{urlencode({'q': email})}",
         "table": _orders(w, rows[:SHOWN]),
         "all": f"/orders?{urlencode({'customer': customer_id})}" if len(rows) > SHOWN else "",
+        "credit": await credit.facts(owners, w, customer_id),
+        "credit_href": credit.where(customer_id),
         "documents": f"/money/invoices?{urlencode({'q': customer_id})}",
     }
 

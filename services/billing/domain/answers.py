@@ -46,7 +46,7 @@ def provider_answered(m: ProviderAnswered, rows: Rows, ctx: Ctx) -> Iterator[Eff
     operation = running(account, rows)
     if operation is None or operation.no != m.operation_no:
         return
-    draft = Draft(account, ctx)
+    draft = Draft(account, rows, ctx)
     if m.outcome == "unknown":
         yield from not_known(draft, operation, m.reason)
         return
@@ -92,7 +92,7 @@ def provider_webhook(m: ProviderWebhook, rows: Rows, ctx: Ctx) -> Iterator[Effec
         )
         yield from provider_answered(answer, rows, ctx)
     elif m.outcome == "refused" and m.reason == EXPIRED:
-        yield from expire(account, m.operation_no, operation, ctx)
+        yield from expire(account, m.operation_no, operation, rows, ctx)
 
 
 def operation_due(m: OperationDue, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
@@ -102,14 +102,14 @@ def operation_due(m: OperationDue, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     if operation and operation.no == m.operation_no and account.unknown:
         yield Call(call(operation, query=True))
     elif operation is None and account.blocked and account.operations == m.operation_no and not account.parked:
-        draft = Draft(account, ctx)
+        draft = Draft(account, rows, ctx)
         draft.change(blocked="")
         yield from draft.finish()
 
 
 def authorisation_ends(m: AuthorisationEnds, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     account = rows.one(Account, m.order_id)
-    yield from expire(account, m.operation_no, running(account, rows), ctx)
+    yield from expire(account, m.operation_no, running(account, rows), rows, ctx)
 
 
 def dunning_due(m: DunningDue, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
@@ -117,7 +117,7 @@ def dunning_due(m: DunningDue, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     account = rows.one(Account, m.order_id)
     if account.dunning_at is None or m.level != account.dunned + 1 or not rule.owed(account):
         return
-    draft = Draft(account, ctx)
+    draft = Draft(account, rows, ctx)
     draft.change(dunned=m.level)
     plan = ctx.policy.dunning
     if m.level < len(plan):
@@ -137,7 +137,7 @@ def resume_operation(m: ResumeOperation, rows: Rows, ctx: Ctx) -> Iterator[Effec
     if operation and account.unknown:
         yield Call(call(operation, query=True))
     elif account.blocked and operation is None:
-        draft = Draft(account, ctx)
+        draft = Draft(account, rows, ctx)
         draft.change(blocked="", attempts=0, parked="")
         yield operation_timer(account, account.operations, None)
         yield from draft.finish()
@@ -221,7 +221,7 @@ def refused(draft: Draft, operation: Operation, reason: str) -> tuple[type[Money
     return {"capture": (CaptureFailed,), "refund": (RefundFailed,)}.get(operation.kind, ())
 
 
-def expire(account: Account, no: int, operation: Operation | None, ctx: Ctx) -> Iterator[Effect]:
+def expire(account: Account, no: int, operation: Operation | None, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     """An authorisation is gone. The rule asks for a new one if something still needs it."""
     hold = hold_of(account, no)
     if hold is None or hold.left <= 0:
@@ -229,7 +229,7 @@ def expire(account: Account, no: int, operation: Operation | None, ctx: Ctx) -> 
     if operation and operation.hold == no:  # its answer will say whether it was in time
         yield expiry_timer(account, no, ctx.now + ctx.policy.ask_hourly)
         return
-    draft = Draft(account, ctx)
+    draft = Draft(account, rows, ctx)
     draft.change(holds=on_hold(account, no, left=ZERO))
     yield from draft.finish(PaymentExpired)
 

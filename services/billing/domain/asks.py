@@ -7,7 +7,17 @@ from services.billing.domain.credits import Left, left_of, taken_by
 from services.billing.domain.documents import CREDIT_NOTES, INVOICES, Impossible, credit_note_for, next_number
 from services.billing.domain.flow import Ctx, Draft, bill, collect
 from services.billing.domain.refunds import credit
-from services.billing.domain.rows import Account, CreditNote, EarlyBill, Invoice, Operation, Sale, Series, changed
+from services.billing.domain.rows import (
+    Account,
+    CreditNote,
+    Debtor,
+    EarlyBill,
+    Invoice,
+    Operation,
+    Sale,
+    Series,
+    changed,
+)
 from services.billing.domain.rule import position
 from shared.contracts.billing import (
     AuthorisePayment,
@@ -30,11 +40,19 @@ def to_authorise(m: AuthorisePayment) -> Needs:
 
 
 def more_to_authorise(m: AuthorisePayment, rows: Rows) -> Needs:
-    """Shipments that were to be billed before the order's first ask are billed with it."""
+    """Shipments that were to be billed before the order's first ask are billed with it; terms need credit."""
     account = rows.find(Account, m.order_id)
     if account and account.early:
         yield Invoice, m.order_id
         yield Series, INVOICES
+    if debtor := debtor_of(m, account):
+        yield Debtor, debtor
+
+
+def debtor_of(m: AuthorisePayment, account: Account | None) -> str:
+    """The customer whose credit an order uses: the first that it named; nobody's where it is paid otherwise."""
+    known = account.debtor if account else ""
+    return known or (m.customer_id if m.method == "terms" else "")
 
 
 def authorise_payment(m: AuthorisePayment, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
@@ -47,8 +65,8 @@ def authorise_payment(m: AuthorisePayment, rows: Rows, ctx: Ctx) -> Iterator[Eff
     sale = Sale(m.order_id, m.number, m.customer_id, m.prices_include_vat, m.bill_to, m.lines)
     if sale != rows.find(Sale, m.order_id):
         yield sale
-    draft = Draft(known, ctx)
-    fresh = m.due > known.declined_due or (bool(m.token) and m.token != known.token)
+    draft = Draft(known, rows, ctx)
+    fresh = m.due > known.declined_due or m.method == "terms" or (bool(m.token) and m.token != known.token)
     early = known.early
     draft.change(
         answers=m.version,
@@ -58,6 +76,8 @@ def authorise_payment(m: AuthorisePayment, rows: Rows, ctx: Ctx) -> Iterator[Eff
         token=m.token or known.token,
         declined=known.declined and not fresh,
         early=(),
+        granted=min(known.granted, m.due),  # what is due no more, others may have
+        debtor=debtor_of(m, known),
     )
     if early:
         invoices, series = rows.group(Invoice, m.order_id), rows.find(Series, INVOICES)
@@ -93,7 +113,7 @@ def bill_shipment(m: BillShipment, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     if not account.answers:  # what was sold is not known yet
         yield changed(account, early=(*account.early, shipment))
         return
-    draft = Draft(account, ctx)
+    draft = Draft(account, rows, ctx)
     sale = rows.one(Sale, m.order_id)
     draft.add(bill(draft, sale, rows.group(Invoice, m.order_id), rows.find(Series, INVOICES), shipment))
     yield from draft.finish(InvoiceIssued)
@@ -128,7 +148,7 @@ def refund_return(m: RefundReturn, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     covered = tuple(LineQuantity(line_no=no, quantity=n) for no, n in sorted((before | after).items()))
     gross = note.gross + (known.gross if known else 0)
     told = Credited(return_id=m.return_id, shipment_id=m.shipment_id, gross=gross, lines=covered)
-    draft = Draft(account, ctx)
+    draft = Draft(account, rows, ctx)
     draft.add(*credit(draft, note, told), number.series)
     yield from draft.finish(CreditNoteIssued)
 
@@ -167,7 +187,7 @@ def pay_again(m: PayAgain, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         raise Refused("there is nothing to pay for this order", field="order_id", status=404)
     if not account.declined:
         raise Refused("nothing was declined", status=409)
-    draft = Draft(account, ctx)
+    draft = Draft(account, rows, ctx)
     draft.change(declined=False, token=m.token or account.token)
     yield from tell_unless_started(draft)
     yield Reply({"order_id": str(m.order_id), "trying": draft.started}, 202)
@@ -184,7 +204,7 @@ def shipment_delivered(m: ShipmentDelivered, rows: Rows, ctx: Ctx) -> Iterator[E
         raise Missing(f"order {m.order_id} has not asked yet")
     if account.method != "cash_on_delivery" or m.shipment_id in account.delivered:
         return
-    draft = Draft(account, ctx)
+    draft = Draft(account, rows, ctx)
     draft.change(delivered=(*account.delivered, m.shipment_id))
     invoice = next((i for i in account.invoices if i.shipment_id == m.shipment_id), None)
     if invoice is None:  # its invoice, when it comes, finds it delivered

@@ -1,7 +1,9 @@
 """What every decision of billing does after it has booked its fact: start the next operation, remind, tell."""
 
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from typing import Any, Protocol
+from uuid import UUID
 
 from services.billing.domain import rule
 from services.billing.domain.documents import INVOICES, invoice_for, next_number
@@ -9,6 +11,7 @@ from services.billing.domain.journal import CUSTODY, REVENUE, VAT, customer, ent
 from services.billing.domain.rows import (
     ZERO,
     Account,
+    Debtor,
     EarlyBill,
     Hold,
     Invoice,
@@ -25,16 +28,32 @@ from shared.contracts.billing import (
     MoneyStatement,
     OperationDue,
 )
-from shared.messaging.decision import Call, Context, Effect, Timer
+from shared.contracts.money import said
+from shared.messaging.decision import Call, Context, Effect, Needs, Rows, Timer
 
 Ctx = Context[Policy]
 Facts = tuple[type[MoneyStatement], ...]
 
 
+class OfOrder(Protocol):
+    """A message about the money of one order."""
+
+    @property
+    def order_id(self) -> UUID: ...
+
+
+def to_debtor(m: OfOrder, rows: Rows) -> Needs:
+    """Of an order on terms, what its customer owes: no order that is paid otherwise waits for it."""
+    account = rows.find(Account, m.order_id)
+    if account is not None and account.debtor:
+        yield Debtor, account.debtor
+
+
 class Draft:
     """An account on its way through one decision, and what the decision yields beside it."""
 
-    def __init__(self, account: Account, ctx: Ctx) -> None:
+    def __init__(self, account: Account, rows: Rows, ctx: Ctx) -> None:
+        self.rows = rows
         self.before = self._account = account
         self._new: dict[str, Any] = {}
         self.ctx = ctx
@@ -87,16 +106,53 @@ class Draft:
         if facts:
             self.count()
         a = self.account
+        if a.debtor:
+            self._owe(a)
         told = [rule.statement(fact, a) for fact in dict.fromkeys(facts)]
         return [*([a] if a != self.before else []), *self.effects, *told]
 
     def _check_credit(self) -> None:
+        """Goods on terms: what is due is granted, or declined with the reason."""
         a = self.account
         if a.method == "terms" and a.answers and a.due > a.granted and not a.declined:
-            if a.due <= self.ctx.policy.credit_limit:
-                self.change(granted=a.due)
+            if why := self._no_credit(a):
+                self.change(declined=True, declined_due=a.due, refusal=why)
             else:
-                self.change(declined=True, declined_due=a.due)
+                self.change(granted=a.due)
+
+    def _no_credit(self, a: Account) -> str:
+        """Why the customer gets no terms for what is due; empty when they do."""
+        limit, others = self.ctx.policy.credit_limits.get(a.currency), ZERO
+        if a.debtor:
+            debtor = self._debtor(a)
+            limit = limit if debtor.limit is None else debtor.limit
+            others = debtor.owed - self._counted_before()
+        if limit is None:
+            return f"there are no terms for orders in {a.currency}"
+        asked = rule.on_credit(changed(a, granted=a.due))
+        if asked + others <= limit:
+            return ""
+        so_much = said(asked, a.currency) + (f" and {said(others, a.currency)} of other orders" if others else "")
+        return f"{so_much} would be owed, {said(limit, a.currency)} may be"
+
+    def _debtor(self, a: Account) -> Debtor:
+        """The customer's row, as the decisions so far have left it."""
+        known = (debtor for debtor in self.rows.group(Debtor, a.debtor) if debtor.currency == a.currency)
+        return next(known, Debtor(a.debtor, a.currency))
+
+    def _owe(self, a: Account) -> None:
+        """Takes what this decision moved into the customer's sum.
+
+        Never below 0: a copy of before there were sums may have moved an account without it.
+        """
+        by = rule.on_credit(a) - self._counted_before()
+        if by:
+            debtor = self._debtor(a)
+            self.add(changed(debtor, owed=max(ZERO, debtor.owed + by)))
+
+    def _counted_before(self) -> Decimal:
+        """What of this order is in the customer's sum already."""
+        return rule.on_credit(self.before) if self.before.debtor else ZERO
 
     def _forget_overtaken(self) -> None:
         """What was refused blocks only itself: it is forgotten when it is not wanted any more."""

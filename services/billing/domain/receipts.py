@@ -6,7 +6,7 @@ from decimal import Decimal
 from services.billing.domain import rule
 from services.billing.domain.flow import Ctx, Draft
 from services.billing.domain.journal import BANK, CUSTODY, FEES, UNMATCHED, customer, entry
-from services.billing.domain.rows import ZERO, Account, BankEntry, Operation, Remittance, UnmatchedCredit
+from services.billing.domain.rows import ZERO, Account, BankEntry, Debtor, Operation, Remittance, UnmatchedCredit
 from shared.contracts.billing import BankMoneyArrived, CashRemitted, PaymentCaptured, RecordCredit
 from shared.contracts.money import unit_of
 from shared.messaging.decision import Effect, Missing, Needs, Refused, Reply, Rows
@@ -17,6 +17,13 @@ def to_match(m: BankMoneyArrived) -> Needs:
         yield Account, m.order_id
         yield Operation, m.order_id
     yield BankEntry, m.entry_id
+
+
+def more_to_match(m: BankMoneyArrived, rows: Rows) -> Needs:
+    """What comes for an order on terms is owed no more."""
+    account = rows.find(Account, m.order_id) if m.order_id else None
+    if account is not None and account.debtor:
+        yield Debtor, account.debtor
 
 
 def bank_money_arrived(m: BankMoneyArrived, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
@@ -49,7 +56,7 @@ def bank_money_arrived(m: BankMoneyArrived, rows: Rows, ctx: Ctx) -> Iterator[Ef
         yield Reply(_told(taken), 202)
         return
     taken = BankEntry(m.entry_id, "matched", m.order_id, m.reference, m.amount, m.currency, m.booked_on)
-    draft = Draft(account, ctx)
+    draft = Draft(account, rows, ctx)
     draft.change(captured=account.captured + m.amount, currency=m.currency)
     source = (UNMATCHED, m.amount) if known else (BANK, m.amount)
     name = f"bank:{m.entry_id}:matched" if known else f"bank:{m.entry_id}"
@@ -94,7 +101,7 @@ def cash_remitted(m: CashRemitted, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     collected = m.amount + m.fee
     if before + collected > invoice.gross:
         raise Refused(f"{before} of {invoice.gross} were paid out or kept before", field="amount")
-    draft = Draft(account, ctx)
+    draft = Draft(account, rows, ctx)
     passed = min(account.custody, collected)
     draft.change(custody=account.custody - passed, captured=account.captured + collected)
     sides = [(BANK, m.amount), (FEES, m.fee), (CUSTODY, -passed), *customer(account, draft.account)]

@@ -148,9 +148,9 @@ def _taken(invoice: Invoice, notes: Sequence[CreditNote], lines: Sequence[Refund
     return taken
 
 
-def limit_of(policy: Policy, roles: Iterable[str]) -> Decimal:
-    """What a person with these roles may give back of one order alone; nothing for roles that nobody wrote down."""
-    return max([policy.refund_limits.get(role, ZERO) for role in roles], default=ZERO)
+def limit_of(policy: Policy, roles: Iterable[str], currency: str) -> Decimal:
+    """What a person with these roles may give back of one order alone; nothing where nobody wrote a limit down."""
+    return max([policy.refund_limits.get(role, {}).get(currency, ZERO) for role in roles], default=ZERO)
 
 
 def given_alone(refunds: Iterable[Refund], asker: str) -> Decimal:
@@ -203,7 +203,7 @@ def request_refund(m: RequestRefund, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     if not m.reason.strip():
         raise Refused("say why", field="reason")
     plan = plan_for(rows, m)
-    limit = limit_of(ctx.policy, m.roles)
+    limit = limit_of(ctx.policy, m.roles, plan.currency)
     waits = given_alone(refunds, m.actor) + plan.figures.gross > limit
     quote = quote_of(plan, refunds, waits)
     _check_quote(m.quote, quote, plan.account)
@@ -294,7 +294,7 @@ def _grant(
         decided_at=ctx.now,
         credit_note=note.number,
     )
-    draft = Draft(plan.account, ctx)
+    draft = Draft(plan.account, rows, ctx)
     credited = Credited(
         return_id=refund.refund_id, shipment_id=plan.invoice.shipment_id, gross=note.gross, lines=(), by="refund"
     )

@@ -42,8 +42,11 @@ class Seller:
 class Policy:
     """What a shop decides about its money."""
 
-    credit_limit: Decimal = Decimal(5000)
-    """Goods on terms are granted up to this amount per order, in the order's currency."""
+    credit_limits: Mapping[str, Decimal] = field(default_factory=lambda: {"EUR": Decimal(5000)})
+    """Per currency, what a customer may owe on terms, open orders included; in others there are no terms.
+
+    A limit that was set for a customer takes its place. Of an order without a customer it bounds that order alone.
+    """
     dunning: tuple[timedelta, ...] = (timedelta(days=14), timedelta(days=28), timedelta(days=42))
     """Reminders, counted from the moment when money was first owed for goods that are out."""
     ask_again: tuple[timedelta, ...] = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
@@ -52,8 +55,8 @@ class Policy:
     unknown_is_a_task_after: timedelta = timedelta(hours=24)
     retry: tuple[timedelta, ...] = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
     """Pauses before a refused capture, void or refund is tried again; parked after the last."""
-    refund_limits: Mapping[str, Decimal] = field(default_factory=dict)
-    """Per role what a person may give back of one order without another's approval, in the order's currency."""
+    refund_limits: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
+    """Per role and currency what a person may give back of one order without another's approval."""
     refund_approvers: frozenset[str] = frozenset()
     """The roles that may approve what another person asked for."""
     seller: Seller = Seller()
@@ -117,6 +120,8 @@ class Account(Row):
     refunding: Decimal = ZERO
     declined: bool = False
     declined_due: Decimal = ZERO  # what was due then: a higher due is tried again
+    refusal: str = ""  # terms: why the credit check said no last
+    debtor: str = ""  # terms: the customer whose credit the order uses
     blocked: str = ""  # kind of operation that was refused: it waits for its next try or for a person
     attempts: int = 0
     parked: str = ""
@@ -141,6 +146,26 @@ class Sale(Row):
     inclusive: bool
     bill_to: Address
     lines: tuple[PriceLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Debtor(Row):
+    """What one customer owes on terms in one currency, open orders included, and may owe. Locked after all others.
+
+    `owed` is the sum of rule.on_credit over the accounts of the customer's orders: it moves in the decision that moves
+    one of them, so two orders at once cannot both have the rest. `limit` is None where nobody set one for the customer.
+    """
+
+    KEY: ClassVar[tuple[str, ...]] = ("customer_id", "currency")
+    GROUP: ClassVar[str] = "customer_id"
+
+    customer_id: str
+    currency: str
+    owed: Decimal = ZERO
+    limit: Decimal | None = None
+    reason: str = ""
+    set_by: str = ""
+    set_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

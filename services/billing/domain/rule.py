@@ -45,6 +45,16 @@ def owed(a: Account) -> Decimal:
     return max(ZERO, a.invoiced - a.credited - held(a))
 
 
+def on_credit(a: Account) -> Decimal:
+    """What the customer owes on terms: for goods that are out, and for those that were granted and will go out.
+
+    Money on its way back is owed again.
+    """
+    if a.method != "terms":
+        return ZERO
+    return max(ZERO, min(a.granted, a.due) - a.invoiced) + max(ZERO, a.invoiced - a.credited - staying(a))
+
+
 def open_worth(a: Account) -> Decimal:
     """What the goods that are not out are worth."""
     return max(ZERO, a.due - a.invoiced)
@@ -102,11 +112,12 @@ def settled(a: Account) -> bool:
 
 def statement(kind: type[S], a: Account) -> S:
     covered = secured(a)
+    stands = _state(a, covered)
     return kind(
         order_id=a.order_id,
         version=a.version,
         answers=a.answers,
-        state=_state(a, covered),
+        state=stands,
         secured=covered,
         captured=a.captured,
         refunded=a.refunded,
@@ -115,6 +126,7 @@ def statement(kind: type[S], a: Account) -> S:
         owed=owed(a),
         settled=_settled(a, covered),
         parked=a.parked,
+        reason=a.refusal if stands == "declined" else "",
     )
 
 
