@@ -36,7 +36,16 @@ INSERT = (
 
 
 class NoReason(ValueError):
-    """An act needs a name, and dropping a message a reason."""
+    """An act needs a name, and dropping a message a reason; either is kept whole."""
+
+
+def checked(by: str, why: str) -> tuple[str, str]:
+    """Who acts and why, as they are kept. Raises NoReason for what is longer than can be kept."""
+    by, why = by.strip(), why.strip()
+    for what, text, most in (("name", by, 200), ("reason", why, 1000)):
+        if len(text) > most:
+            raise NoReason(f"the {what} may have {most} characters, not {len(text)}")
+    return by, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +155,7 @@ async def keep(connection: "asyncpg.Connection[asyncpg.Record]", act: Act) -> No
 
 async def drop(dsn: str, id: UUID, by: str, reason: str, now: datetime, act: UUID | None = None) -> Replayed:
     """Puts a parked message aside for good; the row stays readable, with who did it and why."""
-    by, reason = parked_text(by.strip(), 200), parked_text(reason.strip(), 1000)
+    by, reason = (parked_text(text) for text in checked(by, reason))
     if not reason or not by:
         raise NoReason("dropping a message needs a name and a reason")
     async with connected(dsn) as connection, connection.transaction():
@@ -179,7 +188,7 @@ async def replay(
     The rows that it parks if it fails again are new ones; the old row is then resolved as replayed, so each attempt
     can be told from the next. `committed` of a running service sends on at once what would wait for its sweep.
     """
-    by, why = by.strip()[:200], why.strip()[:1000]
+    by, why = checked(by, why)
     if not by:
         raise NoReason("replaying a message needs a name")
     if before := await known(dsn, act, id, "replay", why):

@@ -191,6 +191,7 @@ async def test_the_second_of_two_sees_what_the_first_did(office: Office) -> None
         (typed(("pan", "0", "1", "")), "pan: 0 is no number of pieces."),
         (typed(("pan", "9" * 30, "1", "")), "is no number of pieces."),
         (typed(("pan", "1", "1", ""), ("pan", "2", "1", "")), "pan is named twice"),
+        ({**typed(("pan", "1", "1", "")), "note": "n" * 2001}, "supplier: at most 2,000 characters, not 2,001."),
     ],
 )
 async def test_what_makes_no_sense_is_said_and_stays_typed(office: Office, form: Item, says: str) -> None:

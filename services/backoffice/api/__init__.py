@@ -115,7 +115,15 @@ def extend(app: FastAPI, office: Office) -> None:
         app.add_exception_handler(kind, _as_page(app.exception_handlers[kind], office, told))
 
 
-def _as_page(plain: Any, office: Office, told: Callable[[Request, int, str, str], Response]) -> Any:
+def _too_long(error: RequestValidationError) -> dict[str, str]:
+    """The first field of a form that has more characters than can be kept; empty when there is none."""
+    for fault in error.errors():
+        if fault["type"] == "string_too_long" and fault["loc"][0] == "body":
+            return {"field": str(fault["loc"][-1]), "most": str(fault["ctx"]["max_length"])}
+    return {}
+
+
+def _as_page(plain: Any, office: Office, told: Callable[..., Response]) -> Any:
     """The same refusal, as a page where a browser asks for one; customers get theirs."""
 
     async def handle(request: Request, error: Exception) -> Response:
@@ -132,7 +140,10 @@ def _as_page(plain: Any, office: Office, told: Callable[[Request, int, str, str]
             return told(request, 404, *NO_SUCH)
         if answer.status_code == 503:
             return told(request, 503, N_("Not now"), N_("The database does not answer. Try again in a moment."))
-        page = told(request, answer.status_code, N_("This did not work"), N_("Go back and try again."))
+        title, text, values = N_("This did not work"), N_("Go back and try again."), {}
+        if isinstance(error, RequestValidationError) and (long := _too_long(error)):
+            text, values = N_("%(field)s: at most %(most)s characters. Nothing was done; go back and shorten it."), long
+        page = told(request, answer.status_code, title, text, **values)
         page.headers.update(seal)
         return page
 

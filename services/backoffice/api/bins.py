@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 from services.backoffice.api.frame import Visit, allowed, pages
 from services.backoffice.owners import Said
 from services.backoffice.views import bins
+from services.backoffice.views.lines import Mistyped
 
 router = pages()
 Some = Annotated[str, Query(max_length=64)]
@@ -50,7 +51,11 @@ async def place(
     key: Annotated[str, Form(min_length=8, max_length=64)],
 ) -> Response:
     """Set in the person's name; refused when the barcode stands for another product."""
-    work = bins.typed(sku, await request.form())
+    form = {name: str(value) for name, value in (await request.form()).items()}
+    try:
+        work = bins.typed(visit.office.pages.words, sku, form)
+    except Mistyped as wrong:
+        return await _one(visit, sku, form.get("warehouse", ""), form, str(wrong), 422)
     try:
         await visit.office.owners.post("inventory", "/placements", work, actor=visit.person.name, key=key)
     except Said as refused:

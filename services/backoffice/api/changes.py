@@ -9,6 +9,7 @@ from services.backoffice.api import shown
 from services.backoffice.api.frame import Visit, allowed, pages
 from services.backoffice.api.order import Name, order_called
 from services.backoffice.views import changes
+from services.backoffice.views.lines import Mistyped
 
 router = pages()
 Item = dict[str, Any]
@@ -84,14 +85,16 @@ async def do_take_back(
     """Without a quote: what it would do. With it: exactly that, or 409 with the new effect."""
     office, w = visit.office, visit.office.pages.words
     order, form = await order_of(visit, name), dict(await request.form())
-    reason = changes.reason_of(blamed, reason)
 
     async def typing(error: Item) -> Response:
         page = changes.take_back_form(office.pages, order, form, error)
         return visit.page("take_back.html", "orders", page, status=422)
 
     try:
+        reason = changes.reason_of(w, blamed, reason)
         wish = changes.typed_pieces(order, form)
+    except Mistyped as wrong:
+        return await typing(shown.nothing(w, str(wrong)))
     except ValueError:
         told = w.say("Say of one parcel how many pieces come back, at most what was in it.")
         return await typing(shown.nothing(w, told))

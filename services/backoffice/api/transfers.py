@@ -14,6 +14,7 @@ from services.backoffice.api.frame import Visit, allowed, pages
 from services.backoffice.api.purchases import CHANGED, KEPT, typed
 from services.backoffice.owners import Said
 from services.backoffice.views import papers, transfers
+from services.backoffice.views.lines import Mistyped, text
 from shared.contracts.backoffice import NoteBought
 from shared.http import NotFound
 
@@ -153,7 +154,10 @@ async def do(
         return await _send(visit, number, key, quote)
     if act not in ACTS or not quote:
         return await _ask(visit, number, act, form, key, None, 200)
-    reason = form.get("reason", "").strip()[:64]
+    try:
+        reason = text(w, form, "reason", w.say("Reason"), 64)
+    except Mistyped as wrong:
+        return await _ask(visit, number, act, form, key, shown.nothing(w, str(wrong)), 422)
     if act == "close" and not reason:
         return await _ask(visit, number, act, form, key, shown.nothing(w, w.say("Say why it is lost.")), 422)
     asked = shown.Act("inventory", transfers.path(number, act), {"reason": reason}, if_match=quote)

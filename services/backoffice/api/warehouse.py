@@ -13,6 +13,7 @@ from services.backoffice.owners import Away, Said
 from services.backoffice.views import scanning
 from services.backoffice.views import warehouse as warehouse_view
 from services.backoffice.views.cells import shown_of
+from services.backoffice.views.lines import Mistyped
 from services.backoffice.words import N_
 
 router = pages()
@@ -119,7 +120,9 @@ async def picked(
     shipment = await warehouse_view.one(visit.office.owners, id)
     try:
         found = {line["line_no"]: int(str(form[f"found-{line['line_no']}"])) for line in shipment["lines"]}
-        short = warehouse_view.missing(shipment["lines"], found, form)
+        short = warehouse_view.missing(w, shipment["lines"], found, form)
+    except Mistyped as wrong:
+        return await _picking(visit, id, 422, str(wrong), form)
     except warehouse_view.NoteMissing:
         return await _picking(visit, id, 422, w.say("Say in the note what is wrong with it."), form)
     except (KeyError, ValueError):

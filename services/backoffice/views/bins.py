@@ -6,7 +6,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from services.backoffice.owners import Owners
+from services.backoffice.pages import English
 from services.backoffice.views import scanning, shelves
+from services.backoffice.views.lines import text
 
 Item = dict[str, Any]
 SHOWN = 50
@@ -61,7 +63,7 @@ async def one(owners: Owners, sku: str, warehouse: str, form: Mapping[str, Any],
     }
 
 
-def typed(sku: str, form: Mapping[str, Any]) -> Item:
-    """Bin and barcode as the owner takes them."""
-    text = {name: str(form.get(name, "")).strip()[:64] for name in ("warehouse", "bin", "barcode")}
-    return {"sku": sku, **text}
+def typed(w: English, sku: str, form: Mapping[str, Any]) -> Item:
+    """Bin and barcode as the owner takes them. Raises Mistyped."""
+    labels = {"warehouse": w.say("Warehouse"), "bin": w.say("Bin"), "barcode": w.say("Barcode")}
+    return {"sku": sku, **{name: text(w, form, name, label, 64) for name, label in labels.items()}}

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from services.backoffice.pages import Pages
+from services.backoffice.pages import English, Pages
+from services.backoffice.views.lines import short
 from services.backoffice.views.wishes import question
 from services.backoffice.words import N_
 
@@ -98,9 +99,10 @@ def typed_pieces(order: Item, form: Form) -> Item:
     return {"shipment_id": shipment["shipment_id"], "lines": lines}
 
 
-def reason_of(error: str, typed: str) -> str:
-    """Why goods come back: the error of the shop, if it was one, then what was typed."""
-    return ": ".join(part for part in (error if error in ERRORS else "", typed.strip()) if part)[:200]
+def reason_of(w: English, error: str, typed: str) -> str:
+    """Why goods come back: the error of the shop, if it was one, then what was typed. Raises Mistyped."""
+    said = ": ".join(part for part in (error if error in ERRORS else "", typed.strip()) if part)
+    return short(w, said, w.say("Reason"), 200)
 
 
 def take_back_form(pages: Pages, order: Item, form: Form, error: Item | None) -> Item:

@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 from services.backoffice.owners import Owners
 from services.backoffice.pages import English
 from services.backoffice.views import purchases
+from services.backoffice.views.lines import text as typed_text
+from services.backoffice.views.papers import MOST_NOTE
 
 Item = dict[str, Any]
 Form = Mapping[str, Any]
@@ -47,6 +49,7 @@ def plain(cost: str) -> str:
 def said(w: English, form: Form) -> list[Item]:
     """The costs that were typed otherwise than they are known, as the owner takes them. Raises ValueError."""
     found = []
+    reason = typed_text(w, form, "reason", w.say("Reason"), MOST_NOTE)
     for n in range(SHOWN):
         text = str(form.get(f"cost-{n}", "")).strip()
         if not text or text == str(form.get(f"known-{n}", "")):
@@ -54,7 +57,6 @@ def said(w: English, form: Form) -> list[Item]:
         named = {name: str(form.get(f"{name}-{n}", "")) for name in KEYS}
         cost = purchases.cost(w, text, "")
         line_no = int(named["line_no"]) if named["line_no"].isdecimal() else 0
-        reason = str(form.get("reason", "")).strip()[:2000]
         found.append({**named, "line_no": line_no, "unit_cost": cost, "reason": reason})
     if not found:
         raise ValueError(w.say("Say of at least one arrival what a piece cost."))

@@ -72,7 +72,7 @@ def typed(pages: Pages, order: Item, form: Form) -> Item:
     known = {**order["ship_to"], "street": "\n".join(order["ship_to"]["street"])}
     if (address := changes.typed_address(form)) != changes.typed_address(known):
         wish["ship_to"] = address
-    service = str(form.get("service_level", "")).strip()[:64]
+    service = str(form.get("service_level", "")).strip()
     if service and service != order["service_level"]:
         wish["service_level"] = service
     if (complete := bool(form.get("ship_complete"))) != order["ship_complete"]:

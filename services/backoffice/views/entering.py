@@ -56,7 +56,7 @@ async def chosen(owners: Owners, form: Form, customer_id: str) -> Item:
 def typed(pages: Pages, form: Form, order_id: str) -> Item:
     """The order as its service takes it. Raises Mistyped."""
     w = pages.words
-    currency = (str(form.get("currency", "")).strip() or "EUR").upper()[:3]
+    currency = lines.text(w, form, "currency", w.say("Currency"), 3).upper() or "EUR"
     wanted = lines.wanted(w, form, currency)
     if not wanted:
         raise lines.Mistyped(w.say("Add at least one product."))
@@ -65,17 +65,17 @@ def typed(pages: Pages, form: Form, order_id: str) -> Item:
         raise lines.Mistyped(w.say("Choose how it is paid."))
     return {
         "order_id": order_id,
-        "channel": str(form.get("channel", "")).strip()[:64] or "phone",
-        "external_id": str(form.get("external_id", "")).strip()[:200],
-        "customer_id": str(form.get("customer_id", "")).strip()[:64],
+        "channel": lines.text(w, form, "channel", w.say("Channel"), 64) or "phone",
+        "external_id": lines.text(w, form, "external_id", w.say("Their reference"), 200),
+        "customer_id": lines.text(w, form, "customer_id", w.say("Customer"), 64),
         "currency": currency,
         "prices_include_vat": bool(form.get("prices_include_vat")),
         "payment_method": method,
         "ship_to": changes.typed_address(form),
         "lines": wanted,
         "ship_complete": bool(form.get("ship_complete")),
-        "service_level": str(form.get("service_level", "")).strip()[:64] or "standard",
-        "hold": str(form.get("hold", "")).strip()[:200],
+        "service_level": str(form.get("service_level", "")).strip() or "standard",
+        "hold": lines.text(w, form, "hold", w.say("Hold it at first, because"), 200),
     }
 
 

@@ -24,11 +24,24 @@ class Mistyped(ValueError):
     """What was typed makes no sense: a sentence for people, in their language."""
 
 
+def text(w: English, form: Form, name: str, label: str, most: int) -> str:
+    """What was typed into a field, whole. Raises Mistyped for more than can be kept: nothing is cut unsaid."""
+    return short(w, str(form.get(name, "")).strip(), label, most)
+
+
+def short(w: English, said: str, label: str, most: int) -> str:
+    """The text itself, which its field can hold. Raises Mistyped."""
+    if len(said) > most:
+        n, at_most = w.number(len(said)), w.number(most)
+        raise Mistyped(w.say("%(field)s: at most %(most)s characters, not %(n)s.", field=label, most=at_most, n=n))
+    return said
+
+
 def typed(form: Form) -> list[Item]:
     """The new lines as they were typed, without those that say nothing."""
     rows = []
     for n in range(MOST_NEW):
-        row = {name: str(form.get(f"{name}-{n}", "")).strip()[:64] for name in ("sku", "pieces", "price")}
+        row = {name: str(form.get(f"{name}-{n}", "")).strip() for name in ("sku", "pieces", "price")}
         if any(row.values()):
             rows.append(row)
     return rows

@@ -18,6 +18,8 @@ MOST = 200
 """Lines of one paper, as inventory allows."""
 NAMED = 20
 """Lines of an act, or orders whose promised day moves, that are named; of more it says how many."""
+MOST_NOTE = 2000
+"""Characters of a note or a reason that the owner keeps."""
 OPEN = ("sent", "partly_received")
 
 STATES: Mapping[str, tuple[str, str]] = {

@@ -13,9 +13,11 @@ from services.backoffice.owners import Owners
 from services.backoffice.pages import English, Pages
 from services.backoffice.views import shelves
 from services.backoffice.views.lines import Mistyped, amount, typeable
+from services.backoffice.views.lines import text as typed_text
 from services.backoffice.views.papers import (
     HISTORY,
     MOST,
+    MOST_NOTE,
     NAMED,
     OPEN,
     SHOWN,
@@ -284,8 +286,8 @@ def draft(w: English, form: Form, suppliers: Sequence[Item]) -> Item:
         )
     if not lines:
         raise ValueError(w.say("Say of at least one product how many pieces are ordered."))
-    text = {name: str(form.get(name, "")).strip() for name in ("supplier", "warehouse", "note")}
-    return {**text, "note": text["note"][:2000], "lines": lines}
+    text = {name: str(form.get(name, "")).strip() for name in ("supplier", "warehouse")}
+    return {**text, "note": typed_text(w, form, "note", w.say("Note to the supplier"), MOST_NOTE), "lines": lines}
 
 
 def cost(w: English, text: str, currency: str) -> str:

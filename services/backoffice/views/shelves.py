@@ -12,6 +12,7 @@ from services.backoffice.owners import Owners
 from services.backoffice.pages import English, Pages
 from services.backoffice.views import scanning
 from services.backoffice.views.lines import Mistyped
+from services.backoffice.views.lines import text as typed_text
 from shared.clock import now
 
 Item = dict[str, Any]
@@ -138,7 +139,7 @@ def receipt(w: English, form: Form) -> Item:
 
 def adjustment(w: English, form: Form, key: str) -> Item:
     """A correction as the owner takes it. Raises Mistyped."""
-    sku, why = product(w, form), reason(form)
+    sku, why = product(w, form), reason(w, form)
     if not (difference := number(form.get("difference"))) or not why:
         raise Mistyped(w.say("Say how many pieces more or fewer there are, and why."))
     return {
@@ -158,7 +159,7 @@ def count(w: English, form: Form, key: str) -> Item:
     return {
         "warehouse": str(form.get("warehouse", "")),
         "reference": reference("COUNT", key),
-        "reason": reason(form) or "count",
+        "reason": reason(w, form) or "count",
         "sku": sku,
         "counted": counted,
     }
@@ -176,8 +177,9 @@ def reference(kind: str, key: str) -> str:
     return f"{kind}-{key[-12:]}"
 
 
-def reason(form: Form) -> str:
-    return str(form.get("reason", "")).strip()[:64]
+def reason(w: English, form: Form) -> str:
+    """Why stock is another. Raises Mistyped."""
+    return typed_text(w, form, "reason", w.say("Reason"), 64)
 
 
 def number(text: object) -> int | None:

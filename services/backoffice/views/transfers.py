@@ -11,9 +11,11 @@ from uuid import UUID
 from services.backoffice.owners import Owners
 from services.backoffice.pages import English, Pages
 from services.backoffice.views import shelves
+from services.backoffice.views.lines import text as typed_text
 from services.backoffice.views.papers import (
     HISTORY,
     MOST,
+    MOST_NOTE,
     NAMED,
     OPEN,
     SHOWN,
@@ -192,11 +194,12 @@ def draft(w: English, form: Form) -> Item:
         lines.append({"sku": line["sku"], "quantity": pieces(w, line["quantity"], line["sku"])})
     if not lines:
         raise ValueError(w.say("Say of at least one product how many pieces go."))
-    text = {name: str(form.get(name, "")).strip() for name in ("source", "destination", "note", "expected_on")}
+    text = {name: str(form.get(name, "")).strip() for name in ("source", "destination", "expected_on")}
     if not text["expected_on"]:
         raise ValueError(w.say("Say on which day it should arrive."))
     arrives = day(w, text["expected_on"], w.say("Expected on"))
-    return {**text, "note": text["note"][:2000], "expected_on": arrives, "lines": lines}
+    note = typed_text(w, form, "note", w.say("Note"), MOST_NOTE)
+    return {**text, "note": note, "expected_on": arrives, "lines": lines}
 
 
 # What a step would do

@@ -10,6 +10,7 @@ from services.backoffice.code128 import drawn, printable
 from services.backoffice.owners import Owners
 from services.backoffice.pages import English
 from services.backoffice.views import scanning
+from services.backoffice.views.lines import text
 from services.backoffice.words import N_
 
 Item = dict[str, Any]
@@ -142,11 +143,11 @@ class NoteMissing(ValueError):
     """Something else is the reason, and nobody said what."""
 
 
-def why(line: Item, form: Item) -> Item:
-    """What the picker says of the missing pieces of a line. Raises NoteMissing."""
+def why(w: English, line: Item, form: Item) -> Item:
+    """What the picker says of the missing pieces of a line. Raises NoteMissing or Mistyped."""
     codes = [code for code, _ in WHYS]
     reason = str(form.get(f"why-{line['line_no']}") or codes[0])
-    note = str(form.get(f"note-{line['line_no']}", "")).strip()[:200]
+    note = text(w, form, f"note-{line['line_no']}", f"{w.say('Note')} ({line['sku']})", 200)
     if reason not in codes or (reason == "other" and not note):
         raise NoteMissing(line["sku"])
     return {"reason": reason, "note": note}
@@ -243,10 +244,10 @@ async def to_pack(owners: Owners) -> Item:
     return {name: [_short(of) for of in said["items"]] for name, said in (("pack", picked), ("out", packed))}
 
 
-def missing(lines: list[Item], found: dict[int, int], form: Item) -> list[Item]:
+def missing(w: English, lines: list[Item], found: dict[int, int], form: Item) -> list[Item]:
     """What was not found, per line, and why. Raises ValueError when more was found than is wanted, or less than none.
 
-    Raises NoteMissing when another reason was chosen and not said.
+    Raises NoteMissing when another reason was chosen and not said, Mistyped when too much was said.
     """
     short: list[Item] = []
     for line in lines:
@@ -255,5 +256,5 @@ def missing(lines: list[Item], found: dict[int, int], form: Item) -> list[Item]:
         if not 0 <= there <= wanted:
             raise ValueError(line["sku"])
         if there < wanted:
-            short.append({"line_no": line["line_no"], "quantity": wanted - there, "why": why(line, form)})
+            short.append({"line_no": line["line_no"], "quantity": wanted - there, "why": why(w, line, form)})
     return short
