@@ -98,7 +98,11 @@ def refusal(reply: Reply) -> Item:
     """What a decision refused, without our insides: title, status, and each fault with its place where it has one."""
     title, field = str(reply.body.get("title", "the request failed")), reply.body.get("field")
     also = reply.body.get("also", ())
-    errors = [wrong(where, why) for where, why in ((field, title), *also) if where]
+    errors = [
+        located(("header", "if-match"), why) if where == "If-Match" else wrong(where, why)
+        for where, why in ((field, title), *also)
+        if where
+    ]
     return {"title": title, "status": reply.status} | ({"errors": errors[:MAX_ERRORS]} if errors else {})
 
 
@@ -216,6 +220,18 @@ async def known_query(request: Request) -> None:
                 {"type": "extra_forbidden", "loc": ("query", name), "msg": f"unknown; there are: {wanted}"}
                 for name in unknown
             ]
+        )
+
+
+def known_condition(request: Request) -> None:
+    """Refuses If-Match where nothing would heed it: who names a version must not be told that all is well."""
+    if "if-match" not in request.headers or request.method in ("GET", "HEAD"):
+        return
+    described = request.app.openapi()["paths"].get(request.scope["route"].path_format, {})
+    operation = described.get(request.method.lower(), {})
+    if not any(said["name"].lower() == "if-match" for said in operation.get("parameters", ())):
+        raise RequestValidationError(
+            [{"type": "extra_forbidden", "loc": ("header", "if-match"), "msg": "is not heeded here: nothing was done"}]
         )
 
 

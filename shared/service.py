@@ -22,7 +22,7 @@ from shared import clock, parked_api
 from shared.contracts.message import Internal
 from shared.database import normalised, reading_engine
 from shared.guard import Gate, add_guard, admitted, describe
-from shared.http import BodyLimit, add_problems, document, known_query
+from shared.http import BodyLimit, add_problems, document, known_condition, known_query
 from shared.keyring import Keyring
 from shared.messaging.books import Books
 from shared.messaging.bus import Bus, Reader
@@ -199,6 +199,7 @@ async def before_routes(request: Request) -> None:
     """One step, as each that FastAPI takes costs."""
     await admitted(request)
     await known_query(request)
+    known_condition(request)
 
 
 class Live(BaseModel):

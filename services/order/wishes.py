@@ -49,6 +49,7 @@ def grant(order: Order, wish: Trigger, ctx: Ctx) -> Iterator[Effect]:
 def cancel_order(m: CancelOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     """Cancels what is not out. What is out already is refused, with the way back: a return (R-37)."""
     order = load_order(rows, m.order_id)
+    _check_version(order, m.version)
     check_quote(order, m.quote)
     _check_lines(order, m.lines, "lines")
     check_whole(order, m.lines, "lines", less=True)
@@ -87,6 +88,14 @@ def _check_lines(order: Order, lines: Sequence[LineQuantity], name: str) -> None
             raise Refused(f"The order has no line {of.line_no}.", field=f"{name}[{i}].line_no")
 
 
+def _check_version(order: Order, version: int | None) -> None:
+    """Refused when somebody was faster than who looked at this version of the order."""
+    progress = order.progress
+    if version is not None and version != progress.version:
+        reason = f"The order changed meanwhile: it is {progress.status} at version {progress.version}, not {version}."
+        raise Refused(reason, field="If-Match", status=412)
+
+
 def _check_not_final(order: Order) -> None:
     if order.progress.status in FINAL:
         raise Refused(f"Order {order.header.number} is {order.progress.status}; that is final.", status=409)
@@ -94,6 +103,7 @@ def _check_not_final(order: Order) -> None:
 
 def hold_order(m: HoldOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     order = load_order(rows, m.order_id)
+    _check_version(order, m.version)
     check_quote(order, m.quote)
     _check_not_final(order)
     if m.reason in order.progress.holds:
@@ -104,6 +114,7 @@ def hold_order(m: HoldOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
 
 def release_hold(m: ReleaseHold, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     order = load_order(rows, m.order_id)
+    _check_version(order, m.version)
     check_quote(order, m.quote)
     if m.reason not in order.progress.holds:
         holds = ", ".join(order.progress.holds) or "none"
@@ -123,10 +134,8 @@ def to_add_kits(m: EditOrder, rows: Rows) -> Needs:
 def edit_order(m: EditOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     """More of a line becomes a line of its own at the same price, so that frozen shares of discounts stay frozen."""
     order = load_order(rows, m.order_id)
-    progress, header = order.progress, order.header
-    if m.version is not None and m.version != progress.version:
-        reason = f"The order changed meanwhile: it is {progress.status} at version {progress.version}, not {m.version}."
-        raise Refused(reason, field="version", status=412)
+    header = order.header
+    _check_version(order, m.version)
     check_quote(order, m.quote)
     _check_not_final(order)
     if order.all_cancelled:
@@ -217,6 +226,7 @@ def return_goods(m: ReturnGoods, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     order = load_order(rows, m.order_id)
     _check_lines(order, m.lines, "lines")
     if not any(known.return_id == m.return_id for known in order.returns):
+        _check_version(order, m.version)
         check_quote(order, m.quote)
         said = m
         if m.withdrawal:
@@ -236,5 +246,6 @@ def return_goods(m: ReturnGoods, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
 
 def accept_date(m: AcceptDate, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     order = load_order(rows, m.order_id)
+    _check_version(order, m.version)
     _check_not_final(order)
     yield from grant(order, m, ctx)

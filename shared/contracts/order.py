@@ -3,6 +3,7 @@
 import operator
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
@@ -81,10 +82,14 @@ class PlaceOrder(Command, key="order.place_order.v1"):
     expected_gross: Money | None = None
 
 
+Version = Annotated[int | None, Field(exclude_if=partial(operator.is_, None))]
+"""Of an act on an order: the version that its author looked at; None: no condition, and left out."""
+
+
 class CancelOrder(Command, key="order.cancel_order.v1"):
     """Cancels what is not out. No lines: everything; else so many more pieces of these lines.
 
-    `quote`: from the preview that was looked at; refused when the order changed since.
+    `quote`: from the preview that was looked at; refused when the order changed since. `version`: If-Match.
     """
 
     order_id: UUID
@@ -92,6 +97,7 @@ class CancelOrder(Command, key="order.cancel_order.v1"):
     reason: Text = ""
     actor: str = ""
     quote: Annotated[str, Field(max_length=64)] = ""
+    version: Version = None
 
 
 class HoldOrder(Command, key="order.hold_order.v1"):
@@ -101,6 +107,7 @@ class HoldOrder(Command, key="order.hold_order.v1"):
     reason: Annotated[str, Field(min_length=1, max_length=200)]
     actor: str = ""
     quote: Annotated[str, Field(max_length=64)] = ""  # as of CancelOrder
+    version: Version = None
 
 
 class ReleaseHold(Command, key="order.release_hold.v1"):
@@ -111,6 +118,7 @@ class ReleaseHold(Command, key="order.release_hold.v1"):
     note: Text = ""
     actor: str = ""
     quote: Annotated[str, Field(max_length=64)] = ""  # as of CancelOrder
+    version: Version = None
 
 
 class EditOrder(Command, key="order.edit_order.v1"):
@@ -147,6 +155,7 @@ class ReturnGoods(Command, key="order.return_goods.v1"):
     actor: str = ""
     quote: Annotated[str, Field(max_length=64)] = ""  # as of CancelOrder
     withdrawal: bool = False
+    version: Version = None
 
 
 class AcceptDate(Command, key="order.accept_date.v1"):
@@ -154,6 +163,7 @@ class AcceptDate(Command, key="order.accept_date.v1"):
 
     order_id: UUID
     actor: str = ""
+    version: Version = None
 
 
 class LineProgress(Value):

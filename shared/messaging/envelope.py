@@ -104,8 +104,9 @@ def write(e: Envelope[Any]) -> str:
         text += f',"traceparent":{_quoted(e.traceparent)}'
     if e.actor:
         text += f',"actor":{_quoted(e.actor)}'
-    if "version" in e.data.__dict__:  # hasattr would be a slow miss on most messages
-        text += f',"version":{e.data.version}'
+    version = e.data.__dict__.get("version")  # hasattr would be a slow miss on most messages
+    if version is not None:  # None: of an act on whatever version there is
+        text += f',"version":{version}'
     return f'{text},"data":{e.data.model_dump_json()}}}'
 
 

@@ -245,6 +245,22 @@ async def test_unknown_query_parameters_are_refused(api: Api) -> None:
     assert (await api.http.get("/parked", params={"limit": 1})).status_code == 200
 
 
+async def test_a_condition_is_heeded_or_refused(api: Api) -> None:
+    """Who names a version must not be told that all is well by a route that never looked at it."""
+    heeded = 0
+    for path, method, said in api.operations():
+        if method == "get":
+            continue
+        headers = {"Idempotency-Key": uuid4().hex, "If-Match": '"0"'}
+        answer = await api.http.request(method, filled(path), json={}, headers=headers)
+        if any(each["name"] == "if-match" for each in said.get("parameters", ())):
+            heeded += 1
+            continue
+        fields = [each["field"] for each in a_problem(answer, 422)["errors"]]
+        assert fields == ["header.if-match"], f"{method} {path}"
+    assert heeded == {"order": 14, "inventory": 17}.get(api.name, 0)
+
+
 EDITS: dict[tuple[str, str], tuple[str, dict[str, Any], dict[str, Any]]] = {
     ("order", "/products/{sku}"): ("/products/a/b", {"name": "A", "price": "1.00"}, {"name": "B", "price": "1.00"}),
     ("order", "/customers/{customer_id}"): ("/customers/c", {"name": "A"}, {"addresses": [{"city": "Utrecht"}]}),

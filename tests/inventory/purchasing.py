@@ -46,12 +46,12 @@ def edit(n: int, *lines: BoughtLine, warehouse: str = "north", **more: Any) -> E
     return EditPurchaseOrder(purchase_id=bought(n), supplier="mugs", warehouse=warehouse, lines=lines, **more)
 
 
-def send(n: int, *skus: str, quote: str = "") -> SendPurchaseOrder:
-    return SendPurchaseOrder(purchase_id=bought(n), skus=skus or ("mug",), quote=quote)
+def send(n: int, *skus: str, **more: Any) -> SendPurchaseOrder:
+    return SendPurchaseOrder(purchase_id=bought(n), skus=skus or ("mug",), **more)
 
 
-def change(n: int, *changes: LineChange, skus: tuple[str, ...] = ("mug",), quote: str = "") -> ChangePurchaseOrder:
-    return ChangePurchaseOrder(purchase_id=bought(n), skus=skus, changes=changes, quote=quote)
+def change(n: int, *changes: LineChange, skus: tuple[str, ...] = ("mug",), **more: Any) -> ChangePurchaseOrder:
+    return ChangePurchaseOrder(purchase_id=bought(n), skus=skus, changes=changes, **more)
 
 
 def moved(n: int, on: int, sku: str = "mug", **more: Any) -> ChangePurchaseOrder:
@@ -62,12 +62,12 @@ def resized(n: int, quantity: int, sku: str = "mug", **more: Any) -> ChangePurch
     return change(n, LineChange(sku=sku, quantity=quantity), **more)
 
 
-def close(n: int, *skus: str) -> ClosePurchaseOrder:
-    return ClosePurchaseOrder(purchase_id=bought(n), skus=skus or ("mug",), reason="sold out")
+def close(n: int, *skus: str, **more: Any) -> ClosePurchaseOrder:
+    return ClosePurchaseOrder(purchase_id=bought(n), skus=skus or ("mug",), reason="sold out", **more)
 
 
-def cancel(n: int, *skus: str) -> CancelPurchaseOrder:
-    return CancelPurchaseOrder(purchase_id=bought(n), skus=skus or ("mug",))
+def cancel(n: int, *skus: str, **more: Any) -> CancelPurchaseOrder:
+    return CancelPurchaseOrder(purchase_id=bought(n), skus=skus or ("mug",), **more)
 
 
 def came(w: World, n: int, *lines: tuple[str, int], warehouse: str = "north", **more: Any) -> ReceiveStock:

@@ -106,6 +106,22 @@ def test_the_second_of_two_who_write_a_draft_hears_that_it_was_changed() -> None
     w.tell(edit(1, line("mug", 11), if_match=tag))  # the same once more: it is as wanted
 
 
+def test_no_act_is_done_by_the_tag_of_what_was_changed_since() -> None:
+    w = shop()
+    w.tell(create(1, line("mug", 10)))
+    tag = tag_of(of(w, 1))
+    w.tell(edit(1, line("mug", 11), if_match=tag))
+    for late in (send(1, "mug", if_match=tag), cancel(1, "mug", if_match=tag)):
+        assert refusal(w, late).status == 412
+    tag = tag_of(of(w, 1))
+    w.tell(send(1, "mug", if_match=tag))
+    for late in (resized(1, 12, if_match=tag), close(1, "mug", if_match=tag)):
+        assert refusal(w, late).status == 412
+    w.tell(resized(1, 12, if_match=tag_of(of(w, 1))))
+    w.tell(cancel(1, "mug", if_match="*"))
+    assert acts(w, 1) == ["created", "edited", "sent", "changed", "cancelled"]
+
+
 def test_an_act_on_a_draft_that_got_another_line_meanwhile_is_stale() -> None:
     w = shop()
     w.tell(create(1, line("mug", 10)))

@@ -134,6 +134,36 @@ async def test_an_edit_needs_the_version_that_was_looked_at(shop: Shop) -> None:
     assert len((await shop.get(f"/orders/{order_id}"))["lines"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("act", "body"),
+    [
+        ("hold", {"reason": "second look"}),
+        ("release", {"reason": "first look"}),
+        ("cancel", {"lines": [{"line_no": 1, "quantity": 1}]}),
+        ("returns", {"shipment_id": str(uuid4()), "lines": [{"line_no": 1, "quantity": 1}]}),
+        ("edit", {"priority": 3}),
+        ("accept-date", None),
+    ],
+)
+async def test_every_act_on_an_order_heeds_the_version_that_was_looked_at(shop: Shop, act: str, body: Any) -> None:
+    """A hold by a stale tag was set: the header was read by edits alone."""
+    order_id = (await shop.place())["id"]
+    seen = (await shop.http.get(f"/orders/{order_id}")).headers["etag"]
+    await shop.post(f"/orders/{order_id}/hold", {"reason": "first look"})
+    before = await shop.get(f"/orders/{order_id}")
+    paths = [f"/orders/{order_id}/{act}", *([f"/orders/{order_id}/{act}/preview"] if body else [])]
+    for path in paths:
+        late = await shop.post(path, body, **{"If-Match": seen})
+        assert late.status_code == 412, late.text
+        (error,) = late.json()["errors"]
+        assert (error["field"], error["in"]) == ("header.if-match", "header")
+        assert "it is held at version 2, not 1" in error["message"]
+    assert await shop.get(f"/orders/{order_id}") == before, "nothing was done"
+    now = (await shop.http.get(f"/orders/{order_id}")).headers["etag"]
+    assert (await shop.post(paths[0], body, **{"If-Match": now})).status_code != 412
+    assert (await shop.post(paths[0], body, **{"If-Match": "*"})).status_code != 412
+
+
 async def test_wishes_over_http(shop: Shop) -> None:
     order_id = await shop.in_fulfilment()
     held = await shop.post(f"/orders/{order_id}/hold", {"reason": "check"})

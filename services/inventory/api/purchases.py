@@ -212,59 +212,64 @@ async def put_purchase(number: KeyPath, body: PurchaseIn, conn: Reader, tell: Te
 
 @router.post("/purchase-orders/{number}/send", tags=["purchasing"])
 @needs("purchasing:write")
-async def send(number: KeyPath, body: ActIn, conn: Reader, ask: Ask) -> Response:
+async def send(number: KeyPath, body: ActIn, conn: Reader, ask: Ask, if_match: IfMatch) -> Response:
     """The supplier has it. From now on it is incoming, and promises go by its days."""
-    return await ask(SendPurchaseOrder(**await _of(conn, number, ask.actor, body.quote)))
+    return await ask(SendPurchaseOrder(**await _of(conn, number, ask.actor, if_match, body.quote)))
 
 
 @router.post("/purchase-orders/{number}/send/preview", tags=["purchasing"])
 @needs("purchasing:write")
-async def preview_send(number: KeyPath, body: ActIn, conn: Reader, rehearse: Rehearse) -> Response:
+async def preview_send(number: KeyPath, body: ActIn, conn: Reader, rehearse: Rehearse, if_match: IfMatch) -> Response:
     """What sending would do: who waits is promised which day. Really decided, and undone."""
-    return await _previewed(SendPurchaseOrder(**await _of(conn, number, rehearse.actor)), conn, rehearse)
+    return await _previewed(SendPurchaseOrder(**await _of(conn, number, rehearse.actor, if_match)), conn, rehearse)
 
 
 @router.post("/purchase-orders/{number}/changes", tags=["purchasing"])
 @needs("purchasing:write")
-async def change(number: KeyPath, body: ChangeIn, conn: Reader, ask: Ask) -> Response:
+async def change(number: KeyPath, body: ChangeIn, conn: Reader, ask: Ask, if_match: IfMatch) -> Response:
     """Other days or quantities of lines that are on their way. Whoever is promised another day by it is told."""
-    return await ask(_change(body, await _of(conn, number, ask.actor, body.quote)))
+    return await ask(_change(body, await _of(conn, number, ask.actor, if_match, body.quote)))
 
 
 @router.post("/purchase-orders/{number}/changes/preview", tags=["purchasing"])
 @needs("purchasing:write")
-async def preview_change(number: KeyPath, body: ChangeIn, conn: Reader, rehearse: Rehearse) -> Response:
+async def preview_change(
+    number: KeyPath, body: ChangeIn, conn: Reader, rehearse: Rehearse, if_match: IfMatch
+) -> Response:
     """What the change would do: who waits is promised which day. Really decided, and undone."""
-    return await _previewed(_change(body, await _of(conn, number, rehearse.actor)), conn, rehearse)
+    return await _previewed(_change(body, await _of(conn, number, rehearse.actor, if_match)), conn, rehearse)
 
 
 @router.post("/purchase-orders/{number}/close", tags=["purchasing"])
 @needs("purchasing:write")
-async def close(number: KeyPath, body: EndIn, conn: Reader, ask: Ask) -> Response:
+async def close(number: KeyPath, body: EndIn, conn: Reader, ask: Ask, if_match: IfMatch) -> Response:
     """What has not come will not come."""
-    return await ask(ClosePurchaseOrder(**await _of(conn, number, ask.actor, body.quote), reason=body.reason))
+    wanted = await _of(conn, number, ask.actor, if_match, body.quote)
+    return await ask(ClosePurchaseOrder(**wanted, reason=body.reason))
 
 
 @router.post("/purchase-orders/{number}/close/preview", tags=["purchasing"])
 @needs("purchasing:write")
-async def preview_close(number: KeyPath, body: EndIn, conn: Reader, rehearse: Rehearse) -> Response:
+async def preview_close(number: KeyPath, body: EndIn, conn: Reader, rehearse: Rehearse, if_match: IfMatch) -> Response:
     """What closing it short would do: who waits is promised which day. Really decided, and undone."""
-    wanted = ClosePurchaseOrder(**await _of(conn, number, rehearse.actor), reason=body.reason)
+    wanted = ClosePurchaseOrder(**await _of(conn, number, rehearse.actor, if_match), reason=body.reason)
     return await _previewed(wanted, conn, rehearse)
 
 
 @router.post("/purchase-orders/{number}/cancel", tags=["purchasing"])
 @needs("purchasing:write")
-async def cancel(number: KeyPath, body: EndIn, conn: Reader, ask: Ask) -> Response:
+async def cancel(number: KeyPath, body: EndIn, conn: Reader, ask: Ask, if_match: IfMatch) -> Response:
     """Calls it off before anything came."""
-    return await ask(CancelPurchaseOrder(**await _of(conn, number, ask.actor, body.quote), reason=body.reason))
+    return await ask(
+        CancelPurchaseOrder(**await _of(conn, number, ask.actor, if_match, body.quote), reason=body.reason)
+    )
 
 
 @router.post("/purchase-orders/{number}/cancel/preview", tags=["purchasing"])
 @needs("purchasing:write")
-async def preview_cancel(number: KeyPath, body: EndIn, conn: Reader, rehearse: Rehearse) -> Response:
+async def preview_cancel(number: KeyPath, body: EndIn, conn: Reader, rehearse: Rehearse, if_match: IfMatch) -> Response:
     """What cancelling would do: who waits is promised which day. Really decided, and undone."""
-    wanted = CancelPurchaseOrder(**await _of(conn, number, rehearse.actor), reason=body.reason)
+    wanted = CancelPurchaseOrder(**await _of(conn, number, rehearse.actor, if_match), reason=body.reason)
     return await _previewed(wanted, conn, rehearse)
 
 
@@ -275,12 +280,12 @@ async def _id_of(conn: AsyncConnection, number: str) -> UUID:
     return found
 
 
-async def _of(conn: AsyncConnection, number: str, actor: str, quote: str = "") -> Found:
+async def _of(conn: AsyncConnection, number: str, actor: str, if_match: str, quote: str = "") -> Found:
     """What every act says: the order, and the SKUs that are locked with it."""
     purchase_id = await _id_of(conn, number)
     skus = await purchases.skus_of(conn, purchase_id)
     await conn.rollback()  # the connection must not lie in a transaction while it is decided
-    return {"purchase_id": purchase_id, "skus": skus, "actor": actor, "quote": quote}
+    return {"purchase_id": purchase_id, "skus": skus, "actor": actor, "quote": quote, "if_match": if_match}
 
 
 def _change(body: ChangeIn, of: Found) -> ChangePurchaseOrder:

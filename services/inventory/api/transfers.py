@@ -148,9 +148,11 @@ async def send_transfer(number: KeyPath, body: StepIn, conn: Reader, ask: Ask, i
 
 @router.post("/transfers/{number}/send/preview", tags=["transfers"])
 @needs("stock:write")
-async def preview_send_transfer(number: KeyPath, body: StepIn, conn: Reader, rehearse: Rehearse) -> Response:
+async def preview_send_transfer(
+    number: KeyPath, body: StepIn, conn: Reader, rehearse: Rehearse, if_match: IfMatch
+) -> Response:
     """What sending would do: what is left on the shelves, who is promised which day. Really decided, and undone."""
-    wanted = SendTransfer(**await _of(conn, number, rehearse.actor, ""))
+    wanted = SendTransfer(**await _of(conn, number, rehearse.actor, if_match))
     then = await looks_again(conn, wanted.skus, rehearse)
     outcome = await rehearse(wanted, *then)
     _, reply = outcome.answers[0]

@@ -168,6 +168,7 @@ def to_act(m: PurchaseAct) -> Needs:
 def begin(m: PurchaseAct, rows: Rows) -> tuple[PurchaseOrder, dict[str, PurchaseLine]]:
     """The order and its lines by SKU, as they were looked at. Refused when they are others by now."""
     order = found(m, rows)
+    check_tag(m.if_match, tag_of(order), order.number)
     lines = {line.sku: line for line in rows.group(PurchaseLine, m.purchase_id)}
     if not set(lines) <= set(m.skus):
         raise Refused(STALE, field="quote", status=409)

@@ -46,9 +46,11 @@ class CancelIn(Body):
     reason: Long = ""
     quote: Quote = ""
 
-    def command(self, order_id: UUID, actor: str) -> CancelOrder:
+    def command(self, order_id: UUID, actor: str, version: int | None) -> CancelOrder:
         lines = tuple(line.value() for line in self.lines)
-        return CancelOrder(order_id=order_id, lines=lines, reason=self.reason, actor=actor, quote=self.quote)
+        return CancelOrder(
+            order_id=order_id, lines=lines, reason=self.reason, actor=actor, quote=self.quote, version=version
+        )
 
 
 HoldName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
@@ -60,8 +62,8 @@ class HoldIn(Body):
     reason: HoldName
     quote: Quote = ""
 
-    def command(self, order_id: UUID, actor: str) -> HoldOrder:
-        return HoldOrder(order_id=order_id, reason=self.reason, actor=actor, quote=self.quote)
+    def command(self, order_id: UUID, actor: str, version: int | None) -> HoldOrder:
+        return HoldOrder(order_id=order_id, reason=self.reason, actor=actor, quote=self.quote, version=version)
 
 
 class ReleaseIn(Body):
@@ -71,8 +73,10 @@ class ReleaseIn(Body):
     note: Long = ""
     quote: Quote = ""
 
-    def command(self, order_id: UUID, actor: str) -> ReleaseHold:
-        return ReleaseHold(order_id=order_id, reason=self.reason, note=self.note, actor=actor, quote=self.quote)
+    def command(self, order_id: UUID, actor: str, version: int | None) -> ReleaseHold:
+        return ReleaseHold(
+            order_id=order_id, reason=self.reason, note=self.note, actor=actor, quote=self.quote, version=version
+        )
 
 
 class EditIn(Body):
@@ -117,7 +121,7 @@ class ReturnIn(Body):
     quote: Quote = ""
     withdrawal: bool = Field(False, description="the customer's own word: 409 when the period of withdrawal is over")
 
-    def command(self, order_id: UUID, actor: str, key_id: UUID) -> ReturnGoods:
+    def command(self, order_id: UUID, actor: str, key_id: UUID, version: int | None) -> ReturnGoods:
         return ReturnGoods(
             order_id=order_id,
             return_id=self.return_id or key_id,
@@ -127,21 +131,22 @@ class ReturnIn(Body):
             actor=actor,
             quote=self.quote,
             withdrawal=self.withdrawal,
+            version=version,
         )
 
 
 @router.post("/orders/{order_id}/cancel", tags=["wishes"])
 @needs("orders:change", of_the_order)
-async def cancel(order_id: OrderId, body: CancelIn, ask: Ask) -> Response:
+async def cancel(order_id: OrderId, body: CancelIn, ask: Ask, if_match: IfMatch) -> Response:
     """Cancels what is not out; 409 when everything asked for was handed over already."""
-    return await ask(body.command(order_id, ask.actor))
+    return await ask(body.command(order_id, ask.actor, _version(if_match)))
 
 
 @router.post("/orders/{order_id}/cancel/preview", tags=["wishes"])
 @needs("orders:change", of_the_order)
-async def preview_cancel(order_id: OrderId, body: CancelIn, rehearse: Rehearse) -> Response:
+async def preview_cancel(order_id: OrderId, body: CancelIn, rehearse: Rehearse, if_match: IfMatch) -> Response:
     """What cancelling would do: pieces, stock, money, shipments, messages. Really decided, and undone."""
-    return await _previewed(body.command(order_id, rehearse.actor), rehearse)
+    return await _previewed(body.command(order_id, rehearse.actor, _version(if_match)), rehearse)
 
 
 async def _previewed(
@@ -157,30 +162,30 @@ async def _previewed(
 
 @router.post("/orders/{order_id}/hold", tags=["wishes"])
 @needs("orders:change", of_the_order)
-async def hold(order_id: OrderId, body: HoldIn, ask: Ask) -> Response:
+async def hold(order_id: OrderId, body: HoldIn, ask: Ask, if_match: IfMatch) -> Response:
     """Stops the order and pulls back what is not out."""
-    return await ask(body.command(order_id, ask.actor))
+    return await ask(body.command(order_id, ask.actor, _version(if_match)))
 
 
 @router.post("/orders/{order_id}/hold/preview", tags=["wishes"])
 @needs("orders:change", of_the_order)
-async def preview_hold(order_id: OrderId, body: HoldIn, rehearse: Rehearse) -> Response:
+async def preview_hold(order_id: OrderId, body: HoldIn, rehearse: Rehearse, if_match: IfMatch) -> Response:
     """What this hold would do: pieces, stock, money, shipments, messages. Really decided, and undone."""
-    return await _previewed(body.command(order_id, rehearse.actor), rehearse)
+    return await _previewed(body.command(order_id, rehearse.actor, _version(if_match)), rehearse)
 
 
 @router.post("/orders/{order_id}/release", tags=["wishes"])
 @needs("orders:change", of_the_order)
-async def release(order_id: OrderId, body: ReleaseIn, ask: Ask) -> Response:
+async def release(order_id: OrderId, body: ReleaseIn, ask: Ask, if_match: IfMatch) -> Response:
     """Takes one hold away."""
-    return await ask(body.command(order_id, ask.actor))
+    return await ask(body.command(order_id, ask.actor, _version(if_match)))
 
 
 @router.post("/orders/{order_id}/release/preview", tags=["wishes"])
 @needs("orders:change", of_the_order)
-async def preview_release(order_id: OrderId, body: ReleaseIn, rehearse: Rehearse) -> Response:
+async def preview_release(order_id: OrderId, body: ReleaseIn, rehearse: Rehearse, if_match: IfMatch) -> Response:
     """What taking this hold away would do: pieces, stock, money, shipments, messages. Really decided, and undone."""
-    return await _previewed(body.command(order_id, rehearse.actor), rehearse)
+    return await _previewed(body.command(order_id, rehearse.actor, _version(if_match)), rehearse)
 
 
 @router.post("/orders/{order_id}/edit", tags=["wishes"])
@@ -206,20 +211,20 @@ def _version(if_match: str) -> int | None:
 
 @router.post("/orders/{order_id}/returns", status_code=201, tags=["wishes"])
 @needs("orders:change", of_the_order)
-async def return_goods(order_id: OrderId, body: ReturnIn, ask: Ask) -> Response:
+async def return_goods(order_id: OrderId, body: ReturnIn, ask: Ask, if_match: IfMatch) -> Response:
     """The customer sends back pieces of one shipment."""
-    return await ask(body.command(order_id, ask.actor, ask.key_id))
+    return await ask(body.command(order_id, ask.actor, ask.key_id, _version(if_match)))
 
 
 @router.post("/orders/{order_id}/returns/preview", tags=["wishes"])
 @needs("orders:change", of_the_order)
-async def preview_return(order_id: OrderId, body: ReturnIn, rehearse: Rehearse) -> Response:
+async def preview_return(order_id: OrderId, body: ReturnIn, rehearse: Rehearse, if_match: IfMatch) -> Response:
     """What taking these pieces back would do. Really decided, and undone."""
-    return await _previewed(body.command(order_id, rehearse.actor, new_id()), rehearse)
+    return await _previewed(body.command(order_id, rehearse.actor, new_id(), _version(if_match)), rehearse)
 
 
 @router.post("/orders/{order_id}/accept-date", tags=["wishes"])
 @needs("orders:change", of_the_order)
-async def accept_date(order_id: OrderId, ask: Ask) -> Response:
+async def accept_date(order_id: OrderId, ask: Ask, if_match: IfMatch) -> Response:
     """The customer accepts the newest promised date."""
-    return await ask(AcceptDate(order_id=order_id, actor=ask.actor))
+    return await ask(AcceptDate(order_id=order_id, actor=ask.actor, version=_version(if_match)))

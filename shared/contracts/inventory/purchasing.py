@@ -1,5 +1,6 @@
 """Suppliers, and purchase orders from the draft until the goods came or will not come."""
 
+import operator
 from datetime import date
 from decimal import Decimal
 from typing import Annotated
@@ -72,11 +73,12 @@ class PurchaseAct(PurchaseMessage):
     """A step of a purchase order that changes what is expected.
 
     `skus`: those of its lines, which are locked with it; refused when it has another one by now. `quote`: of the
-    preview that was looked at; refused when it would do something else now.
+    preview that was looked at; refused when it would do something else now. `if_match`: of what its author looked at.
     """
 
     skus: Annotated[tuple[Sku, ...], Field(max_length=MAX_LINES)]
     quote: ETag = ""
+    if_match: Annotated[ETag, Field(exclude_if=operator.not_)] = ""
 
 
 class SendPurchaseOrder(PurchaseAct, key="inventory.send_purchase_order.v1"):
