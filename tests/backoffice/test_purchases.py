@@ -136,6 +136,14 @@ async def test_a_draft_is_typed_sent_moved_received_and_closed(office: Office) -
     assert f"Sent the purchase order {number}." in audit
 
 
+async def test_who_takes_in_goods_of_a_draft_is_told_that_it_was_never_sent(office: Office) -> None:
+    number = (await office.drafted(("pot", "4", "1", "2031-03-04"))).rpartition("/")[2]
+    come = {"reference": number.lower(), "warehouse": "north", "sku-0": "pot", "pieces-0": "4"}
+    told = (await office.post("packer", "/receive", come, 422)).text
+    assert f"{number} was never sent: send it first, or book what came under" in text_of(told)
+    assert 'value="pot"' in told
+
+
 async def test_more_than_was_ordered_is_asked_about(office: Office) -> None:
     where = await office.drafted(("pot", "4", "1", "2031-03-04"))
     await office.done(where, "send")

@@ -91,6 +91,31 @@ async def told_of(depot: Depot, order_id: UUID, day: str) -> bool:
     return await promised(depot, order_id) == day
 
 
+async def test_goods_of_an_order_that_was_never_sent_are_not_booked_however_its_number_is_typed(depot: Depot) -> None:
+    """A number in small letters was of no order here: what came was booked as nothing that was announced."""
+    sku = await depot.sku()
+    number = await drafted(depot, (sku, 10, "2027-03-08"))
+    for typed in (number, number.lower(), f" {number} "):
+        receipt = {"warehouse": "north", "reference": typed, "lines": [{"sku": sku, "quantity": 6}]}
+        for answer in (
+            await depot.http.post("/receipts/preview", json=receipt),
+            await depot.post("/receipts", receipt),
+            await depot.post("/receipts", {**receipt, "over": True}),
+        ):
+            assert answer.status_code == 409, answer.text
+            assert answer.json()["title"] == (
+                f"{number} was never sent: send it first, or book what came under the number of its delivery note"
+            )
+    assert (await depot.get("/movements", sku=sku))["items"] == []
+    await done(depot, number, "send")
+    receipt = {"warehouse": "north", "reference": number.lower(), "lines": [{"sku": sku, "quantity": 6}]}
+    booked = await depot.post("/receipts", receipt)
+    assert (booked.status_code, booked.json()["reference"]) == (201, number)
+    assert (await depot.get(f"/purchase-orders/{number}"))["lines"][0]["received"] == 6
+    unknown = {"warehouse": "north", "reference": "dn-7", "lines": [{"sku": sku, "quantity": 1}]}
+    assert (await depot.post("/receipts", unknown)).json()["reference"] == "dn-7", "of no paper here: as it is typed"
+
+
 async def test_the_preview_of_a_delivery_says_what_is_over_and_it_needs_a_word(depot: Depot) -> None:
     sku, stranger = await depot.sku(), await depot.sku()
     number = await drafted(depot, (sku, 10, "2027-03-08"))

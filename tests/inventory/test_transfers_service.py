@@ -47,6 +47,22 @@ async def shelf(depot: Depot, sku: str) -> dict[str, int]:
     return {level["warehouse"]: level["on_hand"] for level in (await depot.get(f"/stock/{sku}"))["levels"]}
 
 
+async def test_goods_of_a_transfer_that_was_never_sent_are_not_booked(depot: Depot) -> None:
+    sku = await depot.sku()
+    await depot.receive(sku, 10)
+    number = await drafted(depot, (sku, 6))
+    for typed in (number, number.lower()):
+        early = await came(depot, typed, sku, 6, over=True)
+        assert (early.status_code, early.json()["errors"][0]["field"]) == (409, "reference")
+        assert early.json()["title"] == (
+            f"{number} was never sent, its pieces are booked in north still: send it first"
+        )
+    assert await shelf(depot, sku) == {"north": 10}
+    assert (await depot.post(f"/transfers/{number}/send", {})).status_code == 200
+    assert (await came(depot, number.lower(), sku, 6)).status_code == 201
+    assert await shelf(depot, sku) == {"north": 4, "south": 6}
+
+
 async def test_from_draft_to_closed_with_who_did_what(depot: Depot) -> None:
     sku, other = await depot.sku(name="Mug"), await depot.sku()
     await depot.receive(sku, 10)

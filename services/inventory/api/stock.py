@@ -137,7 +137,6 @@ class ReceiptIn(Body):
     def command(self, actor: str, paper: Found, quote: str = "") -> ReceiveStock:
         return ReceiveStock(
             warehouse=self.warehouse,
-            reference=self.reference,
             lines=stock_lines(self.lines),
             actor=actor,
             quote=quote,
@@ -338,19 +337,17 @@ async def put_warehouse(code: KeyPath, body: WarehouseIn, tell: Tell, if_match: 
 async def post_receipt(body: ReceiptIn, conn: Reader, ask: Ask) -> Response:
     """Goods came in. Orders that wait for them are served first.
 
-    `reference` may be the number of a purchase order, or of a transfer between warehouses.
+    `reference` may be the number of a purchase order, or of a transfer between warehouses: 409 when it was never sent.
     """
     return await ask(body.command(ask.actor, await _paper(conn, body.reference), body.quote))
 
 
 async def _paper(conn: AsyncConnection, reference: str) -> Found:
-    """The purchase order or the transfer of this number, if there is one."""
-    found = {
-        "purchase_id": await bought.id_of(conn, reference),
-        "transfer_id": await transfers.id_of(conn, reference),
-    }
+    """The purchase order or the transfer of this number, however it is typed; else only the reference itself."""
+    number = reference.strip().upper()
+    found = {"purchase_id": await bought.id_of(conn, number), "transfer_id": await transfers.id_of(conn, number)}
     await conn.rollback()  # the connection must not lie in a transaction while it is decided
-    return found
+    return {"reference": number if any(found.values()) else reference, **found}
 
 
 @router.post("/receipts/preview", tags=["stock"])

@@ -278,7 +278,10 @@ def take_in(order: PurchaseOrder, m: ReceiveStock, came: Mapping[str, int], rows
 
     `came`: pieces per SKU. A SKU that was not ordered gets a line of 0 pieces, so that the difference is on the paper.
     """
-    if order.state in ("draft", "cancelled"):
+    if order.state == "draft":
+        why = f"{order.number} was never sent: send it first, or book what came under the number of its delivery note"
+        raise Refused(why, field="reference", status=409)
+    if order.state == "cancelled":
         why = f"{order.number} is {said(order.state)}: book what came under the number of its delivery note"
         raise Refused(why, field="reference", status=409)
     if order.warehouse != m.warehouse:

@@ -207,6 +207,9 @@ def take_in_transfer(
     transfer: Transfer, m: ReceiveStock, came: Mapping[str, int], rows: Rows, ctx: Ctx
 ) -> Iterator[Effect]:
     """Books what came against its lines. More than is in transit never comes of it. `came`: pieces per SKU."""
+    if transfer.state == "draft":
+        why = f"{transfer.number} was never sent, its pieces are booked in {transfer.source} still: send it first"
+        raise Refused(why, field="reference", status=409)
     if not transfer.open:
         why = f"{transfer.number} is {said(transfer.state)}: nothing of it is on its way"
         raise Refused(why, field="reference", status=409)
