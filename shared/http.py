@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -81,8 +80,8 @@ def problem(status: int, title: str, errors: Sequence[dict[str, str]] = (), **mo
 
 
 def wrong(field: str, message: str) -> dict[str, str]:
-    """One error of a problem: the field as a path, and as the JSON pointer that RFC 9457 shows."""
-    return {"field": field, "pointer": "#/" + re.sub(r"[.\[\]/]+", "/", field).strip("/"), "message": message}
+    """One error of a problem: the field as a path in dots, and as the JSON pointer that RFC 9457 shows."""
+    return {"field": field, "pointer": "#/" + field.replace(".", "/"), "message": message}
 
 
 def answered(reply: Reply) -> JSONResponse:
@@ -420,7 +419,11 @@ FAULT = {
     "type": "object",
     "required": ["field", "message"],
     "properties": {
-        "field": {"type": "string", "examples": ["lines.0.quantity"]},
+        "field": {
+            "type": "string",
+            "description": "a path in dots, the first of a list is 0; of what is not in the body the place comes first",
+            "examples": ["lines.0.quantity", "query.limit"],
+        },
         "pointer": {"type": "string", "description": "of a field of the body", "examples": ["#/lines/0/quantity"]},
         "in": {"type": "string", "description": "of what is not in the body", "enum": ["query", "path", "header"]},
         "message": {"type": "string"},

@@ -56,7 +56,7 @@ def register_products(m: RegisterProducts, rows: Rows, ctx: Ctx) -> Iterator[Eff
         lambda sku: rows.find(Product, sku),
         lambda sku: [part.kit for part in rows.group(Part, sku) if part.pieces],
     )
-    at = [(f"products[{i}].{field}" if len(wanted) > 1 else field, reason) for i, field, reason in wrong]
+    at = [(f"products.{i}.{field}" if len(wanted) > 1 else field, reason) for i, field, reason in wrong]
     if at:
         field, reason = at[0]
         raise Refused(reason, field=field, also=at[1:MOST_STALE])

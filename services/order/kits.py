@@ -52,7 +52,7 @@ def misfits(
                 reason = ""
             seen.add(sku)
             if reason:
-                yield i, f"components[{j}].sku", reason
+                yield i, f"components.{j}.sku", reason
 
 
 # An order of kits
@@ -147,7 +147,7 @@ def check_whole(order: Order, asked: Sequence[LineQuantity], name: str, *, less:
             if number == sets * per_kit(line) or (less and number == min(sets * per_kit(line), max(left, 0))):
                 continue
             i = next(i for i, of in enumerate(asked) if any(of.line_no == each.line_no for each in lines))
-            raise Refused(_whole(lines), field=f"{name}[{i}].line_no")
+            raise Refused(_whole(lines), field=f"{name}.{i}.line_no")
 
 
 def _whole(lines: Sequence[Line]) -> str:

@@ -175,12 +175,12 @@ def frozen(
     for i, line in enumerate(lines):
         product = rows.find(Product, line.sku)
         if product is None and line.unit_price is None:
-            faults.append((f"{place}[{i}].sku", f"{line.sku} is not in the catalogue and has no price."))
+            faults.append((f"{place}.{i}.sku", f"{line.sku} is not in the catalogue and has no price."))
             continue
         known = product or UNKNOWN
         category, rate, reason = sold_with(line.vat_category, line.vat_rate, known.vat_category, known.vat_rate)
         if reason:
-            faults.append((f"{place}[{i}].vat_rate", reason))
+            faults.append((f"{place}.{i}.vat_rate", reason))
             continue
         row = Line(
             order_id=order_id,
@@ -195,11 +195,11 @@ def frozen(
             vat_rate=rate,
         )
         if line_amount(priced([row])[0], unit) < 0:
-            faults.append((f"{place}[{i}].discount", f"The discount of {line.sku} is more than its price."))
+            faults.append((f"{place}.{i}.discount", f"The discount of {line.sku} is more than its price."))
         elif known.components:
             parts = [rows.find(Product, component.sku) for component in known.components]
             if reason := unsellable(known, parts):
-                faults.append((f"{place}[{i}].sku", reason))
+                faults.append((f"{place}.{i}.sku", reason))
             else:
                 made += lines_of_kit(row, known, parts, unit)
         else:

@@ -59,7 +59,7 @@ def cancel_order(m: CancelOrder, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         wanted[of.line_no] = wanted.get(of.line_no, 0) + of.quantity
         if wanted[of.line_no] > ordered[of.line_no]:
             left = ordered[of.line_no] - wanted[of.line_no] + of.quantity
-            raise Refused(f"Of line {of.line_no}, {left} can still be cancelled.", field=f"lines[{i}].quantity")
+            raise Refused(f"Of line {of.line_no}, {left} can still be cancelled.", field=f"lines.{i}.quantity")
     if order.progress.status == "cancelled":
         yield Reply(state_of(order))
         return
@@ -85,7 +85,7 @@ def _check_lines(order: Order, lines: Sequence[LineQuantity], name: str) -> None
     known = {line.line_no for line in order.lines}
     for i, of in enumerate(lines):
         if of.line_no not in known:
-            raise Refused(f"The order has no line {of.line_no}.", field=f"{name}[{i}].line_no")
+            raise Refused(f"The order has no line {of.line_no}.", field=f"{name}.{i}.line_no")
 
 
 def _check_version(order: Order, version: int | None) -> None:
@@ -197,7 +197,7 @@ def _check_less(order: Order, less: Sequence[LineQuantity]) -> None:
         count = order.counts[of.line_no]
         left = count.ordered - count.shipped - max(wanted.get(of.line_no, 0), count.cancelled)
         if of.quantity > left:
-            raise Refused(f"Of line {of.line_no}, {max(0, left)} can still be cancelled.", field=f"less[{i}].quantity")
+            raise Refused(f"Of line {of.line_no}, {max(0, left)} can still be cancelled.", field=f"less.{i}.quantity")
         wanted[of.line_no] = max(wanted.get(of.line_no, 0), count.cancelled) + of.quantity
 
 

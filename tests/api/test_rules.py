@@ -57,6 +57,9 @@ def a_problem(answer: httpx.Response, status: int) -> dict[str, Any]:
     assert body["status"] == status
     assert body["title"]
     assert not [word for word in INSIDE if word in answer.text]
+    for error in body.get("errors", ()):
+        assert re.fullmatch(r"[\w-]+(\.[\w-]+)*", error["field"]), f"a path in dots, as lines.0.sku: {error}"
+        assert error.get("in") or error["pointer"] == "#/" + error["field"].replace(".", "/")
     return body
 
 

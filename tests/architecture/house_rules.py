@@ -6,6 +6,7 @@ is found as well.
 """
 
 import ast
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -340,6 +341,31 @@ def no_connection_in_hand(file: File) -> Iterator[tuple[int, str]]:
             given = {argument.arg for argument in node.args.args}
             if {"conn", "owners"} <= given:
                 yield node.lineno, f"{node.name} asks owners with a connection in hand; take `reading`"
+
+
+@rule
+def fields_in_dots(file: File) -> Iterator[tuple[int, str]]:
+    """An answer names the field that is wrong in one notation, as the library does that reads requests: lines.0.sku."""
+    if file.parts[0] not in ("services", "shared"):
+        return
+    for call, name in file.calls():
+        named = [word.value for word in call.keywords if word.arg == "field"]
+        if name.rpartition(".")[2] in ("check_sku", "check_place", "wrong", "Refused"):
+            named += [argument for argument in call.args[1:] if isinstance(argument, ast.JoinedStr)]
+        if name.rpartition(".")[2] == "wrong":
+            named += call.args[:1]
+        for field in named:
+            if re.search(r"[\[\]/]", told := written(field)):
+                yield field.lineno, f"{told} is a field in another notation than lines.0.sku"
+    for node in ast.walk(file.tree):
+        if isinstance(node, ast.JoinedStr) and re.search(r"[\w}]\[\{\}\]\.\w", told := written(node)):
+            yield node.lineno, f"{told} looks like a field; the notation is lines.0.sku"
+
+
+def written(text: ast.expr) -> str:
+    """A text as far as it stands in the source, with {} for what is put in."""
+    parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
 
 
 @rule

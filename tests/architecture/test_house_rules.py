@@ -77,6 +77,10 @@ PLANTED = [
         "from fastapi import Depends\ndef _page(limit: int): ...\nPaging = Annotated[int, Depends(_page)]",
     ),
     ("answers-on-the-loop", "shared/http.py", "import fastapi\nclass Page: ...\nPaging = fastapi.Depends(Page)"),
+    ("fields-in-dots", "services/order/wishes.py", "raise Refused('no', field=f'lines[{i}].sku')"),
+    ("fields-in-dots", "services/inventory/domain/papers.py", "check_sku(sku, rows, f'lines/{n}/sku')"),
+    ("fields-in-dots", "services/order/placing.py", "faults.append((f'{place}[{i}].sku', why))"),
+    ("fields-in-dots", "services/order/api/imports.py", "wrong('lines/0/sku', reason)"),
     ("no-connection-in-hand", "services/backoffice/views/money.py", "async def page(conn, owners): ..."),
     ("nothing-left-to-do", "shared/http.py", "x = 1  # TODO: more"),
 ]

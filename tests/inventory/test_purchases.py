@@ -69,9 +69,9 @@ def test_a_year_begins_at_one_and_never_goes_back() -> None:
     ("draft", "field"),
     [
         (create(1, line("mug", 1), warehouse="moon"), "warehouse"),
-        (create(1, line("cup", 1)), "lines/0/sku"),
-        (create(1, line("mug", 1), line("post", 1)), "lines/1/sku"),
-        (create(1, line("mug", 1), line("pen", 1), line("mug", 2)), "lines/2/sku"),
+        (create(1, line("cup", 1)), "lines.0.sku"),
+        (create(1, line("mug", 1), line("post", 1)), "lines.1.sku"),
+        (create(1, line("mug", 1), line("pen", 1), line("mug", 2)), "lines.2.sku"),
         (create(1, line("mug", 1)).model_copy(update={"supplier": "pots"}), "supplier"),
     ],
 )
@@ -282,8 +282,8 @@ def test_a_line_is_called_off_but_not_below_what_came_and_not_the_last_one() -> 
     w.tell(send(1, "mug", "pen"))
     both = ("mug", "pen")
     w.tell(came(w, 1, ("mug", 4)))
-    assert refusal(w, resized(1, 3, skus=both)).field == "changes/0/quantity"
-    assert refusal(w, change(1, LineChange(sku="rare", quantity=1), skus=both)).field == "changes/0/sku"
+    assert refusal(w, resized(1, 3, skus=both)).field == "changes.0.quantity"
+    assert refusal(w, change(1, LineChange(sku="rare", quantity=1), skus=both)).field == "changes.0.sku"
     w.tell(resized(1, 0, "pen", skus=both))
     assert (of(w, 1).state, incoming(w, "pen")) == ("partly_received", 0)
     w.tell(resized(1, 4, skus=both))

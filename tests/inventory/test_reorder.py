@@ -176,7 +176,7 @@ async def test_a_rule_that_cannot_be_is_refused(depot: Depot) -> None:
     ):
         answer = await depot.http.put("/reorder-rules", json={"rules": [good, {**good, **bad}]})
         assert answer.status_code == 422, answer.text
-        assert answer.json()["errors"][0]["field"] == f"rules/1/{field}"
+        assert answer.json()["errors"][0]["field"] == f"rules.1.{field}"
     none = await depot.post("/reorder-advice/drafts", {"lines": [{**named({**good, "quantity": 1, "version": 1})}]})
     assert (none.status_code, "no rule" in none.text) == (422, True)
     for rules in ([good], [good], [good, {**good, "point": 6}, good]):

@@ -181,7 +181,7 @@ async def test_refusals_name_the_field(depot: Depot) -> None:
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "warehouse")
     body |= {"warehouse": "north", "reason": "damaged", "lines": [{"sku": sku, "quantity": -2}]}
     answer = await depot.post("/adjustments", body)
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (409, "lines/0/quantity")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (409, "lines.0.quantity")
     assert (await depot.http.get(f"/orders/{uuid4()}")).status_code == 404
     assert (await depot.http.get("/stock/unheard-of")).status_code == 404
     assert (await depot.http.get("/stock", params={"after": "WzFd"})).status_code == 422

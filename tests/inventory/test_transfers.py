@@ -160,9 +160,9 @@ def test_a_draft_has_the_next_number_and_moves_nothing() -> None:
         (create(1, source="moon"), "source"),
         (create(1, to="moon"), "destination"),
         (create(1, to="north"), "destination"),
-        (create(1, ("cup", 1)), "lines/0/sku"),
-        (create(1, ("mug", 1), ("post", 1)), "lines/1/sku"),
-        (create(1, ("mug", 1), ("pen", 1), ("mug", 2)), "lines/2/sku"),
+        (create(1, ("cup", 1)), "lines.0.sku"),
+        (create(1, ("mug", 1), ("post", 1)), "lines.1.sku"),
+        (create(1, ("mug", 1), ("pen", 1), ("mug", 2)), "lines.2.sku"),
     ],
 )
 def test_what_nobody_knows_is_not_moved(draft: Any, field: str) -> None:
@@ -215,7 +215,7 @@ def test_what_is_promised_to_orders_stays() -> None:
     assert reserved == 8
     w.tell(create(1, ("pen", 2), ("mug", 3)))
     no = refusal(w, send(1))
-    assert (no.status, no.field) == (409, "lines/1/quantity")
+    assert (no.status, no.field) == (409, "lines.1.quantity")
     assert no.reason == "3 of mug should go, only 2 are free in north: 8 are promised"
     w.tell(edit(1, ("pen", 2), ("mug", 2)))
     w.tell(send(1))
@@ -254,10 +254,10 @@ def test_nobody_needs_to_name_the_transfer_but_its_number() -> None:
 @pytest.mark.parametrize(
     ("lines", "more", "field"),
     [
-        ((("pen", 1), ("mug", 5)), {}, "lines/1/quantity"),
-        ((("mug", 5),), {"over": True}, "lines/0/quantity"),
-        ((("mug", 2), ("mug", 3)), {}, "lines/0/quantity"),
-        ((("rare", 1),), {"over": True}, "lines/0/quantity"),
+        ((("pen", 1), ("mug", 5)), {}, "lines.1.quantity"),
+        ((("mug", 5),), {"over": True}, "lines.0.quantity"),
+        ((("mug", 2), ("mug", 3)), {}, "lines.0.quantity"),
+        ((("rare", 1),), {"over": True}, "lines.0.quantity"),
         ((("mug", 1),), {"warehouse": "west"}, "warehouse"),
     ],
 )

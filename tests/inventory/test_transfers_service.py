@@ -87,7 +87,7 @@ async def test_from_draft_to_closed_with_who_did_what(depot: Depot) -> None:
 
     assert (await came(depot, number, sku, 5)).status_code == 201
     over = await came(depot, number, sku, 3, over=True)
-    assert (over.status_code, over.json()["errors"][0]["field"]) == (409, "lines/0/quantity")
+    assert (over.status_code, over.json()["errors"][0]["field"]) == (409, "lines.0.quantity")
     assert over.json()["title"] == f"3 of {sku} came, only 2 are on their way with {number}"
     assert (await depot.post(f"{path}/close", {"reason": ""})).status_code == 422
     closed = await depot.post(f"{path}/close", {"reason": "fell off the lorry"})
@@ -136,7 +136,7 @@ async def test_only_what_is_free_goes_and_the_line_is_named(depot: Depot) -> Non
     await depot.say(wish(sku, 4, uuid4()))
     number = await drafted(depot, (other, 5), (sku, 2))
     refused = await depot.post(f"/transfers/{number}/send", {})
-    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (409, "lines/1/quantity")
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (409, "lines.1.quantity")
     shown = await depot.http.post(f"/transfers/{number}/send/preview", json={})
     assert (shown.status_code, shown.json()["title"]) == (409, refused.json()["title"])
     assert refused.json()["title"] == f"2 of {sku} should go, only 1 are free in north: 4 are promised"

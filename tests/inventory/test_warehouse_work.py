@@ -59,10 +59,10 @@ def test_a_receipt_is_a_movement_with_cost_reference_and_person() -> None:
     ("warehouse", "sku", "quantity", "field"),
     [
         ("nowhere", "mug", 1, "warehouse"),
-        ("north", "what", 1, "lines/0/sku"),
-        ("north", "post", 1, "lines/0/sku"),
-        ("north", "mug", 0, "lines/0/quantity"),
-        ("north", "mug", -1, "lines/0/quantity"),
+        ("north", "what", 1, "lines.0.sku"),
+        ("north", "post", 1, "lines.0.sku"),
+        ("north", "mug", 0, "lines.0.quantity"),
+        ("north", "mug", -1, "lines.0.quantity"),
     ],
 )
 def test_what_cannot_be_received_is_refused_with_its_field(warehouse: str, sku: str, quantity: int, field: str) -> None:
@@ -87,7 +87,7 @@ def test_an_adjustment_needs_free_stock() -> None:
     w.tell(wants(1, ("mug", 2)))
     with pytest.raises(Refused, match="count the shelf") as refused:
         w.tell(adjust(-2))
-    assert (refused.value.field, refused.value.status) == ("lines/0/quantity", 409)
+    assert (refused.value.field, refused.value.status) == ("lines.0.quantity", 409)
     effects = w.tell(adjust(-1))
     assert w.level("mug", "north") == Level("mug", "north", 2, 2)
     assert [(c.quantity, c.reason) for c in changes(effects)] == [(-1, "damaged")]
@@ -217,7 +217,7 @@ def test_items_are_registered_again_without_harm_but_stay_stocked_while_in_use()
         items = tuple([ItemIn(sku="cap")] * 0 + [ItemIn(sku="hat")] * n + [ItemIn(sku=sku, stocked=False)])
         with pytest.raises(Refused) as refused:
             w.tell(RegisterItems(items=items))
-        assert refused.value.field == f"items/{n}/stocked"
+        assert refused.value.field == f"items.{n}.stocked"
     with pytest.raises(Refused, match="twice"):
         w.tell(RegisterItems(items=(ItemIn(sku="hat"), ItemIn(sku="hat"))))
 

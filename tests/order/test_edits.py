@@ -45,7 +45,7 @@ def test_no_more_is_taken_out_than_is_neither_out_nor_given_up() -> None:
     book.do(edit(less=(of(1, 1),)))
     with pytest.raises(Refused, match="Of line 1, 0 can still be cancelled") as refused:
         book.do(edit(less=(of(1, 2), of(1, 1)), add=(NewLine(sku="post", quantity=1),)))
-    assert refused.value.field == "less[1].quantity"
+    assert refused.value.field == "less.1.quantity"
     assert len(book.order.lines) == 1, "all of it, or nothing"
     with pytest.raises(Refused, match="no line 7"):
         book.do(edit(less=(of(7, 1),)))

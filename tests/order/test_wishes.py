@@ -61,10 +61,10 @@ def test_cancelling_more_than_there_is_or_another_line_is_refused() -> None:
     book = placed()
     with pytest.raises(Refused, match="2 can still be cancelled") as refused:
         book.do(cancel(of(1, 3)))
-    assert refused.value.field == "lines[0].quantity"
+    assert refused.value.field == "lines.0.quantity"
     with pytest.raises(Refused) as refused:
         book.do(cancel(of(4, 1)))
-    assert refused.value.field == "lines[0].line_no"
+    assert refused.value.field == "lines.0.line_no"
 
 
 def test_cancelling_what_is_out_answers_409_and_tells_so() -> None:

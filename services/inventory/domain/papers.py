@@ -42,9 +42,9 @@ def check_lines(lines: Iterable[BoughtLine | MovedLine], rows: Rows) -> None:
     named: set[str] = set()
     for n, line in enumerate(lines):
         if line.sku in named:
-            raise Refused(f"{line.sku} is named twice: one line per SKU", field=f"lines/{n}/sku")
+            raise Refused(f"{line.sku} is named twice: one line per SKU", field=f"lines.{n}.sku")
         named.add(line.sku)
-        check_sku(line.sku, rows, f"lines/{n}/sku")
+        check_sku(line.sku, rows, f"lines.{n}.sku")
 
 
 def written(known: Sequence[Line], wanted: Iterable[Wanted], make: Callable[[int, Wanted], Line]) -> list[Line]:

@@ -20,9 +20,9 @@ def place_items(m: PlaceItems, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     places: dict[tuple[str, str], Place] = {}
     for n, place in enumerate(m.places):
         if rows.find(Item, place.sku) is None:
-            raise Refused(f"there is no SKU {place.sku}", field=f"places/{n}/sku")
+            raise Refused(f"there is no SKU {place.sku}", field=f"places.{n}.sku")
         if all(w.code != place.warehouse for w in rows.group(Warehouse, REALM)):
-            raise Refused(f"there is no warehouse {place.warehouse}", field=f"places/{n}/warehouse")
+            raise Refused(f"there is no warehouse {place.warehouse}", field=f"places.{n}.warehouse")
         places[place.sku, place.warehouse] = Place(place.sku, place.warehouse, place.bin)
     yield from places.values()
     yield Reply({"placed": len(places)})

@@ -200,10 +200,10 @@ def change_purchase_order(m: ChangePurchaseOrder, rows: Rows, ctx: Ctx) -> Itera
     for n, change in enumerate(m.changes):
         line = lines.get(change.sku)
         if line is None:
-            raise Refused(f"{order.number} has no line of {change.sku}", field=f"changes/{n}/sku")
+            raise Refused(f"{order.number} has no line of {change.sku}", field=f"changes.{n}.sku")
         quantity = line.quantity if change.quantity is None else change.quantity
         if quantity < line.received and quantity != line.quantity:
-            raise Refused(f"{line.received} of {change.sku} came already", field=f"changes/{n}/quantity", status=409)
+            raise Refused(f"{line.received} of {change.sku} came already", field=f"changes.{n}.quantity", status=409)
         lines[change.sku] = replace(line, quantity=quantity, expected_on=change.expected_on or line.expected_on)
     if not any(line.quantity or line.received for line in lines.values()):
         raise Refused(f"nothing would be left of {order.number}: cancel it instead", field="changes", status=409)

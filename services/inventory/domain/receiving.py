@@ -84,9 +84,9 @@ def receive_stock(m: ReceiveStock, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     shelves = Shelves(rows, ctx)
     changes: dict[str, int] = {}
     for n, line in enumerate(m.lines):
-        check_sku(line.sku, rows, f"lines/{n}/sku")
+        check_sku(line.sku, rows, f"lines.{n}.sku")
         if line.quantity <= 0:
-            raise Refused("must be above 0", field=f"lines/{n}/quantity")
+            raise Refused("must be above 0", field=f"lines.{n}.quantity")
         shelves.move(
             movement(
                 ctx,

@@ -68,14 +68,14 @@ def to_set_rules(m: SetReorderRules) -> Needs:
 def set_rules(m: SetReorderRules, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     wanted: dict[tuple[str, str], ReorderRule] = {}
     for n, rule in enumerate(m.rules):
-        check_sku(rule.sku, rows, f"rules/{n}/sku")
+        check_sku(rule.sku, rows, f"rules.{n}.sku")
         if all(place.code != rule.warehouse for place in rows.group(Warehouse, REALM)):
-            raise Refused(f"there is no warehouse {rule.warehouse}", field=f"rules/{n}/warehouse")
+            raise Refused(f"there is no warehouse {rule.warehouse}", field=f"rules.{n}.warehouse")
         if rows.find(Supplier, rule.supplier) is None:
-            raise Refused(f"there is no supplier {rule.supplier}", field=f"rules/{n}/supplier")
+            raise Refused(f"there is no supplier {rule.supplier}", field=f"rules.{n}.supplier")
         if 0 < rule.up_to <= rule.point:
             raise Refused(
-                f"{rule.sku}: the order-up-to level must be above the reorder point", field=f"rules/{n}/up_to"
+                f"{rule.sku}: the order-up-to level must be above the reorder point", field=f"rules.{n}.up_to"
             )
         known = known_rule(rows, rule.sku, rule.warehouse)
         version = known.version if known else 0

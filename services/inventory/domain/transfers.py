@@ -153,7 +153,7 @@ def send_transfer(m: SendTransfer, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
             raise Refused(
                 f"{line.quantity} of {line.sku} should go, only {level.available} are free in {transfer.source}: "
                 f"{level.reserved} are promised",
-                field=f"lines/{n}/quantity",
+                field=f"lines.{n}.quantity",
                 status=409,
             )
         shelves.move(moved(ctx, m.actor, transfer, line, on_hand=-line.quantity, in_transit=line.quantity))
@@ -221,7 +221,7 @@ def take_in_transfer(
         left = lines[sku].left if sku in lines else 0
         if pieces > left:
             why = f"{pieces} of {sku} came, only {left} are on their way with {transfer.number}"
-            raise Refused(why, field=f"lines/{first[sku]}/quantity", status=409)
+            raise Refused(why, field=f"lines.{first[sku]}.quantity", status=409)
         lines[sku] = replace(lines[sku], received=lines[sku].received + pieces)
     transfer = replace(transfer, state=state_of(lines.values()), version=transfer.version + 1)
     yield transfer

@@ -48,14 +48,14 @@ def register_items(m: RegisterItems, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     named: set[str] = set()
     for n, item in enumerate(m.items):
         if item.sku in named:
-            raise Refused("is named twice", field=f"items/{n}/sku")
+            raise Refused("is named twice", field=f"items.{n}.sku")
         named.add(item.sku)
         queue = rows.find(Queue, item.sku)
         in_use = (queue is not None and queue.waiting) or any(
             level.on_hand or level.reserved or level.quarantined for level in rows.group(Level, item.sku)
         )
         if not item.stocked and in_use:
-            raise Refused("has stock or is waited for, so it stays stocked", field=f"items/{n}/stocked", status=409)
+            raise Refused("has stock or is waited for, so it stays stocked", field=f"items.{n}.stocked", status=409)
         known = rows.find(Item, item.sku)
         barcode = item.barcode if item.barcode is not None else known.barcode if known else ""
         row = Item(item.sku, item.name, item.stocked, item.backorderable, item.lead_days, barcode)
@@ -154,16 +154,16 @@ def adjust_stock(m: AdjustStock, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     shelves = Shelves(rows, ctx)
     changes: dict[str, int] = {}
     for n, line in enumerate(m.lines):
-        check_sku(line.sku, rows, f"lines/{n}/sku")
+        check_sku(line.sku, rows, f"lines.{n}.sku")
         level = shelves.level(line.sku, m.warehouse)
         if not line.quantity:
-            raise Refused("must not be 0", field=f"lines/{n}/quantity")
+            raise Refused("must not be 0", field=f"lines.{n}.quantity")
         if m.quarantined and level.quarantined + line.quantity < 0:
-            raise Refused(f"only {level.quarantined} are quarantined", field=f"lines/{n}/quantity", status=409)
+            raise Refused(f"only {level.quarantined} are quarantined", field=f"lines.{n}.quantity", status=409)
         if not m.quarantined and level.available + line.quantity < 0:
             raise Refused(
                 f"only {level.available} are free, {level.reserved} are promised: count the shelf instead",
-                field=f"lines/{n}/quantity",
+                field=f"lines.{n}.quantity",
                 status=409,
             )
         shelves.move(
