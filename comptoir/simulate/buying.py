@@ -5,6 +5,7 @@ what nobody ordered, and after all was over. In the healing phase each paper is 
 """
 
 from datetime import date, timedelta
+from decimal import Decimal
 from random import Random
 from typing import Any
 from uuid import UUID, uuid5
@@ -38,6 +39,7 @@ from shared.contracts.message import Message
 from shared.messaging.decision import Reply
 
 SUPPLIER = "mill"
+ZERO = Decimal(0)
 Paper = inventory.PurchaseOrder | inventory.Transfer
 Pieces = dict[str, int]
 
@@ -109,7 +111,10 @@ class Buyers(People):
         due, to = _day(errand.days), errand.destination
         more = {} if new else {"if_match": seen}
         if errand.kind == "buy":
-            bought = tuple(BoughtLine(sku=sku, quantity=n, expected_on=due) for sku, n in wanted.items())
+            bought = tuple(
+                BoughtLine(sku=sku, quantity=n, unit_cost=self.plan.cost(sku, errand.n) or ZERO, expected_on=due)
+                for sku, n in wanted.items()
+            )
             kind = CreatePurchaseOrder if new else EditPurchaseOrder
             return kind(purchase_id=id, supplier=SUPPLIER, warehouse=to, lines=bought, **more)
         moved = tuple(MovedLine(sku=sku, quantity=n) for sku, n in wanted.items())

@@ -15,6 +15,7 @@ from comptoir.simulate.machine import Broken, Machine, Node
 from comptoir.simulate.papers import PaperLaws
 from comptoir.simulate.plan import SERVICES
 from comptoir.simulate.snapshots import BILLING, FULFILMENT, INVENTORY, NUMBERS, ORDER, Snapshots
+from comptoir.simulate.worths import WorthLaws
 from services.billing.domain import rows as billing
 from services.billing.domain import rule
 from services.billing.domain.journal import BANK, PREPAYMENTS, PROVIDER, RECEIVABLE
@@ -73,6 +74,7 @@ class Laws(Snapshots):
         super().__init__(machine)
         self.provider, self.carrier = provider, carrier
         self.papers = PaperLaws(self)
+        self.worths: WorthLaws | None = None  # where stock is valued
         self.touched: list[set[UUID]] = [set(), set(), set(), set()]  # orders, per service
         self.shelves: dict[tuple[str, str], None] = {}  # not a set: its order would depend on PYTHONHASHSEED
         self.moved: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
@@ -188,6 +190,8 @@ class Laws(Snapshots):
                 self.each(law(shelf), law)
         self.shelves.clear()
         self.papers.check()
+        if self.worths is not None:
+            self.worths.check()
         touched, self.touched = self.touched, [set(), set(), set(), set()]
         for order_id in touched[ORDER]:
             found = self.order(order_id)
@@ -309,6 +313,8 @@ class Laws(Snapshots):
     # When all is at rest
 
     def check_rest(self) -> None:
+        if self.worths is not None:
+            self.worths.check_rest()
         for sentence in self._at_rest():
             raise Broken(sentence)
 

@@ -36,6 +36,8 @@ WISHES = (
     "move",
 )
 ORDERS = 8
+VALUED_EVERY = 4
+"""In one of so many seeds stock is valued; its rounds take time, and few of them are enough."""
 
 # kind: the highest rate at which it strikes when it has its chance
 HITS: dict[str, float] = {
@@ -91,7 +93,14 @@ INCIDENTS: dict[str, int] = {
     "clock skew": 1,
     "clock jump": 2,
 }
-KINDS = (*HITS, *INCIDENTS)
+# of the valuer beside the work, which draws from its own dice
+BESIDE: dict[str, float] = {
+    "valuer dies before its commit": 0.6,
+    "valuer dies after its commit": 0.6,
+    "valuer is late": 0.6,
+    "two valuers": 0.6,
+}
+KINDS = (*HITS, *BESIDE, *INCIDENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +159,19 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
+class Valuing:
+    """How stock is valued. `every`: from one round to the next, on an average; `at_once`: movements of one step.
+
+    `costs`: what a piece costs, one after the other; None where nobody knows. `currency`: in which suppliers sell.
+    """
+
+    every: int
+    at_once: int
+    costs: dict[str, tuple[Decimal | None, ...]]
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that a seed decides before the first step."""
 
@@ -173,6 +195,14 @@ class Plan:
     round: int  # how often people make their round
     hops: tuple[int, ...]  # how long a message takes to each service
     until: int  # the end of the phase in which things go wrong
+    valuing: Valuing | None
+
+    def cost(self, sku: str, n: int) -> Decimal | None:
+        """What a piece costs at the n-th time."""
+        if self.valuing is None:
+            return None
+        costs = self.valuing.costs[sku]
+        return costs[n % len(costs)]
 
 
 def dice(seed: int, label: str) -> random.Random:
@@ -205,6 +235,7 @@ def plan_of(seed: int) -> Plan:
         if chosen and not calm:
             rates[kind] = rate
     incidents = () if calm else tuple(_incidents(swarm, often, until))
+    valuing = _valuing(seed, {} if calm else rates)
     return Plan(
         seed,
         orders,
@@ -226,7 +257,22 @@ def plan_of(seed: int) -> Plan:
         round=world.choice((2, 10, 30)) * MINUTE,
         hops=tuple(world.choice((1_000, 5_000, 50_000, 500_000)) for _ in SERVICES),
         until=until,
+        valuing=valuing,
     )
+
+
+def _valuing(seed: int, rates: dict[str, float]) -> Valuing | None:
+    """In one seed of four, with its faults; among them some of those that are run twice."""
+    if seed % VALUED_EVERY != 2:
+        return None
+    of = dice(seed, "values")
+    for kind, most in BESIDE.items():
+        if of.random() < 0.5:
+            rates[kind] = most * of.random() ** 2
+    some = (None, Decimal(0), *(Decimal(of.randint(1, 2000)) / 100 for _ in range(10)))
+    costs = {sku: tuple(of.choices(some, k=5)) for sku in SKUS}
+    every = of.choice((MINUTE, 10 * MINUTE, 30 * MINUTE))
+    return Valuing(every, of.choice((2, 7, 1000)), costs, of.choice(("EUR", "EUR", "USD")))
 
 
 def _bought(seed: int, n: int) -> Bought:
@@ -332,7 +378,7 @@ class Tape:
     def __init__(self, plan: Plan, case: Case) -> None:
         self.rates = plan.rates
         self.only = case.hits
-        self.chances = dict.fromkeys(HITS, 0)
+        self.chances = dict.fromkeys((*HITS, *BESIDE), 0)
         self.dice = {kind: dice(plan.seed, f"fault {kind}") for kind in plan.rates}
         self.struck: list[tuple[str, int]] = []
         self.on = True

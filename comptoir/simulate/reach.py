@@ -98,6 +98,8 @@ STALE = {
 WHOLE = "which is changed as a whole"
 PAPERS = {inventory.PurchaseOrder: "purchase order", inventory.Transfer: "transfer"}
 STATES = ("draft", "sent", "partly_received", "received", "closed_short", "cancelled")
+VALUED = ("receipt", "count", "issue", "loss", "found", "restock", "transfer", "transfer_loss")
+"""Movements that have a value. Corrections by hand have no part in an order's way, and few returns are no good."""
 PAID = {"done": "paid back", "refused": "refused by the provider"}
 NOT_BY_MESSAGE = frozenset(
     {
@@ -134,6 +136,13 @@ EXPECTED: tuple[str, ...] = (
     *(f"{paper}: {state}" for paper in PAPERS.values() for state in STATES),
     "purchase order: more came than was ordered", "purchase order: goods after its end", "transfer: some of it lost",
     *(f"bought or moved: {why}" for why in STALE.values()),
+    *(f"value: {how}" for how in (
+        *VALUED, "at a cost", "of unknown cost", "bought in another currency", "the last piece leaves",
+        "more leaves than came", "what had left is made good", "comes back at another cost than that of today",
+        "found late", "looks back", "more than one step",
+        *(f"a cost is said when {there}" for there in ("all is there", "a part has left", "all has left")),
+        "a cost is said again", *(f"a cost is said: {status}" for status in (201, 404, 409)),
+    )),
     "waits for staff: label not voided", "waits for staff: label unknown",
     *(f"retried: {n + 1}" for n in range(len(LADDER))),
     *(

@@ -30,6 +30,8 @@ from comptoir.simulate.plan import (
 )
 from comptoir.simulate.reach import Reached
 from comptoir.simulate.snapshots import BILLING, FULFILMENT, INVENTORY, ORDER
+from comptoir.simulate.valuing import Rounds, Tables
+from comptoir.simulate.worths import WorthLaws
 from services.billing.domain import rows as billing
 from services.billing.handlers import HANDLERS as BILLING_HANDLERS
 from services.fulfilment.domain import rows as fulfilment
@@ -192,6 +194,12 @@ class World(Buyers):
     def __init__(self, case: Case, reached: Reached, every: int = CHECK_EVERY) -> None:
         super().__init__(case, services(plan_of(case.seed)), readers())
         self.reached, self.every = reached, every
+        self.rounds: Rounds | None = None
+        if self.plan.valuing is not None:
+            node = self.nodes[INVENTORY]
+            tables = Tables(node.books)
+            self.laws.worths = WorthLaws(self.laws, tables, reached.counts)
+            self.rounds = Rounds(self, node, self.plan.valuing, self.laws.worths, tables)
         self.since_check = 0
         self.poisoned = 0
         self.poisonous: list[UUID] = []
@@ -216,6 +224,8 @@ class World(Buyers):
             self.advance()
         self.laws.check()
         self.laws.check_rest()
+        if self.rounds is not None:
+            self.trace ^= self.rounds.trace
         self.reached.kits(found for found in map(self.laws.order, self.numbers) if found is not None)
         if (parked := self.unreadable_parked()) != self.poisoned:
             raise Broken(f"I22: {parked} unreadable messages are parked, {self.poisoned} were sent")
@@ -248,16 +258,22 @@ class World(Buyers):
         items.append(Item(sku="POSTAGE", stocked=False))
         self.ask(INVENTORY, RegisterItems(items=tuple(items)))
         for place in plan.places:
-            lines = tuple(StockLine(sku=sku, quantity=n) for sku, at, n in plan.stock if at == place and n)
+            lines = tuple(
+                StockLine(sku=sku, quantity=n, unit_cost=plan.cost(sku, 0))
+                for sku, at, n in plan.stock
+                if at == place and n
+            )
             if lines:
                 self.ask(INVENTORY, ReceiveStock(warehouse=place, reference=f"first {place}", lines=lines))
         for n, (at, sku, place, pieces) in enumerate(plan.receipts):
-            goods = ReceiveStock(warehouse=place, reference=f"r{n}", lines=(StockLine(sku=sku, quantity=pieces),))
+            line = StockLine(sku=sku, quantity=pieces, unit_cost=plan.cost(sku, 1 + n))
+            goods = ReceiveStock(warehouse=place, reference=f"r{n}", lines=(line,))
             self.at(at, self.ask, INVENTORY, goods)
         if any(line[0] == KIT for bought in plan.orders for line in bought.lines):
             self.sell_kits()
         if plan.errands:
-            self.ask(INVENTORY, RegisterSupplier(code=SUPPLIER, lead_days=2))
+            currency = plan.valuing.currency if plan.valuing else "EUR"
+            self.ask(INVENTORY, RegisterSupplier(code=SUPPLIER, lead_days=2, currency=currency))
         for id, errand in self.errands.items():
             if case.errands is None or errand.n in case.errands:
                 self.at(5 * SECOND + errand.at, self.begin_errand, id)
@@ -295,7 +311,7 @@ class World(Buyers):
                 self.restart(node, node.life)
         self.ask(INVENTORY, RegisterWarehouse(code=LATER, country="DE", rank=99))
         for place in (*self.plan.places, LATER):
-            lines = tuple(StockLine(sku=sku, quantity=30) for sku in SKUS)
+            lines = tuple(StockLine(sku=sku, quantity=30, unit_cost=self.plan.cost(sku, 2)) for sku in SKUS)
             goods = ReceiveStock(warehouse=place, reference=f"plenty {place}", lines=lines)
             self.at(self.now + MINUTE, self.ask, INVENTORY, goods)
         for id in self.errands:
@@ -336,6 +352,9 @@ class World(Buyers):
             for row in changed.get(order.Progress, {}).values():
                 if row.holds:  # type: ignore[attr-defined]
                     self.see_order(row)
+        elif node.n == INVENTORY:
+            if self.rounds is not None and (moved := outcome.rows.inserted.get(inventory.Movement)):
+                self.rounds.moved(moved)
         elif node.n == FULFILMENT:
             for row in changed.get(fulfilment.Shipment, {}).values():
                 self.see_shipment(row)

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from comptoir.simulate.machine import Machine
+from comptoir.simulate.valuing import PagesInMemory, Rounds
 from services.billing.domain import answers, asks, documents, flow, receipts, refunds
 from services.fulfilment.domain import returns, shipments
-from services.inventory.domain import decisions, papers, purchases, receiving, transfers, warehouse, working
+from services.inventory import valuer
+from services.inventory.domain import costing, decisions, papers, purchases, receiving, transfers, warehouse, working
 from services.inventory.domain import kits as stock_kits
 from services.order import domain, facts, saga
 from shared.contracts import message
@@ -161,6 +163,41 @@ MUTANTS: tuple[Mutant, ...] = (
         "what comes of a transfer is bought goods",
         ((receiving.receive_stock, "in_transit=-line.quantity if transfer else 0", "in_transit=0"),),
     ),
+    # What stock is worth
+    Mutant(
+        "what a movement is worth is lost in a crash and counts twice",
+        (
+            (
+                Rounds.write,
+                "raise Died",
+                "[self.tables.costings.update({c.sku: c}) for c in pages.folded.costings]\n        raise Died",
+            ),
+        ),
+    ),
+    Mutant(
+        "two copies value at once",
+        ((PagesInMemory.turn, "if self.tables.taken:", "if False:"),),
+    ),
+    Mutant(
+        "what is committed late is never valued",
+        ((valuer.Steps._looks_back, "return caught_up and", "return False and caught_up and"),),
+    ),
+    Mutant(
+        "a day that was reported changes",
+        ((costing.fold, "(entry.at, known.at, until)", "(entry.at, known.at)"),),
+    ),
+    Mutant(
+        "a return is worth what the stock costs today",
+        ((costing._brought, "entry.kind in RETURNED and left is not None", "False and left is not None"),),
+    ),
+    Mutant(
+        "a late cost counts for pieces that have left",
+        ((costing._changed, "max(0, min(known.pieces, arrived.pieces))", "arrived.pieces"),),
+    ),
+    Mutant(
+        "a late cost comes on top of what was known",
+        ((costing._changed, "(arrived.unit_cost or NOTHING)", "NOTHING"),),
+    ),
     # Kits
     Mutant(
         "a kit is given up in part",
@@ -261,6 +298,13 @@ SEEN: dict[str, tuple[int, str]] = {
     "more comes of a transfer than is on its way": (97, "inventory.receive_stock.v1 was answered 409"),
     "lost pieces stay in transit": (22, "I30"),
     "what comes of a transfer is bought goods": (12, "I30"),
+    "what a movement is worth is lost in a crash and counts twice": (10, "I32"),
+    "two copies value at once": (2, "Violation"),
+    "what is committed late is never valued": (358, "I8"),
+    "a day that was reported changes": (358, "I33"),
+    "a return is worth what the stock costs today": (18, "I33"),
+    "a late cost counts for pieces that have left": (38, "I33"),
+    "a late cost comes on top of what was known": (6, "I33"),
     "a kit is given up in part": (9, "I5"),
     "an older kit wins": (603, "I21"),
     "channels do not hear of kits when components move": (3, "I21"),

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from comptoir.simulate.cli import simulate as command
-from comptoir.simulate.plan import HITS, INCIDENTS, KINDS, Case, Tape, plan_of
+from comptoir.simulate.plan import BESIDE, HITS, INCIDENTS, KINDS, Case, Tape, plan_of
 from comptoir.simulate.reach import EXPECTED
 from comptoir.simulate.run import Result, history, kind_of, shrink, simulate, story, whole
 from tests.simulate.mutants import mutant
@@ -86,7 +86,7 @@ def test_some_seeds_are_calm_and_some_write_and_read_json() -> None:
     calm = [plan for plan in plans if not plan.rates and not plan.incidents]
     assert 5 < len(calm) < 50
     assert sum(plan.encoded for plan in plans) == 25
-    assert set().union(*(plan.rates for plan in plans)) == set(HITS)
+    assert set().union(*(plan.rates for plan in plans)) == {*HITS, *BESIDE}
 
 
 def test_a_tape_replays_only_the_faults_that_are_named() -> None:
