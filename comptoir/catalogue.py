@@ -92,7 +92,7 @@ async def import_products(
 
 async def taken(unit: Unit, part: list[Item], by: str) -> Reply:
     """All of these or none, in one unit of work."""
-    command = ProductsIn.model_validate({"products": part}).command()
+    command = ProductsIn.model_validate({"products": part, "way": "file"}).command()
     event = envelope(
         command, id=unit.new_id(), source=unit.source, now=clock.now(), actor=by, correlation=command.subject
     )

@@ -1,16 +1,22 @@
 """Products, customers and channels as the order service knows them."""
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from dataclasses import fields
+from decimal import Decimal
+from typing import Any, TypeVar
 
 from services.order.domain import Ctx
 from services.order.kits import misfits
 from services.order.rows import (
     Channel,
     Customer,
+    FieldChange,
     KitVersion,
     Part,
     Product,
+    ProductChange,
+    ProductVersion,
+    Told,
 )
 from shared.contracts.order import (
     KitChanged,
@@ -29,6 +35,7 @@ R = TypeVar("R", bound=Row)
 def to_register_products(m: RegisterProducts) -> Needs:
     for product in m.products:
         yield KitVersion, product.sku
+        yield ProductVersion, product.sku
         for sku in (product.sku, *(component.sku for component in product.components)):
             yield Product, sku
             yield Part, sku
@@ -70,7 +77,32 @@ def register_products(m: RegisterProducts, rows: Rows, ctx: Ctx) -> Iterator[Eff
             version = KitVersion(row.sku, told.version + 1 if told else 1)
             yield version
             yield KitChanged(sku=row.sku, version=version.version, components=row.components)
+    yield from _noted(wanted, m, rows, ctx)
     yield from _registered(wanted, Product, m.if_match, rows)
+
+
+def _noted(wanted: Sequence[Product], m: RegisterProducts, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """An entry in the history of each product that becomes another one; of one that is named twice the last counts."""
+    for sku, row in {row.sku: row for row in wanted}.items():
+        if changes := differences(rows.find(Product, sku), row):
+            last = rows.find(ProductVersion, sku)
+            version = ProductVersion(sku, last.version + 1 if last else 1)
+            yield version
+            yield ProductChange(sku, version.version, ctx.now, ctx.cause, ctx.actor, m.way, changes)
+
+
+def differences(before: Product | None, after: Product) -> tuple[FieldChange, ...]:
+    """What a change makes of a product, field by field; of a new one all that it says."""
+    return tuple(
+        FieldChange(name, None if before is None else _told(was), _told(now))
+        for name in (field.name for field in fields(Product) if field.name != "sku")
+        for was, now in [(getattr(before, name, None), getattr(after, name))]
+        if was != now and not (before is None and now in ("", ()))
+    )
+
+
+def _told(value: Any) -> Told:
+    return f"{value:f}" if isinstance(value, Decimal) else value
 
 
 def to_register_customers(m: RegisterCustomers) -> Needs:

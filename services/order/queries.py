@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import RowMapping, Table, exists, select, tuple_
+from sqlalchemy import RowMapping, Table, case, exists, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.order import tables
@@ -372,6 +372,72 @@ async def _one(conn: AsyncConnection, kind: type[R], table: Table, key: str) -> 
     (column,) = table.primary_key.columns
     record = (await conn.execute(select(table).where(column == key))).mappings().first()
     return None if record is None else (_ADAPTERS[kind].validate_python(dict(record)), _told(record))
+
+
+async def product_history(conn: AsyncConnection, sku: str, *, after: Sequence[Any] | None, limit: int) -> list[Item]:
+    """The changes of a product, the newest first."""
+    table = tables.product_changes
+    query = select(table).where(table.c.sku == sku).order_by(table.c.version.desc()).limit(limit)
+    if after is not None:
+        query = query.where(table.c.version < after[0])
+    return [
+        {
+            "version": record["version"],
+            "at": record["at"].isoformat(),
+            "actor": record["actor"],
+            "way": record["way"],
+            "cause": str(record["cause"]),
+            "changes": record["changes"],
+        }
+        for record in (await conn.execute(query)).mappings()
+    ]
+
+
+async def product_changes(
+    conn: AsyncConnection,
+    *,
+    actors: Sequence[str],
+    since: datetime | None,
+    until: datetime | None,
+    after: Sequence[Any] | None,
+    limit: int,
+) -> list[Item]:
+    """Requests with a name that changed products, the newest first: how many, and what of the only one."""
+    c = tables.product_changes.c
+    one = func.count() == 1
+    query = select(
+        c.at,
+        c.cause,
+        func.min(c.actor).label("actor"),
+        func.min(c.way).label("way"),
+        func.count().label("products"),
+        case((one, func.min(c.sku)), else_="").label("sku"),
+    )
+    query = query.where(c.actor != "").group_by(c.at, c.cause)
+    if actors:
+        query = query.where(c.actor.in_(actors))
+    if since is not None:
+        query = query.where(c.at >= since)
+    if until is not None:
+        query = query.where(c.at < until)
+    if after is not None:
+        query = query.where(tuple_(c.at, c.cause) < tuple_(*after))
+    found = (await conn.execute(query.order_by(c.at.desc(), c.cause.desc()).limit(limit))).mappings().all()
+    alone = [(record["at"], record["cause"], record["sku"]) for record in found if record["sku"]]
+    detail = select(c.cause, c.changes).where(tuple_(c.at, c.cause, c.sku).in_(alone))
+    changes = {record.cause: record.changes for record in await conn.execute(detail)} if alone else {}
+    return [
+        {
+            "cause": str(record["cause"]),
+            "at": record["at"].isoformat(),
+            "actor": record["actor"],
+            "way": record["way"],
+            "products": record["products"],
+            "sku": record["sku"],
+            "changes": changes.get(record["cause"], []),
+        }
+        for record in found
+    ]
 
 
 async def products_named(conn: AsyncConnection, skus: Iterable[str]) -> dict[str, Product]:

@@ -15,7 +15,7 @@ from shared.contracts.billing import MoneyStatement
 from shared.contracts.fulfilment import ReturnStatement, ShipmentStatement
 from shared.contracts.inventory import StockStatement
 from shared.contracts.order import Component
-from shared.contracts.values import Address, LineKind, PaymentMethod, PriceLine
+from shared.contracts.values import Address, LineKind, PaymentMethod, PriceLine, Way
 from shared.messaging.decision import Row
 
 Pieces = tuple[tuple[int, int], ...]
@@ -291,6 +291,45 @@ class Product(Row):
     vat_category: str
     vat_rate: Decimal
     components: tuple[Component, ...] = ()  # of a kit; empty: it is sold as it is
+
+
+@dataclass(frozen=True, slots=True)
+class ProductVersion(Row):
+    """How often a product was changed: the last number of its history, and the lock of what the next entry compares."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("sku",)
+    GROUP: ClassVar[str] = "sku"
+
+    sku: str
+    version: int
+
+
+Told = str | tuple[Component, ...] | None
+"""A field of a product as its history has it: amounts are text, a product that was not there had none of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """A field of a product, before and after."""
+
+    field: str
+    before: Told
+    after: Told
+
+
+@dataclass(frozen=True, slots=True)
+class ProductChange(Row):
+    """One entry per change of a product: who, when, by which way, of which message. Never changed."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("sku", "version")
+
+    sku: str
+    version: int  # 1, 2, ... without a gap
+    at: datetime
+    cause: UUID  # id of the message, which may have changed others too
+    actor: str
+    way: Way
+    changes: tuple[FieldChange, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,9 @@ BOOKS = mapping(
     ),
     (rows.History, tables.history, False),
     (rows.External, tables.externals, True),
+    (rows.ProductVersion, tables.product_versions, True),  # before the product, which is read behind this lock
     (rows.Product, tables.products, False),
+    (rows.ProductChange, tables.product_changes, False),
     (rows.Part, tables.parts, False),
     (rows.KitVersion, tables.kit_versions, False),
     (rows.Customer, tables.customers, False),

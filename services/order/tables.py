@@ -202,6 +202,27 @@ products = Table(
     Column("components", JSONB, nullable=False, server_default=text("'[]'")),
 )
 
+product_versions = Table(
+    "product_versions",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+)
+
+product_changes = Table(
+    "product_changes",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("cause", Uuid, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("way", Text, nullable=False),
+    Column("changes", JSONB, nullable=False),
+    CheckConstraint("version > 0", name="version"),
+    Index("ix_product_changes_at", "at", "cause", "sku", postgresql_where=text("actor <> ''")),
+)
+
 kit_versions = Table(
     "kit_versions",
     metadata,

@@ -23,6 +23,7 @@ from shared.contracts.values import (
     Positive,
     Sku,
     Text,
+    Way,
 )
 
 OrderStatus = Literal[
@@ -298,12 +299,13 @@ class KitChanged(Event, key="order.kit_changed.v1"):
 class RegisterProducts(Command, key="order.register_products.v1"):
     """Creates or changes products. Orders keep what they were placed with. `if_match`: see shared/etag.py.
 
-    `expected`: the same per product, or empty for no condition on any; all are taken or none.
+    `expected`: the same per product, or empty for no condition on any; all are taken or none. `way`: for the history.
     """
 
     products: Annotated[tuple[Product, ...], Field(min_length=1, max_length=MAX_LINES)]
     if_match: ETag = ""
     expected: Annotated[tuple[ETag, ...], Field(max_length=MAX_LINES, exclude_if=operator.not_)] = ()
+    way: Way = "message"
 
     @model_validator(mode="after")
     def one_each(self) -> Self:

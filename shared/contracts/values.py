@@ -28,6 +28,8 @@ Word = Annotated[str, Field(max_length=200, exclude_if=operator.not_)]
 
 PaymentMethod = Literal["card", "bank_transfer", "cash_on_delivery", "terms"]
 LineKind = Literal["goods", "shipping", "service"]
+Way = Literal["api", "file", "page", "message"]
+"""How a change of master data came in."""
 MAX_LINES = 2000
 """Lines of one order (real ones have 1,114); the bound keeps the largest message below the size limit of the bus."""
 

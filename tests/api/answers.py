@@ -34,7 +34,7 @@ class Recorder:
                 (re.compile(re.sub(r"\\{sku\\}", ".+", re.sub(r"\\{(?!sku)\w+\\}", "[^/]+", re.escape(path)))), path)
                 for path in described["paths"]
             ),
-            key=lambda each: (each[1].count("{"), each[1]),
+            key=lambda each: (each[1].count("{"), -len(each[1]), each[1]),  # a SKU may have slashes
         )
         self.answers: Answers = {}
 
@@ -217,7 +217,8 @@ async def story(town: Town) -> None:
     number = (await town.order(order))["number"]
     looks: dict[str, tuple[str, ...]] = {
         "order": (
-            "/orders", f"/orders/by-number/{number}", "/products", "/products/duo", "/customers", "/customers/anna",
+            "/orders", f"/orders/by-number/{number}", "/products", "/products/duo",
+            "/products/mug/history", "/product-changes", "/customers", "/customers/anna",
             "/channels", "/channels/web", f"/orders/summaries?id={order}&id={second}", f"/orders/{order}/history",
             f"/orders/{order}", f"/orders/{second}",
         ),

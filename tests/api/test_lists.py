@@ -38,6 +38,11 @@ LISTS: dict[str, tuple[ModuleType, Callable[[AsyncConnection], Awaitable[Any]]]]
     "products": (order, lambda conn: of_order.products(conn, after="mug", **EVERY_PRODUCT)),
     "products by name": (order, lambda conn: of_order.products(conn, after="m", **EVERY_PRODUCT | {"search": "mug"})),
     "products of a file": (order, lambda conn: of_order.products_named(conn, ["mug", "cup"])),
+    "history of a product": (order, lambda conn: of_order.product_history(conn, "mug", after=(7,), limit=50)),
+    "changes of products": (
+        order,
+        lambda conn: of_order.product_changes(conn, actors=(), since=None, until=None, after=(AT, ID), limit=50),
+    ),
     "shipments": (fulfilment, lambda conn: of_fulfilment.list_shipments(conn, 50, (AT, ID))),
     "returns": (fulfilment, lambda conn: of_fulfilment.list_returns(conn, 50, (AT, ID))),
     "movements": (inventory, lambda conn: of_inventory.list_movements(conn, after=None, **EVERY_MOVEMENT)),

@@ -73,6 +73,8 @@ async def test_a_file_is_looked_at_taken_over_and_the_same_again_changes_nothing
     assert (again.exit_code, "0 new, 0 changed, 2 unchanged" in again.output) == (0, True)
     changed = await line.take("sku,price\nmug,13\n")
     assert "mug: price 12.50 -> 13.00\n" in changed.output
+    history = await line.rows("select actor, way, version from product_changes where sku = 'mug' order by version")
+    assert history == [{"actor": "Piet", "way": "file", "version": n} for n in (1, 2)]
     acts = await line.rows("select by, what, key, subject, outcome, detail from acts order by at")
     assert [(of["by"], of["what"], of["subject"], of["outcome"]) for of in acts] == [
         ("Piet", "import", "list.csv", "2 products taken over, 0 refused"),

@@ -143,7 +143,8 @@ async def _taken(visit: Visit, told: Judged) -> list[view.Fated] | None:
         fate = "unknown"
         if not away:
             try:
-                await visit.office.owners.put("order", "/products", {"products": part}, actor=visit.person.name)
+                body = {"products": part, "way": "file"}
+                await visit.office.owners.put("order", "/products", body, actor=visit.person.name)
                 fate = "done"
             except Away:
                 away = True

@@ -1,11 +1,13 @@
 """Products, customers and channels: what orders take over when they are placed."""
 
+from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
 
 from services.order import queries
 from services.order.api.fields import AddressIn, Amount, Key, Long, Name, Rate, Short, Sku, SkuPath, Word
@@ -89,11 +91,12 @@ class ProductsIn(Body):
     model_config = example(products=[{"sku": "mug", "name": "Mug", "price": "12.50", "vat_rate": "21"}])
 
     products: Annotated[tuple[ProductIn, ...], Field(min_length=1, max_length=MAX_LINES)]
+    way: Literal["api", "file", "page"] = Field("api", description="where these come from; kept in their history")
 
     def command(self) -> RegisterProducts:
         expected = tuple(product.expected for product in self.products)
         products = tuple(product.value(product.sku) for product in self.products)
-        return RegisterProducts(products=products, expected=expected if any(expected) else ())
+        return RegisterProducts(products=products, expected=expected if any(expected) else (), way=self.way)
 
 
 class CustomerFields(Body):
@@ -151,6 +154,38 @@ async def list_products(
     return page_of(found, paging, key=lambda row: (row["sku"],))
 
 
+@router.get("/products/{sku:path}/history", tags=["catalogue"])
+@needs("catalogue:write")
+async def get_product_history(sku: SkuPath, conn: Reader, paging: Paging) -> dict[str, Any]:
+    """Who changed a product, when, by which way, and each field from what to what, the newest first.
+
+    Of a new product every `before` is null. What was changed before there was a history is not in it.
+    """
+    found = await queries.product_history(conn, sku, after=paging.place(int), limit=paging.limit + 1)
+    if not found and await queries.product(conn, sku) is None:
+        raise NotFound("product", sku)
+    return page_of(found, paging, key=lambda row: (row["version"],))
+
+
+@router.get("/product-changes", tags=["catalogue"])
+@needs("catalogue:write")
+async def list_product_changes(
+    conn: Reader,
+    paging: Paging,
+    actor: Annotated[tuple[Short, ...], Query(max_length=1001)] = (),
+    since: AwareDatetime | None = None,
+    until: AwareDatetime | None = None,
+) -> dict[str, Any]:
+    """What people and programs with a name changed of products, the newest first, one entry per request.
+
+    `products` says of how many; `sku` and `changes` are those of the only one, else of none. `actor`: only theirs.
+    """
+    found = await queries.product_changes(
+        conn, actors=actor, since=since, until=until, after=paging.place(datetime, UUID), limit=paging.limit + 1
+    )
+    return page_of(found, paging, key=lambda row: (row["at"], row["cause"]))
+
+
 @router.get("/products/{sku:path}", tags=["catalogue"])
 @needs("catalogue:read")
 async def get_product(sku: SkuPath, conn: Reader) -> Response:
@@ -176,7 +211,7 @@ def _last(paging: Page) -> str | None:
 @needs("catalogue:write")
 async def put_product(sku: SkuPath, body: ProductFields, tell: Tell, if_match: IfMatch) -> Response:
     """Creates or changes one product; orders keep what they were placed with."""
-    return await tell(RegisterProducts(products=(body.value(sku),), if_match=if_match))
+    return await tell(RegisterProducts(products=(body.value(sku),), if_match=if_match, way="api"))
 
 
 @router.put("/customers", tags=["customers"])
