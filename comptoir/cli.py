@@ -51,8 +51,11 @@ def up(
     from comptoir.commands import serve_suite
     from comptoir.places import databases
     from shared import logging as logs
+    from shared.settings import ServiceSettings
 
-    logs.configure(os.environ.get("COMPTOIR_LOG_LEVEL", "WARNING"), as_json=not sys.stderr.isatty())
+    said = ServiceSettings(database_url="postgresql://")  # it finds its own, or starts it
+    level = said.log_level if "log_level" in said.model_fields_set else "WARNING"
+    logs.configure(level, as_json=not sys.stderr.isatty())
     data.mkdir(parents=True, exist_ok=True)
     with databases(data) as url:
         run(serve_suite(url, data, host, port, out, automatic=automatic))

@@ -17,7 +17,7 @@ from comptoir.places import databases
 from comptoir.postgres import EmbeddedPostgres, PostgresFailed
 from comptoir.rebuilding import is_new, rebuild
 from comptoir.rest import plain
-from comptoir.suite import BUILD, MEMBERS, know_topology, migrate, started
+from comptoir.suite import BUILD, MEMBERS, know_topology, migrate, settings_of, started
 from comptoir.web import one_door
 from services.billing.development_provider import create_app as payment_provider
 from services.fulfilment.development_carrier import development_carrier
@@ -35,7 +35,7 @@ from shared.serve import (
     unless,
     until_there,
 )
-from shared.settings import database_of, setting
+from shared.settings import database_of, no_misspelt, setting
 
 log = structlog.get_logger("comptoir.commands")
 
@@ -63,10 +63,6 @@ async def serve_suite(
         door = listening(host, port)
         here = address_of(door)
         everybody = tuple(MEMBERS)
-        await unless(told, migrate(database_url, everybody))
-        if await is_new(database_url):
-            out.print("The pages are new here: reading what happened before ...")
-            await unless(told, rebuild(database_url))
         ways = {**(BY_ITSELF if automatic else BY_HAND), **owners_at(here)}
         if not setting("LINK_KEYS"):
             ways["link_keys"] = kept_key(data / "link_key")
@@ -74,10 +70,18 @@ async def serve_suite(
             ways["webhook_keys"] = kept_key(data / "webhook_key")
         if not setting("PUBLIC_URL"):
             ways["public_url"] = here
+        no_misspelt([AuditorSettings])
+        auditor_settings = AuditorSettings(database_url=database_url)
+        for name in everybody:
+            settings_of(name, database_url=database_url, **ways)  # what is wrong is said before anything is changed
+        await unless(told, migrate(database_url, everybody))
+        if await is_new(database_url):
+            out.print("The pages are new here: reading what happened before ...")
+            await unless(told, rebuild(database_url))
         async with (
             developments(data, here) as outside,
             started(everybody, database_url=database_url, **outside, **ways) as suite,
-            auditing(AuditorSettings(database_url=database_url), suite.bus) as auditor,
+            auditing(auditor_settings, suite.bus) as auditor,
             serving(one_door(suite, auditor), door),
         ):
             quiet_collector()
@@ -154,6 +158,7 @@ async def auditing(settings: AuditorSettings, bus: Bus | None) -> AsyncIterator[
 async def serve_auditor() -> None:
     """The auditor as a process of its own. It writes nothing; RabbitMQ is only needed to hold orders."""
     know_topology()
+    no_misspelt([AuditorSettings])
     settings = AuditorSettings(audit=True)
     logs.configure(settings.log_level, as_json=settings.log_json)
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)

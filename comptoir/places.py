@@ -11,7 +11,7 @@ from comptoir.postgres import postgres
 from comptoir.rabbit import rabbitmq
 from comptoir.rest import plain
 from shared.serve import NotHere
-from shared.settings import database_of, setting
+from shared.settings import ServiceSettings, database_of, no_misspelt, setting
 
 
 @contextmanager
@@ -21,6 +21,7 @@ def databases(folder: Path, prefix: str = "comptoir_", *, fsync: bool = True) ->
     `prefix` keeps what a demo or a benchmark makes apart from the shop's own on a configured server; a server of our
     own has a folder for each, and the usual names.
     """
+    no_misspelt([ServiceSettings])
     configured = setting("DATABASE_URL")
     if "{service}" in configured and prefix == "comptoir_":
         yield configured
@@ -38,6 +39,7 @@ def databases(folder: Path, prefix: str = "comptoir_", *, fsync: bool = True) ->
 @contextmanager
 def broker() -> Iterator[str]:
     """The URL of a RabbitMQ."""
+    no_misspelt([ServiceSettings])
     with rabbitmq() as url:
         if url is None:
             raise NotHere("no RabbitMQ here: set COMPTOIR_RABBITMQ_URL, or install rabbitmq-server")

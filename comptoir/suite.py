@@ -17,7 +17,7 @@ from shared.messaging.rabbit import RabbitBus, declare
 from shared.migrate import upgrade
 from shared.serve import load
 from shared.service import Running, Service, application
-from shared.settings import ServiceSettings, database_of
+from shared.settings import ServiceSettings, database_of, no_misspelt
 
 BusName = Literal["local", "rabbit"]
 
@@ -49,8 +49,14 @@ MEMBERS = Members((*topology.SERVICES, *topology.OPTIONAL))
 
 def make(name: str, **settings: Any) -> Service:
     """One service with settings from the environment; arguments win."""
-    kind, build = MEMBERS[name]
-    return build(kind(**{key: value for key, value in settings.items() if key in kind.model_fields}))
+    return MEMBERS[name][1](settings_of(name, **settings))
+
+
+def settings_of(name: str, **settings: Any) -> ServiceSettings:
+    """What one service is told. Raises ValidationError or WrongSetting, which name each setting that is wrong."""
+    kind, _ = MEMBERS[name]
+    no_misspelt([kind])
+    return kind(**{key: value for key, value in settings.items() if key in kind.model_fields})
 
 
 def know_topology(*more: str) -> None:

@@ -46,8 +46,10 @@ def serve_alone(name: str) -> None:
     """Its queues must be declared already: alone it cannot know what the others read."""
     from shared.messaging import topology
     from shared.serve import load, run, serve
+    from shared.settings import no_misspelt
 
     kind, build = load(name)
+    no_misspelt([kind])
     service = build(kind())
     topology.register({name: service.handlers})
     run(serve(service))
@@ -58,9 +60,10 @@ def migrate(name: str) -> None:
     from shared import logging as logs
     from shared.migrate import head, upgrade
     from shared.serve import load, run, until_there
-    from shared.settings import database_of
+    from shared.settings import database_of, no_misspelt
 
     kind, _ = load(name)
+    no_misspelt([kind])
     settings = kind()
     logs.configure(settings.log_level, as_json=settings.log_json)
     url = database_of(settings.database_url, name)

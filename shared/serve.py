@@ -7,7 +7,6 @@ import asyncio
 import gc
 import importlib
 import logging
-import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
@@ -143,7 +142,7 @@ def listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise NotHere(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}") from None
+        raise NotHere(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
 
 
 def address_of(bound: socket.socket) -> str:
@@ -262,5 +261,5 @@ async def migrated(name: str, dsn: str) -> None:
 def wrong_settings(error: ValidationError) -> str:
     """One sentence that names each setting that is wrong, as it is written in the environment."""
     wrong = (("_".join(map(str, one["loc"])).upper(), one["msg"]) for one in error.errors(include_url=False))
-    said = "; ".join(f"COMPTOIR_{name}: {why}" for name, why in wrong)
+    said = "; ".join(f"COMPTOIR_{name}: {why}" if name else why for name, why in wrong)  # what several say names them
     return f"wrong settings: {said.replace('Value error, ', '')}"

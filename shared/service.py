@@ -1,11 +1,9 @@
 """A service, assembled: what it is, how it is started and stopped, its HTTP application."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
@@ -33,7 +31,7 @@ from shared.messaging.store import PostgresStore
 from shared.messaging.unit import Outcome, Unit
 from shared.messaging.workers import Caller, Relay, Timekeeper, ended
 from shared.metrics import Histograms, TimedRequests
-from shared.settings import ServiceSettings, database_of
+from shared.settings import ServiceSettings, database_of, file_of
 from shared.tracing import OpenTelemetry, TracedRequests, tracing
 
 T = TypeVar("T")
@@ -191,8 +189,7 @@ def keyring(service: Service) -> Keyring | None:
     """The keys that open its API; None where whoever reaches it is believed."""
     if not service.by_key or not service.settings.api_keys:
         return None
-    file = os.environ.get("COMPTOIR_API_KEYS_FILE")
-    return Keyring(service.settings.api_keys, Path(file) if file else None)
+    return Keyring(service.settings.api_keys, file_of("COMPTOIR_API_KEYS"))
 
 
 async def before_routes(request: Request) -> None:

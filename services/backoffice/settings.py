@@ -16,12 +16,17 @@ from services.backoffice.rights import ROLES
 from services.backoffice.signon import Provider
 from services.backoffice.webhooks.sending import Ways
 from services.backoffice.webhooks.signing import Keys
-from shared.settings import ServiceSettings, TimeZone
+from shared.settings import HttpAddress, ServiceSettings, TimeZone
 
 
 def parts(text: str) -> list[str]:
     """What commas divide."""
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def written(names: list[str]) -> str:
+    """Settings as they are written in the environment."""
+    return ", ".join(f"COMPTOIR_{name.upper()}" for name in names)
 
 
 def roles_of_groups(text: str) -> dict[str, frozenset[str]]:
@@ -38,10 +43,10 @@ def roles_of_groups(text: str) -> dict[str, frozenset[str]]:
 class Settings(ServiceSettings):
     """Where the owners of the facts answer, on top of what every service needs."""
 
-    order_url: str = Field("http://127.0.0.1:8001", description="the order service's HTTP address")
-    inventory_url: str = Field("http://127.0.0.1:8002", description="inventory's")
-    fulfilment_url: str = Field("http://127.0.0.1:8003", description="fulfilment's")
-    billing_url: str = Field("http://127.0.0.1:8004", description="billing's")
+    order_url: HttpAddress = Field("http://127.0.0.1:8001", description="the order service's HTTP address")
+    inventory_url: HttpAddress = Field("http://127.0.0.1:8002", description="inventory's")
+    fulfilment_url: HttpAddress = Field("http://127.0.0.1:8003", description="fulfilment's")
+    billing_url: HttpAddress = Field("http://127.0.0.1:8004", description="billing's")
     api_key: str = Field("", description="the API key with the scope act-as that it shows them, where they demand keys")
     owner_timeout_s: float = Field(5.0, gt=0, le=60, description="seconds to wait for an owner's answer")
     gather_ms: int = Field(100, ge=0, le=10_000, description="how long looks at orders are gathered into one request")
@@ -125,9 +130,9 @@ class Settings(ServiceSettings):
                 if not getattr(self, name)
             ]
             if missing:
-                raise ValueError(f"oidc_issuer needs {', '.join(missing)}")
+                raise ValueError(f"COMPTOIR_OIDC_ISSUER needs {written(missing)}")
             if "openid" not in self.oidc_scope.split():
-                raise ValueError("oidc_scope needs openid")
+                raise ValueError("COMPTOIR_OIDC_SCOPE needs openid")
         return self
 
     mail: Way = Field(
@@ -177,7 +182,9 @@ class Settings(ServiceSettings):
     @model_validator(mode="after")
     def mail_has_what_it_needs(self) -> "Settings":
         if self.low_stock_to and self.mail == "off":
-            raise ValueError("low_stock_to needs mail=smtp; with mail=book what would be sent is only kept")
+            raise ValueError(
+                "COMPTOIR_LOW_STOCK_TO needs COMPTOIR_MAIL=smtp; with =book what would be sent is only kept"
+            )
         if self.mail == "smtp":
             missing = [
                 name
@@ -185,9 +192,11 @@ class Settings(ServiceSettings):
                 if not getattr(self, name)
             ]
             if missing:
-                raise ValueError(f"mail=smtp needs {', '.join(missing)}")
+                raise ValueError(f"COMPTOIR_MAIL=smtp needs {written(missing)}")
             if self.smtp_password and self.smtp_security == "none":
-                raise ValueError("smtp_password would be sent for everybody to read: smtp_security=starttls or tls")
+                raise ValueError(
+                    "COMPTOIR_SMTP_PASSWORD would be sent for everybody to read: COMPTOIR_SMTP_SECURITY=starttls or tls"
+                )
         return self
 
     @field_validator("public_url")

@@ -10,11 +10,11 @@ from pydantic import Field, field_validator
 from services.billing.domain import Policy
 from services.billing.domain.rows import Seller
 from services.billing.einvoice.codes import ADDRESS_SCHEMES, COUNTRIES, CURRENCIES, SCHEMES, VAT_PREFIXES
-from shared.settings import ServiceSettings, TimeZone
+from shared.settings import InstantOrHttp, ServiceSettings, TimeZone
 
 
 class Settings(ServiceSettings):
-    payment_provider_url: str = Field(
+    payment_provider_url: InstantOrHttp = Field(
         "instant:", description="where the payment provider answers; instant: approves in process, without network"
     )
     payment_provider_timeout_s: float = Field(

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pydantic import Field, SecretStr
 
 from services.fulfilment.domain import Policy
-from shared.settings import ServiceSettings
+from shared.settings import YEARS_S, InstantOrHttp, ServiceSettings
 
 
 class Settings(ServiceSettings):
@@ -15,10 +15,15 @@ class Settings(ServiceSettings):
     automatic_warehouses: str = Field("", description="or only these, separated by commas")
     automatic_returns: bool = Field(False, description="announced returns arrive whole and go back to stock")
     deliver_after_s: float | None = Field(
-        None, ge=0, description="seconds until a parcel of an automatic warehouse arrives; unset: tracking says so"
+        None,
+        ge=0,
+        le=YEARS_S,
+        description="seconds until a parcel of an automatic warehouse arrives; unset: tracking says so",
     )
     call_carrier: bool = Field(True, description="off: no carrier contract, parcels leave without a label")
-    carrier_url: str = Field("instant:", description="instant: (a label at once) or the carrier's http(s) address")
+    carrier_url: InstantOrHttp = Field(
+        "instant:", description="instant: (a label at once) or the carrier's http(s) address"
+    )
     carrier_name: str = Field("carrier", max_length=64, description="its name for people")
     carrier_timeout_s: float = Field(10.0, gt=0, le=120)
     carrier_webhook_secrets: SecretStr = Field(

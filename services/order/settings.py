@@ -8,17 +8,23 @@ from pydantic import Field
 
 from services.order.domain import Policy
 from services.order.withdrawal import Terms
-from shared.settings import ServiceSettings, TimeZone
+from shared.settings import YEARS_S, ServiceSettings, TimeZone
 
 
 class Settings(ServiceSettings):
     """How long an order waits, on top of what every service needs."""
 
-    pay_by_card_h: float = Field(24, gt=0, description="hours until an unpaid card order is cancelled")
-    pay_by_transfer_d: float = Field(14, gt=0, description="days until an unpaid bank transfer order is cancelled")
-    pay_by_terms_h: float = Field(1, gt=0, description="hours that a credit check may take")
-    answer_min: float = Field(15, gt=0, description="minutes until an unanswered service is asked again")
-    consent_d: float = Field(7, gt=0, description="days a customer has to agree to a later date")
+    pay_by_card_h: float = Field(
+        24, gt=0, le=YEARS_S / 3600, description="hours until an unpaid card order is cancelled"
+    )
+    pay_by_transfer_d: float = Field(
+        14, gt=0, le=YEARS_S / 86_400, description="days until an unpaid bank transfer order is cancelled"
+    )
+    pay_by_terms_h: float = Field(1, gt=0, le=YEARS_S / 3600, description="hours that a credit check may take")
+    answer_min: float = Field(
+        15, gt=0, le=YEARS_S / 60, description="minutes until an unanswered service is asked again"
+    )
+    consent_d: float = Field(7, gt=0, le=YEARS_S / 86_400, description="days a customer has to agree to a later date")
     no_consent: Literal["wait", "cancel"] = Field("wait", description="what silence about a later date means")
     postage_vat: Literal["own", "goods"] = Field(
         "own",

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx
 import pytest
 
 from comptoir.chaos.works import ANNA
 from comptoir.postgres import free_port
 from comptoir.suite import migrate
-from tests.conftest import Databases
+from shared.database import with_database
+from tests.conftest import Databases, plain
 from tests.eventually import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,11 +65,32 @@ def test_help_answers_at_once() -> None:
         ("COMPTOIR_DATABASE_URL", "mysql://localhost"),
         ("COMPTOIR_RABBITMQ_URL", "localhost"),
         ("COMPTOIR_CREDIT_LIMIT", "much"),
+        ("COMPTOIR_TIME_ZONE", "Europe/Brussel"),
     ],
 )
 def test_wrong_settings_end_with_one_sentence(setting: str, value: str) -> None:
     status, said = ended(command("serve", "billing", **{setting: value}))
     assert (status, said.count("\n"), said.startswith(f"wrong settings: {setting}: ")) == (2, 1, True), said
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"COMPTOIR_LOG_LEVEL": "loud"}, "wrong settings: COMPTOIR_LOG_LEVEL: "),
+        ({"COMPTOIR_AUDIT_SKUS": "0"}, "wrong settings: COMPTOIR_AUDIT_SKUS: "),
+        ({"COMPTOIR_LOW_STOCK_TO": "anna@shop.example"}, "wrong settings: COMPTOIR_LOW_STOCK_TO needs COMPTOIR_MAIL="),
+        ({"COMPTOIR_SHOP_NAMES": "Kade"}, "wrong settings: COMPTOIR_SHOP_NAMES is no setting; is COMPTOIR_SHOP_NAME "),
+    ],
+)
+async def test_the_whole_suite_makes_no_database_when_a_setting_is_wrong(
+    postgres_url: str, tmp_path: Path, wrong: dict[str, str], said: str
+) -> None:
+    name = f"wrong_{uuid4().hex[:8]}_order"
+    url = plain(with_database(postgres_url, name).render_as_string(False)).replace("_order", "_{service}")
+    status, text = ended(command("up", "--port", "0", "--data", str(tmp_path), COMPTOIR_DATABASE_URL=url, **wrong))
+    assert (status, text.count("\n"), text.startswith(said)) == (2, 1, True), text
+    with pytest.raises(asyncpg.InvalidCatalogNameError):
+        await asyncpg.connect(url.replace("{service}", "order"))
 
 
 def test_a_database_that_never_comes_is_waited_for_and_then_named() -> None:
