@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from comptoir.suite import BUILD, MEMBERS
 from comptoir.web import OWN_NAME
 from shared.messaging.topology import OPTIONAL, SERVICES
 
@@ -65,6 +66,17 @@ def test_every_container_is_limited_and_ours_are_read_only_without_capabilities(
         if each["image"].startswith("comptoir/"):
             assert each["read_only"], name
             assert "cap_add" not in each, name
+
+
+def test_the_tools_decide_by_the_same_settings_as_the_services(compose: dict[str, Any]) -> None:
+    """`parked replay` decides beside the service: an invoice that it issues says who sells, as others do."""
+    tools = compose["services"]["tools"]["environment"]
+    for service in BUILD:
+        fields = {f"COMPTOIR_{name}".upper() for name in MEMBERS[service][0].model_fields}
+        said = compose["services"][service]["environment"]
+        decides = {name for name in said if name in fields and not name.endswith(("_URL", "_PATH"))}
+        assert decides, service
+        assert {name: said[name] for name in decides} == {name: tools.get(name) for name in decides}, service
 
 
 def test_everybody_sees_their_own_secrets_only(compose: dict[str, Any]) -> None:

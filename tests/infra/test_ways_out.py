@@ -146,6 +146,12 @@ def test_a_component_adds_settings_and_a_way_out(
     settings = as_set(environment, kept, monkeypatch)
     if way == "mail":
         assert settings.sender().server.password == "what the mail server said"
+        job = named["CronJob", "tools"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+        told = {name: value for each in job["envFrom"] for name, value in maps[each["configMapRef"]["name"]].items()}
+        with monkeypatch.context() as there:
+            for name in environment:
+                there.delenv(name)
+            assert as_set(told, kept, there).policy() == settings.policy(), "who rebuilds knows that customers are told"
     elif way == "webhooks":
         assert settings.webhooks().keys
         assert not settings.webhooks().inside
