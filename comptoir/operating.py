@@ -234,7 +234,7 @@ async def resent(
     async with Databases(url, names) as connections:
         await soon_enough(url, connections, since, key)
         for name, connection in connections.items():
-            chosen = "sent_at >= $1 and ($2 = '' or key = $2)"
+            chosen = "sent_at >= $1 and starts_with(key, $2)"
             if dry_run:
                 rows = await connection.fetch(f"select key from outbox where {chosen}", since, key)
             else:
@@ -269,7 +269,7 @@ async def soon_enough(url: str, connections: Connections, since: datetime, key: 
     if not known:
         return
     reader, handled = max(known.items(), key=lambda of: of[1])
-    sql = "select count(*) from outbox where sent_at >= $1 and ($2 = '' or key = $2) and id < $3"
+    sql = "select count(*) from outbox where sent_at >= $1 and starts_with(key, $2) and id < $3"
     for name, connection in connections.items():
         if old := await connection.fetchval(sql, since, key, first_id(handled)):
             raise TooLate(
