@@ -48,7 +48,8 @@ def asyncapi_of(service: str, handlers: Handlers, sends: Iterable[type[Message]]
             broker,
             title=f"Comptoir {service}",
             version="1",
-            description=f"Messages that {service} reads and sends. Each is a batch of CloudEvents 1.0 of one type.",
+            description=f"Messages that {service} reads and sends. Each is a batch of CloudEvents 1.0 of one type. "
+            "`send` is what it says, `receive` what it obeys or hears; docs/bus.md says how others take part.",
         )
         document: dict[str, Any] = factory.to_specification().to_jsonable()
     document["defaultContentType"] = CONTENT_TYPE
