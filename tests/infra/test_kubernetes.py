@@ -301,6 +301,9 @@ def test_the_page_on_deploying_says_the_order_and_the_figures_of_the_manifests(s
     part = page[page.index("### The order") : page.index("### Probes")]
     applied = re.findall(r"kubectl apply -k \$o -l '?(!?comptoir/step(?:=(\w+))?)", part)
     assert [step for _, step in applied] == ["", *STEPS]
+    again = page[page.index("### Another version, and back") : page.index("### Passwords and keys")]
+    applied = re.findall(r"kubectl apply -k \$o -l '?(!?comptoir/step(?:=(\w+))?)", again)
+    assert [step for _, step in applied] == ["", "access", "migrate", "run"], "a new message needs a right to be sent"
     for step in re.findall(r"comptoir/step=(\w+)", page):
         assert step in STEPS
     for path in re.findall(r"infra/kubernetes/[\w./-]*\w", page):
