@@ -33,8 +33,8 @@ from tests.eventually import eventually, settled
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(240)]
 
 ORDERS = 120
-NUMBERS_AND_TIMES = ("I20", "I21")
-"""The laws that a service breaks which was set back behind the others: numbers and times that were given twice."""
+OF_THE_LOST_FUTURE = ("I20", "I21")
+"""The laws that a service breaks which was set back behind the others: it forgot what they had of it already."""
 
 
 @pytest.fixture
@@ -177,4 +177,4 @@ async def test_f40_dumps_of_different_moments_are_made_good_by_sending_again(
         assert await books["billing"].fetchval("select count(*) from invoices") == kept
         await eventually(lambda: nothing_reserved(run), 60)  # inventory may be the last to hear what was sent again
         broken = {finding.name for finding in await verify(books) if finding.breaches}
-        assert {name.split()[0] for name in broken} <= set(NUMBERS_AND_TIMES), broken
+        assert {name.split()[0] for name in broken} <= set(OF_THE_LOST_FUTURE), broken
