@@ -9,7 +9,7 @@ from comptoir.invariants.law import law
 from services.billing.domain import rule
 from services.billing.domain.documents import fingerprint
 from services.billing.domain.journal import balance
-from services.billing.domain.rows import Account, CreditNote, DocumentGroup, Invoice, Operation, Refund
+from services.billing.domain.rows import Account, CreditNote, DocumentGroup, Invoice, Operation, Refund, WriteOff
 
 ZERO = Decimal(0)
 
@@ -20,7 +20,7 @@ class Purse:
 
     `received`: by bank and from carriers. `invoiced` and `credited`: sums of the documents. `ledger`: what the journal
     says the customer owes. `booked`: money that the journal moved per operation number, in positive, out negative.
-    `refunds`: those of the staff.
+    `refunds` and `write_offs`: those of the staff. `bad_debts`: what the journal says was given up and not recovered.
     """
 
     name: str
@@ -32,6 +32,8 @@ class Purse:
     ledger: Decimal
     booked: Mapping[int, Decimal]
     refunds: tuple[Refund, ...]
+    write_offs: tuple[WriteOff, ...] = ()
+    bad_debts: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +127,11 @@ def refunded_within_captured(purse: Purse) -> Iterator[str]:
         yield f"{name}: {a.credited:f} credited, its credit notes sum to {purse.credited:f}"
 
 
-@law("I12", "what we hold is what was invoiced less credited", at_rest=True)
+@law("I12", "what we hold is what was invoiced less credited and given up", at_rest=True)
 def held_is_billed(purse: Purse) -> Iterator[str]:
     """Unless somebody is known to act: an operation that waits for another try, the customer, the carrier, staff."""
     a = purse.account
-    held, billed = rule.held(a), a.invoiced - a.credited
+    held, billed = rule.held(a), a.invoiced - a.credited - a.written_off
     in_work = bool(a.running or a.blocked or a.parked)
     if held > billed:
         ahead = a.method == "bank_transfer" and held <= rule.should_hold(a)
@@ -137,7 +139,7 @@ def held_is_billed(purse: Purse) -> Iterator[str]:
     elif held < billed:
         in_work = in_work or a.declined or a.method != "card"
     if held != billed and not in_work:
-        yield f"{purse.name}: {held:f} held, {billed:f} invoiced less credited, and nothing is under way"
+        yield f"{purse.name}: {held:f} held, {billed:f} invoiced less credited and given up, and nothing is under way"
 
 
 @law("I12", "a customer owes on terms what the accounts of their orders say")
@@ -296,6 +298,21 @@ def given_alone_within_limit(purse: Purse) -> Iterator[str]:
         total, limit = sum((r.gross for r in mine), ZERO), max(r.limit for r in mine)
         if total > limit:
             yield f"{purse.name}: {mine[0].asker} gave back {total:f} that nobody approved, the limit is {limit:f}"
+
+
+@law("I12", "what is given up was asked for, is owed, and is booked")
+def given_up_is_booked(purse: Purse) -> Iterator[str]:
+    """And what came in after all took it back first: no more is given up than is billed and not here."""
+    a, asked = purse.account, sum((w.amount for w in purse.write_offs if w.state == "done"), ZERO)
+    if not 0 <= a.written_off <= asked:
+        yield f"{purse.name}: {a.written_off:f} is written off, {asked:f} was asked for"
+    if a.written_off != purse.bad_debts:
+        yield f"{purse.name}: {a.written_off:f} is written off, the journal says {purse.bad_debts:f}"
+    if a.written_off and a.written_off > (unpaid := a.invoiced - a.credited - rule.held(a)):
+        yield f"{purse.name}: {a.written_off:f} is written off, {unpaid:f} is billed and not here"
+    for w in purse.write_offs:
+        if w.approver.strip().casefold() == w.asker.strip().casefold():
+            yield f"{purse.name}: write-off {w.write_off_id} was asked for and approved by {w.asker}"
 
 
 @law("I16", "the account credits each refund of the staff once, and no other")

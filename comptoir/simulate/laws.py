@@ -18,7 +18,7 @@ from comptoir.simulate.snapshots import BILLING, FULFILMENT, INVENTORY, NUMBERS,
 from comptoir.simulate.worths import WorthLaws
 from services.billing.domain import rows as billing
 from services.billing.domain import rule
-from services.billing.domain.journal import BANK, PREPAYMENTS, PROVIDER, RECEIVABLE
+from services.billing.domain.journal import BAD_DEBTS, BANK, PREPAYMENTS, PROVIDER, RECEIVABLE
 from services.fulfilment.domain import rows as fulfilment
 from services.inventory.domain import rows as inventory
 from services.order import rows as order
@@ -50,6 +50,7 @@ A_MONEY: tuple[Callable[..., Iterator[str]], ...] = (
     money.booked_once,
     money.given_alone_within_limit,
     money.credits_are_refunds,
+    money.given_up_is_booked,
 )
 A_SHELF: tuple[Callable[..., Iterator[str]], ...] = (
     stock.on_hand_is_the_sum_of_movements,
@@ -82,6 +83,7 @@ class Laws(Snapshots):
         self.last: dict[tuple[Any, ...], inventory.Reservation] = {}
         self.line_moves: dict[tuple[UUID, int], LineMoves] = defaultdict(LineMoves)
         self.ledger: dict[UUID, Decimal] = defaultdict(lambda: ZERO)
+        self.bad_debts: dict[UUID, Decimal] = defaultdict(lambda: ZERO)
         self.booked: dict[UUID, dict[int, Decimal]] = defaultdict(dict)
         self.came_back: dict[str, dict[int, int]] = defaultdict(dict)  # per return and line, in inventory
         self.trial = ZERO
@@ -173,6 +175,8 @@ class Laws(Snapshots):
                 continue
             if row.account in (RECEIVABLE, PREPAYMENTS):
                 self.ledger[row.order_id] += row.amount
+            elif row.account == BAD_DEBTS:
+                self.bad_debts[row.order_id] += row.amount
             elif row.kind in ("capture", "refund") and row.account in (PROVIDER, BANK):
                 booked, no = self.booked[row.order_id], int(row.entry_id.split(":")[1])
                 booked[no] = booked.get(no, ZERO) + row.amount
@@ -293,6 +297,8 @@ class Laws(Snapshots):
             self.ledger[order_id],
             self.booked.get(order_id, {}),
             tuple(self.of(BILLING, billing.Refund, order_id)),
+            tuple(self.of(BILLING, billing.WriteOff, order_id)),
+            self.bad_debts[order_id],
         )
 
     def _not_from_the_future(self, found: Order) -> None:

@@ -13,7 +13,7 @@ import asyncpg
 from comptoir.invariants import orders
 from comptoir.verify.audit import ALL, SOME_ORDERS, Connections
 from services.billing.domain import rows as billing
-from services.billing.domain.journal import BANK, PREPAYMENTS, PROVIDER, RECEIVABLE
+from services.billing.domain.journal import BAD_DEBTS, BANK, PREPAYMENTS, PROVIDER, RECEIVABLE
 from services.billing.store import BOOKS as BILLING
 from services.fulfilment.domain import rows as fulfilment
 from services.fulfilment.store import BOOKS as FULFILMENT
@@ -35,7 +35,14 @@ ORDER_KINDS = (
     order_rows.Return,
     order_rows.History,
 )
-BILLING_KINDS = (billing.Account, billing.Operation, billing.Invoice, billing.CreditNote, billing.Refund)
+BILLING_KINDS = (
+    billing.Account,
+    billing.Operation,
+    billing.Invoice,
+    billing.CreditNote,
+    billing.Refund,
+    billing.WriteOff,
+)
 RECEIPTS = """
     select order_id, sum(amount) from (
         select order_id, amount from bank_entries where state = 'matched' and {entries}
@@ -51,6 +58,10 @@ BANK_ENTRIES = f"""
 LEDGER = f"""
     select order_id, sum(amount) from postings
     where order_id is not null and account in ('{RECEIVABLE}', '{PREPAYMENTS}') and {{chosen}} group by 1
+"""
+GIVEN_UP = f"""
+    select order_id, sum(amount) from postings
+    where order_id is not null and account = '{BAD_DEBTS}' and {{chosen}} group by 1
 """
 BOOKED = f"""
     select order_id, split_part(entry_id, ':', 2)::int as no, sum(amount) from postings
@@ -69,6 +80,7 @@ class Background:
     received: Mapping[UUID, Decimal]
     ledger: Mapping[UUID, Decimal]
     booked: Mapping[UUID, Mapping[int, Decimal]]
+    bad_debts: Mapping[UUID, Decimal]
 
 
 class Group:
@@ -161,4 +173,5 @@ async def read_background(connections: Connections, ids: Sequence[UUID] | None =
         {r[0]: r[1] for r in receipts},
         {r[0]: r[1] for r in await bills.fetch(LEDGER.format(chosen=chosen), *among)},
         booked,
+        {r[0]: r[1] for r in await bills.fetch(GIVEN_UP.format(chosen=chosen), *among)},
     )

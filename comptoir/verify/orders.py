@@ -124,6 +124,8 @@ def check_money(audit: Audit, background: Background, purses: Group, order_id: U
         background.ledger.get(order_id, money.ZERO),
         background.booked.get(order_id, {}),
         tuple(refunds),
+        tuple(purses.of(billing.WriteOff, order_id)),
+        background.bad_debts.get(order_id, money.ZERO),
     )
     for check in (
         money.refunded_within_captured,
@@ -132,6 +134,7 @@ def check_money(audit: Audit, background: Background, purses: Group, order_id: U
         money.nothing_is_unknown,
         money.booked_once,
         money.given_alone_within_limit,
+        money.given_up_is_booked,
         money.credits_are_refunds,
     ):
         audit.check(check, purse)

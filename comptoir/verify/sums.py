@@ -130,8 +130,8 @@ DEBTS = """
                from accounts where debtor <> '' and method = 'terms' group by 1, 2) a using (customer_id, currency)
     order by 1, 2
 """
-GUARDED = ("invoices", "credit_notes", "postings", "refunds")
-"""Tables whose rows, of refunds those that were decided, no statement changes."""
+GUARDED = ("invoices", "credit_notes", "postings", "refunds", "write_offs")
+"""Tables whose rows, of refunds and write-offs those that were decided, no statement changes."""
 GUARDS = """
     select tgrelid::regclass::text from pg_trigger
     where tgenabled in ('O', 'A')

@@ -14,7 +14,7 @@ from uuid import UUID
 from services.backoffice import letters
 from services.backoffice.rows import Backorder, Entry, Mail, Money, Order, Refund, Return, Shipment, Sold, StockSaid
 from shared.contracts.backoffice import LookAgain, LookAtOrder, OrderSeen, OrderSummary
-from shared.contracts.billing import MoneyStatement, PaymentRefunded, RefundStatement
+from shared.contracts.billing import MoneyStatement, PaymentRefunded, RefundStatement, WriteOffStatement
 from shared.contracts.fulfilment import ReturnStatement, ShipmentDelivered, ShipmentDispatched, ShipmentStatement
 from shared.contracts.inventory import StockStatement
 from shared.contracts.message import Statement
@@ -253,6 +253,27 @@ def refund_said(m: RefundStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         yield from _look(Order(m.order_id))
 
 
+def to_write_off(m: Any) -> Needs:
+    return [(Order, m.order_id)]
+
+
+def write_off_said(m: WriteOffStatement, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """An entry of the timeline; the list of them is billing's own."""
+    yield Entry(
+        order_id=m.order_id,
+        event_id=ctx.cause,
+        at=ctx.told_at or ctx.now,
+        key=m.key,
+        thing=str(m.write_off_id),
+        version=m.version,
+        actor=ctx.actor or m.decided_by or m.asker,
+        cause=ctx.led_by,
+        facts={"amount": f"{m.amount:f}", "reason": m.reason, "approver": m.approver, "note": m.note},
+    )
+    if rows.find(Order, m.order_id) is None:
+        yield from _look(Order(m.order_id))
+
+
 REFUND = tuple(field.name for field in fields(Refund))
 
 
@@ -344,6 +365,7 @@ SAID: dict[type[Statement], tuple[Callable[[Any], Needs], Callable[[Any, Rows, C
     ShipmentStatement: (to_shipment, shipment_said),
     ReturnStatement: (to_return, return_said),
     RefundStatement: (to_refund, refund_said),
+    WriteOffStatement: (to_write_off, write_off_said),
 }
 """What is done with the statements of each kind."""
 

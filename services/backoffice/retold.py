@@ -165,6 +165,25 @@ SENTENCES = (
     N_("no refund %(id)s of this order"),
     N_("this refund was done already, by %(who)s"),
     N_("this refund was refused already, by %(who)s"),
+    # what a write-off would do, and what billing refuses of it
+    N_("Billing would keep it until another person approves it: %(who)s may give up %(limit)s of an order alone."),
+    N_("Billing wrote off %(amount)s of this order for %(who)s before."),
+    N_("Billing would then write off %(amount)s."),
+    N_("Billing would write off %(amount)s of what is owed: a loss in the ledger, and no document."),
+    N_("Billing would still want %(amount)s, and reminders go for that alone."),
+    N_("Billing would take the loss back by what is paid after all, or credited."),
+    N_("say how much is given up, more than 0"),
+    N_("%(amount)s cannot be written off, %(owed)s is owed for goods that are out"),
+    N_("a write-off of %(amount)s of this order waits to be decided"),
+    N_("your roles may not approve write-offs"),
+    N_("who asked for a write-off cannot approve it: another person must"),
+    N_("your roles may not refuse write-offs of others"),
+    N_("no write-off %(id)s of this order"),
+    N_("this write-off was done already, by %(who)s"),
+    N_("this write-off was refused already, by %(who)s"),
+    N_(
+        "%(amount)s of this order was written off: a credit would settle that first, and nothing would go back"
+    ),
     # why a transfer waits
     N_("no order"),
     N_("the order is not in %(currency)s"),

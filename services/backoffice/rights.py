@@ -46,6 +46,7 @@ DOES: dict[str, frozenset[str]] = {
     "mail": frozenset({"support", "admin"}),
     "resume": frozenset({"support", "finance", "admin"}),
     "refund": frozenset({"support", "finance", "admin"}),
+    "write-off": frozenset({"finance", "admin"}),
     "match": frozenset({"finance", "admin"}),
     "credit": frozenset({"finance", "admin"}),
     "approve": frozenset({"finance", "admin"}),

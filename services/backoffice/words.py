@@ -201,6 +201,18 @@ def _refund(sentence: str, kind: str) -> Callable[[Facts, Facts, Words], Line]:
     return said
 
 
+def _write_off(sentence: str, kind: str) -> Callable[[Facts, Facts, Words], Line]:
+    """A write-off by the staff: how much, why, and who let it happen."""
+
+    def said(f: Facts, b: Facts, w: Words) -> Line:
+        by = w.say("Approved by %(name)s.", name=f["approver"]) if f["approver"] else ""
+        note = f"{str(f['note']).strip().rstrip('.')}." if f["note"] else ""
+        why = " ".join(part for part in (_reason(f, w), by, note) if part)
+        return Line(w.say(sentence, amount=w.money(_amount(f, "amount"))), kind, "money", why)
+
+    return said
+
+
 # Goods on their way
 
 
@@ -378,6 +390,9 @@ SAYINGS: dict[str, Callable[[Facts, Facts, Words], Line]] = {
     ),
     "refund_granted": _refund(N_("Gave back %(amount)s of %(invoice)s."), "undo"),
     "refund_denied": _refund(N_("The refund of %(amount)s of %(invoice)s was refused; nothing was given back."), "bad"),
+    "write_off_requested": _write_off(N_("Asked to write off %(amount)s; another person must approve it."), "wait"),
+    "debt_written_off": _write_off(N_("Wrote off %(amount)s; nobody is reminded of it any more."), "bad"),
+    "write_off_denied": _write_off(N_("%(amount)s is not written off; it is still owed."), "undo"),
     "shipment_planned": _shipment(N_("%(pieces)s to be picked in %(warehouse)s."), ""),
     "shipment_picked": _shipment(N_("Picked in %(warehouse)s."), ""),
     "shipment_packed": _shipment(N_("Packed and labelled in %(warehouse)s: %(parcel)s."), ""),

@@ -1,6 +1,6 @@
 """What billing obeys and hears, and the decision for each."""
 
-from services.billing.domain import answers, asks, debtors, receipts, refunds
+from services.billing.domain import answers, asks, debtors, receipts, refunds, writeoffs
 from services.billing.domain.flow import to_debtor
 from shared.contracts import billing
 from shared.contracts.fulfilment import ShipmentDelivered
@@ -13,6 +13,9 @@ HANDLERS: Handlers = {
     billing.RequestRefund: Handler(refunds.to_request, refunds.request_refund, to_debtor),
     billing.ApproveRefund: Handler(refunds.to_request, refunds.approve_refund, to_debtor),
     billing.RefuseRefund: Handler(refunds.to_refuse, refunds.refuse_refund),
+    billing.RequestWriteOff: Handler(writeoffs.to_request, writeoffs.request_write_off, to_debtor),
+    billing.ApproveWriteOff: Handler(writeoffs.to_request, writeoffs.approve_write_off, to_debtor),
+    billing.RefuseWriteOff: Handler(writeoffs.to_refuse, writeoffs.refuse_write_off),
     billing.PayAgain: Handler(asks.to_pay_again, asks.pay_again, to_debtor),
     ShipmentDelivered: Handler(asks.to_deliver, asks.shipment_delivered),
     billing.ProviderAnswered: Handler(answers.to_hear, answers.provider_answered, to_debtor),

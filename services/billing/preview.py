@@ -1,4 +1,4 @@
-"""What a refund or a return would do, told before it is done: the real decision on the order's real rows, undone."""
+"""What staff would do to an order's money, told before it is done: the real decision on its real rows, undone."""
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -7,8 +7,9 @@ from typing import Any
 from services.billing.domain import rule
 from services.billing.domain.credits import left_of
 from services.billing.domain.refunds import given_alone
-from services.billing.domain.rows import ZERO, Account, CreditNote, DocumentGroup, Invoice, Operation, Refund
-from shared.contracts.billing import ApproveRefund, RefundReturn, RequestRefund
+from services.billing.domain.rows import ZERO, Account, CreditNote, DocumentGroup, Invoice, Operation, Refund, WriteOff
+from services.billing.domain.writeoffs import written_off_alone
+from shared.contracts.billing import ApproveRefund, RefundReturn, RequestRefund, RequestWriteOff
 from shared.contracts.message import Message
 from shared.contracts.money import said
 from shared.messaging.decision import Rows
@@ -57,6 +58,46 @@ def credited(rows: Rows, m: RefundReturn) -> Item:
         "gross": f"{note.gross:f}",
         "back": f"{_surplus(now) - _surplus(was):f}",
     }
+
+
+def given_up(rows: Rows, m: RequestWriteOff, quote: str, messages: Iterable[Message]) -> Item:
+    """Quote, what is owed and written off before and after, and that in sentences. `state`: done, or waiting."""
+    write_off = next(w for w in rows.group(WriteOff, m.order_id) if w.write_off_id == m.write_off_id)
+    now = rows.group(Account, m.order_id)[0]
+    was = next(iter(rows.group_before(Account, m.order_id)), now)
+    return {
+        "order_id": str(m.order_id),
+        "number": write_off.order_number,
+        "version": was.version,
+        "quote": quote,
+        "state": write_off.state,
+        "currency": write_off.currency,
+        "limit": f"{write_off.limit:f}",
+        "amount": f"{write_off.amount:f}",
+        "owed": [f"{rule.owed(was):f}", f"{rule.owed(now):f}"],
+        "written_off": [f"{was.written_off:f}", f"{now.written_off:f}"],
+        "sentences": list(_loss(rows, write_off, messages)),
+    }
+
+
+def _loss(rows: Rows, write_off: WriteOff, sent: Iterable[Message]) -> Iterator[str]:
+    account, currency = rows.group(Account, write_off.order_id)[0], write_off.currency
+    amount = said(write_off.amount, currency)
+    if write_off.state == "waiting":
+        limit = said(write_off.limit, currency)
+        yield (
+            f"Billing would keep it until another person approves it: {write_off.asker} may give up {limit} of an "
+            "order alone."
+        )
+        alone = written_off_alone(rows.group(WriteOff, write_off.order_id), write_off.asker)
+        if alone:
+            yield f"Billing wrote off {said(alone, currency)} of this order for {write_off.asker} before."
+        yield f"Billing would then write off {amount}."
+    else:
+        yield f"Billing would write off {amount} of what is owed: a loss in the ledger, and no document."
+        yield f"Billing would still want {said(rule.owed(account), currency)}, and reminders go for that alone."
+        yield "Billing would take the loss back by what is paid after all, or credited."
+    yield f"Everybody would be told: {', '.join(dict.fromkeys(message.key for message in sent))}."
 
 
 def _surplus(a: Account) -> Decimal:

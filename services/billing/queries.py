@@ -147,6 +147,38 @@ async def refund(connection: AsyncConnection, order_id: UUID, refund_id: UUID) -
     return found[0] if found else None
 
 
+async def write_offs(
+    connection: AsyncConnection,
+    limit: int,
+    after: Sequence[Any] | None,
+    *,
+    state: str = "",
+    order_id: UUID | None = None,
+    newest: bool = False,
+) -> list[Item]:
+    """Debts that were given up or are to be, in the order in which it was asked for."""
+    w = t.write_offs.c
+    query = select(t.write_offs).limit(limit + 1)
+    if state:
+        query = query.where(w.state == state)
+    if order_id:
+        query = query.where(w.order_id == order_id)
+    return await _all(connection, _ordered(query, (w.asked_at, w.write_off_id), after, newest))
+
+
+async def write_offs_waiting(connection: AsyncConnection) -> tuple[int, datetime | None]:
+    """How many write-offs wait for another person, and since when the oldest does."""
+    query = select(func.count(), func.min(t.write_offs.c.asked_at)).where(t.write_offs.c.state == text("'waiting'"))
+    waiting, oldest = (await connection.execute(query)).one()
+    return waiting, oldest
+
+
+async def write_off(connection: AsyncConnection, order_id: UUID, write_off_id: UUID) -> Item | None:
+    w = t.write_offs.c
+    found = await _all(connection, select(t.write_offs).where(w.order_id == order_id, w.write_off_id == write_off_id))
+    return found[0] if found else None
+
+
 async def invoices(
     connection: AsyncConnection,
     limit: int,
@@ -299,7 +331,17 @@ async def vat(connection: AsyncConnection, issued_from: datetime | None, issued_
 async def open_items(connection: AsyncConnection, limit: int, after: Sequence[Any] | None) -> list[Item]:
     """Orders whose goods are out and whose money is not here, and what waits for a person."""
     a = t.accounts.c
-    columns = (a.order_id, a.method, a.currency, t.OWED.label("owed"), a.custody, a.parked, a.dunned, a.dunning_at)
+    columns = (
+        a.order_id,
+        a.method,
+        a.currency,
+        t.OWED.label("owed"),
+        a.written_off,
+        a.custody,
+        a.parked,
+        a.dunned,
+        a.dunning_at,
+    )
     query = select(*columns).where(t.OPEN).order_by(a.order_id).limit(limit + 1)
     if after:
         query = query.where(a.order_id > after[0])

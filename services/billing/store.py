@@ -14,6 +14,7 @@ BOOKS = mapping(
         (rows.CreditNote, tables.credit_notes),
         (rows.Refund, tables.refunds),
         (rows.Remittance, tables.remittances),
+        (rows.WriteOff, tables.write_offs),
     ),
     (rows.Operation, tables.operations, False, tables.IN_FLIGHT),
     (rows.BankEntry, tables.bank_entries, True),

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    and_,
     event,
     literal_column,
     or_,
@@ -77,17 +78,21 @@ accounts = Table(
     Column("dunned", Integer, nullable=False),
     _time("dunning_at", nullable=True),
     *(_json(name) for name in ("invoices", "credits", "delivered", "early")),
+    Column("written_off", Numeric, nullable=False, server_default=text("0")),
     CheckConstraint("0 <= refunded and refunded <= captured", name="never_refunds_more_than_captured"),
     CheckConstraint("0 <= credited and credited <= invoiced", name="never_credits_more_than_invoiced"),
     CheckConstraint("custody >= 0 and due >= 0", name="not_negative"),
+    CheckConstraint("0 <= written_off and written_off <= invoiced - credited", name="gives_up_what_is_owed"),
     CheckConstraint("running in (0, operations)", name="one_operation_at_a_time"),
     postgresql_with=MOVING,
 )
-OWED = accounts.c.invoiced - accounts.c.credited - accounts.c.captured + accounts.c.refunded
+UNPAID = accounts.c.invoiced - accounts.c.credited - accounts.c.captured + accounts.c.refunded
+OWED = UNPAID - accounts.c.written_off
 NOTHING: ColumnElement[Any] = literal_column("0")  # literals, so that a plan made for any values goes by the index
 NO_TEXT: ColumnElement[Any] = literal_column("''")
-OPEN = or_(OWED > NOTHING, accounts.c.parked != NO_TEXT)
-Index("ix_accounts_open", accounts.c.order_id, postgresql_where=OPEN)
+_NEVER_SETTLED = or_(UNPAID > NOTHING, accounts.c.parked != NO_TEXT)
+OPEN = and_(_NEVER_SETTLED, or_(OWED > NOTHING, accounts.c.parked != NO_TEXT))  # the first half goes by the index
+Index("ix_accounts_open", accounts.c.order_id, postgresql_where=_NEVER_SETTLED)
 
 sales = Table(
     "sales",
@@ -197,6 +202,39 @@ Index(
     "ix_refunds_waiting", refunds.c.asked_at, refunds.c.refund_id, postgresql_where=refunds.c.state == text("'waiting'")
 )
 
+write_offs = Table(
+    "write_offs",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("write_off_id", Uuid, primary_key=True),
+    _text("order_number"),
+    _text("customer_id"),
+    _money("amount"),
+    _text("currency"),
+    _text("reason"),
+    _text("asker"),
+    _time("asked_at"),
+    _money("limit"),
+    Column("version", Integer, nullable=False),
+    _text("state"),
+    _text("approver"),
+    _text("decided_by"),
+    _time("decided_at", nullable=True),
+    _text("note"),
+    CheckConstraint("state in ('waiting', 'done', 'refused')", name="state"),
+    CheckConstraint("amount > 0", name="amount"),
+    CheckConstraint("asker <> '' and (state = 'waiting') = (decided_by = '')", name="known_who"),
+    CheckConstraint("lower(btrim(approver)) <> lower(btrim(asker))", name="four_eyes"),
+    postgresql_with=MOVING,
+)
+Index("ix_write_offs_asked", write_offs.c.asked_at, write_offs.c.write_off_id)
+Index(
+    "ix_write_offs_waiting",
+    write_offs.c.order_id,
+    unique=True,
+    postgresql_where=write_offs.c.state == text("'waiting'"),
+)
+
 bank_entries = Table(
     "bank_entries",
     metadata,
@@ -301,15 +339,16 @@ GUARDS = tuple(
 
 DECIDED_STANDS = """
 create or replace function decided_stands() returns trigger language plpgsql as
-$$begin raise exception 'a refund that was decided never changes'; end$$
+$$begin raise exception 'what was decided never changes'; end$$
 """
 """Who asked and who approved cannot be told otherwise afterwards (S8).
 
 Its trigger is not called `..._never_change`: of such tables nobody but the owner may update any row.
 """
-DECIDED = (
-    "create trigger refunds_decided_stands before update or delete on refunds "
+DECIDED = tuple(
+    f"create trigger {name}_decided_stands before update or delete on {name} "
     "for each row when (old.state <> 'waiting') execute function decided_stands()"
+    for name in ("refunds", "write_offs")
 )
 
 
@@ -321,4 +360,5 @@ event.listen(metadata, "before_create", _ddl(NEVER_CHANGES))
 for _table, _guard in zip((invoices, credit_notes, postings), GUARDS, strict=True):
     event.listen(_table, "after_create", _ddl(_guard))
 event.listen(metadata, "before_create", _ddl(DECIDED_STANDS))
-event.listen(refunds, "after_create", _ddl(DECIDED))
+for _table, _guard in zip((refunds, write_offs), DECIDED, strict=True):
+    event.listen(_table, "after_create", _ddl(_guard))

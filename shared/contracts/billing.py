@@ -89,6 +89,7 @@ class Credited(Value):
 class MoneyStatement(Statement):
     """All the money of one order. `secured` is what covers open goods; money on its way out does not count.
 
+    `written_off` is what of `owed` was given up, less what came of it after all; it is not owed any more.
     `settled` is true when billing has nothing left to do: nothing in flight, what it should hold is what it holds.
     `reason`: why the credit check said no, in words, as long as it does.
     """
@@ -100,7 +101,8 @@ class MoneyStatement(Statement):
     refunded: Money = Decimal(0)
     invoiced: tuple[Invoiced, ...] = ()
     credited: tuple[Credited, ...] = ()
-    owed: Money = Decimal(0)  # invoiced, not credited, not yet captured
+    owed: Money = Decimal(0)  # invoiced, not credited, not yet captured, not written off
+    written_off: Money = Decimal(0)
     settled: bool = False
     parked: Text = ""
     reason: Text = ""
@@ -233,6 +235,76 @@ class RefundGranted(RefundStatement, key="billing.refund_granted.v1"):
 
 class RefundDenied(RefundStatement, key="billing.refund_denied.v1"):
     """A waiting refund was refused or taken back; nothing was credited."""
+
+
+# Debts that nobody will pay
+
+
+class RequestWriteOff(Command, key="billing.request_write_off.v1"):
+    """A person gives up money that is owed for goods that are out; above the limit of the roles another must approve.
+
+    Done, it is an entry of the ledger (R-13) and no document: VAT and the claim itself stay as they are. A known
+    write-off is stated again. `quote`: of the preview that was looked at; nothing is done if the money changed since.
+    """
+
+    order_id: UUID
+    write_off_id: UUID
+    amount: Money
+    reason: Text
+    actor: str = ""
+    roles: tuple[str, ...] = ()
+    quote: str = ""
+
+
+class ApproveWriteOff(Command, key="billing.approve_write_off.v1"):
+    """Another person than who asked has a waiting write-off done, as it was asked for."""
+
+    order_id: UUID
+    write_off_id: UUID
+    note: Text = ""
+    actor: str = ""
+    roles: tuple[str, ...] = ()
+
+
+class RefuseWriteOff(Command, key="billing.refuse_write_off.v1"):
+    """A waiting write-off will not happen, and why: said by who may approve, or by who asked."""
+
+    order_id: UUID
+    write_off_id: UUID
+    reason: Text
+    actor: str = ""
+    roles: tuple[str, ...] = ()
+
+
+class WriteOffStatement(Statement):
+    """One write-off: how much, why, who asked and who decided. `version` counts for this write-off.
+
+    `approver` is empty where the asker's own limit was enough.
+    """
+
+    write_off_id: UUID
+    state: Literal["waiting", "done", "refused"]
+    amount: Money
+    currency: str
+    reason: Text
+    asker: str
+    asked_at: datetime
+    approver: str = ""
+    decided_by: str = ""
+    decided_at: datetime | None = None
+    note: Text = ""
+
+
+class WriteOffRequested(WriteOffStatement, key="billing.write_off_requested.v1"):
+    """A write-off above its asker's limit waits for another person."""
+
+
+class DebtWrittenOff(WriteOffStatement, key="billing.debt_written_off.v1"):
+    """Money that was owed was given up: nobody is reminded of it any more."""
+
+
+class WriteOffDenied(WriteOffStatement, key="billing.write_off_denied.v1"):
+    """A waiting write-off was refused or taken back; the money is still owed."""
 
 
 # Bank, carrier and staff

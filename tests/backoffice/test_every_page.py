@@ -120,6 +120,14 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     await shop.rest()
     found |= {"refund": f"/orders/{done['number']}/refund", "refunds": "/refunds"}
     found["refund-waiting"] = f"/refunds/{asked.json()['refund_id']}"
+    owing = await shop.place(payment_method="terms")
+    await shop.ship(await shipment(owing))
+    give_up = {"amount": "1.00", "reason": "K-1"}
+    by = {"Idempotency-Key": "K-1-write-off", "X-Actor": "K-1"}
+    given = await shop.http.post(f"/billing/orders/{owing['id']}/write-offs", json=give_up, headers=by)
+    await shop.rest()
+    found["write-off"] = f"/orders/{owing['number']}/write-off"
+    found["write-off-to-approve"] = f"/orders/{owing['number']}/write-offs/{given.json()['write_off_id']}"
     arrived = {"status": "delivered", "at": now().isoformat()}
     await shop.ask("POST", f"/fulfilment/shipments/{out}/tracking", arrived)
     await shop.rest()

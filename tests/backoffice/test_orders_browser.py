@@ -205,3 +205,40 @@ async def test_a_refund_is_typed_shown_and_done_and_a_large_one_waits(shop: Shop
             await page.set_viewport_size({"width": width, "height": 800})
             assert await page.evaluate("document.documentElement.scrollWidth") <= width
             await shot(page, f"refund-{'form' if path.endswith('refund') else 'one'}-{width}")
+
+
+async def test_a_debt_is_written_off_and_a_large_one_waits_for_another_person(shop: Shop, visit: Any) -> None:
+    placed = await shop.place(quantity=40, payment_method="terms")
+    (shipment,) = (await shop.ask("GET", f"/order/orders/{placed['id']}"))["shipments"]
+    await shop.ship(shipment["shipment_id"])
+    tab = await visit()
+    page = await tab.open(f"/orders/{placed['number']}")
+    await page.locator(".actions a:has-text('Write off')").click()
+    await expect(page.get_by_label("Amount")).to_have_value("605.00")
+    await page.get_by_label("Amount").fill("5,00")
+    await page.get_by_label("Reason").fill("the bank kept a fee")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".effects")).to_contain_text("Billing would write off €5.00 of what is owed")
+    await expect(page.locator(".effects")).to_contain_text("Billing would still want €600.00")
+    await shot(page, "write-off")
+    await page.click("button:has-text('Write it off')")
+    await expect(page.locator("[data-toasts]")).to_contain_text("It is written off")
+    await shop.rest()
+    page = await tab.open(f"/orders/{placed['number']}/write-off")
+    await page.get_by_label("Reason").fill("insolvent, the administrator pays nothing")
+    await page.click("button:has-text('Show what it would do')")
+    await page.click("button:has-text('Ask for approval')")
+    await expect(page.locator("[data-toasts]")).to_contain_text("The write-off waits until another person approves it.")
+    await shop.rest()
+    await page.reload()
+    await expect(page.locator(".timeline")).to_contain_text("Asked to write off €600.00")
+    page = await tab.open("/money/write-offs?state=waiting")
+    await page.locator("table a").first.click()
+    await expect(page.locator("#h-own")).to_contain_text("another person must approve it")
+    await expect(page.locator("button:has-text('Approve the write-off')")).to_have_count(0)
+    await shot(page, "write-off-to-approve")
+    for path in (page.url.removeprefix(tab.here), f"/orders/{placed['number']}/write-off", "/money/write-offs"):
+        page = await tab.open(path)
+        for width in (320, 768, 1440):
+            await page.set_viewport_size({"width": width, "height": 800})
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width

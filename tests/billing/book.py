@@ -8,7 +8,7 @@ from uuid import UUID
 
 from services.billing.domain import rule
 from services.billing.domain.documents import fingerprint
-from services.billing.domain.rows import Account, CreditNote, Debtor, Invoice, Operation, Policy, Posting
+from services.billing.domain.rows import Account, CreditNote, Debtor, Invoice, Operation, Policy, Posting, WriteOff
 from services.billing.handlers import HANDLERS
 from shared.contracts.billing import (
     AuthorisePayment,
@@ -213,7 +213,10 @@ class Book:
             assert 0 <= hold.refunded <= hold.captured
         mine = [p for p in self.postings if p.order_id == a.order_id]
         balance = sum((p.amount for p in mine if p.account in ("receivable", "customer_prepayments")), money(0))
-        assert balance == a.invoiced - a.credited - a.captured + a.refunded - a.custody
+        assert balance == a.invoiced - a.credited - a.captured + a.refunded - a.custody - a.written_off
+        assert sum((p.amount for p in mine if p.account == "bad_debts"), money(0)) == a.written_off
+        asked = sum((w.amount for w in self.rows(WriteOff) if w.state == "done"), money(0))
+        assert 0 <= a.written_off <= min(asked, max(money(0), a.invoiced - a.credited - rule.held(a)))
         assert sum((p.amount for p in mine if p.account == "cod_in_custody"), money(0)) == a.custody
         versions = [told.version for told in self.told if told.order_id == a.order_id]
         assert versions == sorted(versions)

@@ -210,9 +210,13 @@ async def test_each_is_counted_by_currency_and_told_in_the_log(
 
 
 async def measured(house: House) -> dict[str, float]:  # noqa: F811
-    """What /metrics says of money that goes back, without the name of the service."""
+    """What /metrics says of money that goes back or is given up, without the name of the service."""
     lines = (await house.http.get("/metrics")).text.replace(',service="billing"', "").replace('{service="billing"}', "")
-    said = (line.rpartition(" ") for line in lines.splitlines() if re.match("comptoir_(refunds|paid_back)_", line))
+    said = (
+        line.rpartition(" ")
+        for line in lines.splitlines()
+        if re.match("comptoir_(refunds|paid_back|write_offs)_", line)
+    )
     return {name.removeprefix("comptoir_"): float(value) for name, _, value in said if "_created" not in name}
 
 

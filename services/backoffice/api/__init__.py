@@ -48,6 +48,7 @@ from services.backoffice.api import (
     webhooks,
     wishes,
     withdrawal,
+    writeoffs,
 )
 from services.backoffice.api.frame import BARE, SAFE, LoginNeeded, Office, Refused, Visit, spoken
 from services.backoffice.api.guard import CUSTOMERS, Guard, headers_of
@@ -58,8 +59,8 @@ from shared.http import NotFound
 
 AREAS = (
     login, today, orders, bulk, saved, importing, entering, order, status, withdrawal, mails, changes, editing, refunds,
-    resume, wishes, stock, products, shelves, bins, reorder, costs, purchases, transfers, warehouse, shipments, returns,
-    match, money, customers, reports, staff, webhooks, audit, parked, live, files,
+    writeoffs, resume, wishes, stock, products, shelves, bins, reorder, costs, purchases, transfers, warehouse,
+    shipments, returns, match, money, customers, reports, staff, webhooks, audit, parked, live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)
 """The pages of each area."""

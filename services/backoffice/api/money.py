@@ -16,7 +16,16 @@ from shared.contracts.backoffice import NoteView
 
 router = pages()
 List = Literal[
-    "invoices", "credit-notes", "open-items", "payments", "refunds", "transfers", "credits", "journal", "trial-balance"
+    "invoices",
+    "credit-notes",
+    "open-items",
+    "payments",
+    "refunds",
+    "write-offs",
+    "transfers",
+    "credits",
+    "journal",
+    "trial-balance",
 ]
 Number = Annotated[str, Path(max_length=64, pattern=r"^[^\x00]*$")]
 

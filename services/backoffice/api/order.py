@@ -41,6 +41,8 @@ async def order(visit: Annotated[Visit, allowed("orders")], name: Name, show: st
     said["edit"] = w.say("The order was changed.")
     said["refund"] = w.say("The money goes back to the customer.")
     said["refund-asked"] = w.say("The refund waits until another person approves it.")
+    said["write-off"] = w.say("It is written off; nobody is reminded of it any more.")
+    said["write-off-asked"] = w.say("The write-off waits until another person approves it.")
     said["match"] = w.say("The transfer is matched.")
     said["resume"] = w.say("It is tried again.")
     said["take-back"] = w.say("The goods are expected back.")

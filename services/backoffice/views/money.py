@@ -26,6 +26,7 @@ TABS = (
     ("open-items", N_("Open items")),
     ("payments", N_("Payments")),
     ("refunds", N_("Refunds")),
+    ("write-offs", N_("Write-offs")),
     ("transfers", N_("Transfers")),
     ("credits", N_("Credits")),
     ("journal", N_("Journal")),
@@ -37,6 +38,7 @@ ABOUT = {
     "open-items": N_("Goods that are out and not paid, and money that waits for a person."),
     "payments": N_("What was asked of the payment provider, and what it answered."),
     "refunds": N_("Money that went back to customers, or is on its way."),
+    "write-offs": N_("Debts that were given up, or wait for another person to approve it."),
     "transfers": N_("Entries of the bank statement."),
     "credits": N_("Credits that belong to no order we know. They pay nothing out by themselves."),
     "journal": N_("Every posting; debit positive, credit negative."),
@@ -58,6 +60,7 @@ ACCOUNTS: Mapping[str, str] = {
     "cod_in_custody": N_("cash on delivery, with carriers"),
     "cod_fees": N_("cash on delivery, fees"),
     "unmatched_receipts": N_("receipts not matched"),
+    "bad_debts": N_("losses on debts"),
 }
 """What people call an account of billing's ledger."""
 STATES: Mapping[str, tuple[str, str]] = {
@@ -67,6 +70,7 @@ STATES: Mapping[str, tuple[str, str]] = {
     "refused": (N_("Refused"), "bad"),
     "matched": (N_("Matched"), "good"),
     "review": (N_("To look at"), "wait"),
+    "waiting": (N_("To approve"), "wait"),
 }
 
 
@@ -135,6 +139,8 @@ async def page(reading: Reading, pages: Pages, owners: Owners, what: str, asked:
 def _states(what: str) -> tuple[str, ...]:
     if what in ("payments", "refunds"):
         return ("wanted", "unknown", "done", "refused")
+    if what == "write-offs":
+        return ("waiting", "done", "refused")
     return ("review", "matched") if what == "transfers" else ()
 
 
@@ -154,6 +160,8 @@ async def _asked(reading: Reading, pages: Pages, owners: Owners, what: str, aske
     elif what in ("payments", "refunds"):
         path = "/payments"
         where |= {"newest": "true", "state": asked.state, "kind": "refund" if what == "refunds" else ""}
+    elif what == "write-offs":
+        path, where = "/write-offs", where | {"newest": "true", "state": asked.state}
     elif what == "transfers":
         path, where["state"] = "/bank-entries", asked.state
     elif what == "journal":
@@ -264,6 +272,18 @@ def _transfer(w: English, names: Mapping[str, Item], of: Item) -> list[Cell]:
     ]
 
 
+def _write_off(w: English, names: Mapping[str, Item], of: Item) -> list[Cell]:
+    order = f"/orders/{quote(of['order_number'])}"
+    return [
+        Cell(_moment(w, of["asked_at"]), f"{order}/write-offs/{of['write_off_id']}"),
+        Cell(of["order_number"], order, of["customer_id"]),
+        Cell(of["reason"], sub=of["note"]),
+        Cell(of["asker"], sub=of["decided_by"] if of["decided_by"] != of["asker"] else ""),
+        _state(w, of["state"]),
+        amount(w, of["amount"], of["currency"]),
+    ]
+
+
 def _credit(w: English, names: Mapping[str, Item], of: Item) -> list[Cell]:
     customer = of["customer_id"]
     return [
@@ -327,6 +347,11 @@ LISTS = {
     ),
     "payments": _PAYMENTS,
     "refunds": _PAYMENTS,
+    "write-offs": List(
+        N_("Debts that were given up, newest first"),
+        _columns(N_("Asked"), N_("Order"), N_("Reason"), N_("Who"), N_("State"), figures=(N_("Amount"),)),
+        _write_off,
+    ),
     "transfers": List(
         N_("Entries of the bank statement"),
         _columns(N_("Entry"), N_("Reference"), N_("Order"), N_("State"), figures=(N_("Amount"),)),

@@ -69,7 +69,7 @@ async def page(
         "lines": [_line(line) for line in now_said["lines"]] if now_said else [],
         "kits": [_kit(w, kit) for kit in now_said["kits"]] if now_said else [],
         "counts": {name: kept[name] for name in COUNTED},
-        "actions": _actions(pages, person, head, where, stuck(kept["money"], kept["shipments"])) if now_said else [],
+        "actions": _actions(pages, person, head, where, kept) if now_said else [],
         "why_kind": (kind := why_kind(head)),
         "asks": kind in ("bad", "wait"),
         "since": w.moment(since) if since else "",
@@ -165,8 +165,9 @@ def _kit(w: English, kit: Item) -> Item:
     }
 
 
-def _actions(pages: Pages, person: Person, head: Item, where: str, parked: bool) -> list[Item]:
+def _actions(pages: Pages, person: Person, head: Item, where: str, kept: Item) -> list[Item]:
     w, found = pages.words, []
+    parked = stuck(kept["money"], kept["shipments"])
     open_ = head["status"] not in ("completed", "cancelled", "shipped", "delivered")
     found.append({"href": f"{where}/messages", "text": w.say("Messages"), "icon": "mail", "danger": False})
     found.append({"href": f"{where}/link", "text": w.say("Customer's page"), "icon": "globe", "danger": False})
@@ -183,6 +184,8 @@ def _actions(pages: Pages, person: Person, head: Item, where: str, parked: bool)
         found.append({"href": f"{where}/take-back", "text": w.say("Take back"), "icon": "back", "danger": False})
     if head["status"] in MAYBE_OUT and person.may("refund"):
         found.append({"href": f"{where}/refund", "text": w.say("Refund"), "icon": "money", "danger": False})
+    if (kept["money"] or {}).get("owed") and person.may("write-off"):
+        found.append({"href": f"{where}/write-off", "text": w.say("Write off"), "icon": "money", "danger": False})
     if open_ and head["status"] != "cancelling" and person.may("cancel"):
         found.append({"href": f"{where}/cancel", "text": w.say("Cancel"), "icon": "x", "danger": True})
     return found

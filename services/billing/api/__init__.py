@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.billing.api import credit, documents, ledger, provider, receipts, refunds
+from services.billing.api import credit, documents, ledger, provider, receipts, refunds, writeoffs
 
 router = APIRouter()
-for area in (documents, receipts, refunds, credit, ledger, provider):
+for area in (documents, receipts, refunds, writeoffs, credit, ledger, provider):
     router.include_router(area.router)

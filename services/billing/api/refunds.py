@@ -2,15 +2,15 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 
 from services.billing import queries
-from services.billing.api.fields import Code, Item, Line
+from services.billing.api.fields import FORBIDDEN, Code, Item, Line, Quote, Reason, RefusalIn, Roles, State
 from services.billing.preview import credited, preview
 from shared.clock import new_id
 from shared.contracts.billing import ApproveRefund, RefundLine, RefundReturn, RefuseRefund, RequestRefund
@@ -32,27 +32,6 @@ from shared.http import (
 from shared.messaging.effects import effects
 
 router = APIRouter()
-Quote = Annotated[
-    str,
-    Field(
-        max_length=64,
-        pattern=r"^[^\x00]*$",
-        description="`quote` of the preview that was looked at: 409, and nothing done, when the money changed since",
-    ),
-]
-State = Annotated[str, Query(pattern="^(waiting|done|refused)?$")]
-FORBIDDEN: dict[int | str, dict[str, Any]] = {403: {"description": "Not by this person or these roles"}}
-
-
-async def _roles(
-    x_roles: Annotated[
-        str, Header(max_length=200, description="the roles of the person of X-Actor, divided by commas")
-    ] = "",
-) -> tuple[str, ...]:
-    return tuple(filter(None, (role.strip() for role in x_roles.split(","))))
-
-
-Roles = Annotated[tuple[str, ...], Depends(_roles)]
 
 
 class RefundLineIn(Body):
@@ -76,7 +55,7 @@ class RefundIn(Body):
     )
     invoice: Code
     lines: Annotated[list[RefundLineIn], Field(min_length=1, max_length=MAX_LINES)]
-    reason: Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
+    reason: Reason
     quote: Quote = ""
 
     def command(self, order_id: UUID, refund_id: UUID, actor: str, roles: tuple[str, ...]) -> RequestRefund:
@@ -105,11 +84,6 @@ class ApprovalIn(Body):
 
     def command(self, order_id: UUID, refund_id: UUID, actor: str, roles: tuple[str, ...]) -> ApproveRefund:
         return ApproveRefund(order_id=order_id, refund_id=refund_id, actor=actor, roles=roles, **self.model_dump())
-
-
-class RefusalIn(Body):
-    model_config = example(reason="the photo shows another cup")
-    reason: Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
 
 
 @router.get("/orders/{order_id}/refundable", tags=["refunds"])

@@ -147,7 +147,7 @@ def credit_note_for(
 
 def _terms(a: Account, gross: Decimal, number: Number, policy: Policy, country: str) -> Terms:
     """What was paid in advance is this invoice's as far as earlier ones did not need it."""
-    here = a.captured - a.refunded - (a.invoiced - a.credited)
+    here = a.captured - a.refunded - (a.invoiced - a.credited - a.written_off)
     issued_on = number.series.issued_at.astimezone(policy.zone).date()
     days = policy.payment_days if a.method == "terms" else 0
     waits = a.method in ("terms", "bank_transfer")

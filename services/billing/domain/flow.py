@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.billing.domain import rule
 from services.billing.domain.documents import INVOICES, invoice_for, next_number
-from services.billing.domain.journal import CUSTODY, REVENUE, VAT, customer, entry
+from services.billing.domain.journal import BAD_DEBTS, CUSTODY, REVENUE, VAT, customer, entry
 from services.billing.domain.rows import (
     ZERO,
     Account,
@@ -85,6 +85,7 @@ class Draft:
     def advance(self) -> None:
         """Starts what the rule wants now."""
         self._check_credit()
+        self._recover()
         self._forget_overtaken()
         a = self.account
         wish = rule.next_operation(a)
@@ -153,6 +154,19 @@ class Draft:
     def _counted_before(self) -> Decimal:
         """What of this order is in the customer's sum already."""
         return rule.on_credit(self.before) if self.before.debtor else ZERO
+
+    def _recover(self) -> None:
+        """Money that comes after all, and a credit, settle first what was written off, then what is open."""
+        a = self.account
+        if not a.written_off:
+            return
+        back = a.written_off - max(ZERO, a.invoiced - a.credited - rule.held(a))
+        if back > 0:
+            self.count()
+            self.change(written_off=a.written_off - back)
+            name = f"recovered:{a.order_id}:{self.account.version}"
+            sides = [(BAD_DEBTS, -back), *customer(a, self.account)]
+            self.add(*entry(name, "recovery", a.currency, sides, self.ctx.now, a))
 
     def _forget_overtaken(self) -> None:
         """What was refused blocks only itself: it is forgotten when it is not wanted any more."""
@@ -261,7 +275,7 @@ def collect(draft: Draft, invoice: Invoiced) -> None:
     Money on its way back to the customer pays for nothing; if the refund fails, the carrier's money is paid back.
     """
     a = draft.account
-    amount = min(invoice.gross, max(ZERO, a.invoiced - a.credited - rule.staying(a) - a.custody))
+    amount = min(invoice.gross, max(ZERO, a.invoiced - a.credited - a.written_off - rule.staying(a) - a.custody))
     draft.change(custody=a.custody + amount)
     sides = [(CUSTODY, amount), *customer(a, draft.account)]
     draft.add(*entry(f"delivered:{invoice.shipment_id}", "delivery", a.currency, sides, draft.ctx.now, a))

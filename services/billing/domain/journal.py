@@ -20,7 +20,8 @@ BANK: Final = "bank"
 CUSTODY: Final = "cod_in_custody"
 FEES: Final = "cod_fees"
 UNMATCHED: Final = "unmatched_receipts"
-ACCOUNTS: Final = (RECEIVABLE, PREPAYMENTS, REVENUE, VAT, PROVIDER, BANK, CUSTODY, FEES, UNMATCHED)
+BAD_DEBTS: Final = "bad_debts"
+ACCOUNTS: Final = (RECEIVABLE, PREPAYMENTS, REVENUE, VAT, PROVIDER, BANK, CUSTODY, FEES, UNMATCHED, BAD_DEBTS)
 
 Side = tuple[str, Decimal]
 
@@ -31,7 +32,7 @@ class Unbalanced(AssertionError):
 
 def balance(a: Account) -> Decimal:
     """What the customer owes us; negative: what we owe the customer. What the carrier holds is not the customer's."""
-    return a.invoiced - a.credited - a.captured + a.refunded - a.custody
+    return a.invoiced - a.credited - a.captured + a.refunded - a.custody - a.written_off
 
 
 def customer(before: Account, after: Account) -> tuple[Side, Side]:

@@ -107,6 +107,12 @@ def plan_for(rows: Rows, m: RequestRefund | Refund) -> Plan:
             f"{said(owed, account.currency)} of this order is still owed: only what was paid can be given back",
             status=409,
         )
+    if account.written_off:
+        raise Refused(
+            f"{said(account.written_off, account.currency)} of this order was written off: a credit would settle that "
+            "first, and nothing would go back",
+            status=409,
+        )
     if figures.gross > (here := free(account)):
         raise Refused(
             f"{figures.gross:f} {account.currency} cannot be given back, {said(here, account.currency)} of the order's "

@@ -93,7 +93,8 @@ class Account(Row):
     """The money of one order: the narrow row that every decision locks first and most change.
 
     `answers` is the version of the newest ask, 0 before the first. `captured` and `refunded` count all money, however
-    it came and went; `voiding` and `refunding` are money on its way out, which secures nothing.
+    it came and went; `voiding` and `refunding` are money on its way out, which secures nothing. `written_off` is what
+    was given up, less what came of it after all.
     """
 
     KEY: ClassVar[tuple[str, ...]] = ("order_id",)
@@ -131,6 +132,7 @@ class Account(Row):
     credits: tuple[Credited, ...] = ()
     delivered: tuple[UUID, ...] = ()  # cash on delivery: shipments at the customer
     early: tuple[EarlyBill, ...] = ()
+    written_off: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +343,34 @@ class Refund(Row):
     decided_at: datetime | None = None
     note: str = ""
     credit_note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOff(Row):
+    """Money owed by a customer that a person gives up: asked for, and done, waiting or refused, as a refund is (S8)."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("order_id", "write_off_id")
+    GROUP: ClassVar[str] = "order_id"
+    FIXED: ClassVar[tuple[str, ...]] = (
+        "order_number", "customer_id", "amount", "currency", "reason", "asker", "asked_at", "limit",
+    )  # fmt: skip
+
+    order_id: UUID
+    write_off_id: UUID
+    order_number: str
+    customer_id: str
+    amount: Decimal
+    currency: str
+    reason: str
+    asker: str
+    asked_at: datetime
+    limit: Decimal
+    version: int = 1
+    state: str = "waiting"  # waiting, done, refused
+    approver: str = ""
+    decided_by: str = ""  # who approved or refused it; the asker where nobody else had to
+    decided_at: datetime | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

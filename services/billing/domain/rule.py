@@ -35,14 +35,14 @@ def staying(a: Account) -> Decimal:
 
 
 def should_hold(a: Account) -> Decimal:
-    """Paid in advance: what the order is worth, less credits. Otherwise what was invoiced, less credits."""
+    """Paid in advance: what the order is worth, otherwise what was invoiced; less credits and what was given up."""
     worth = max(a.due, a.invoiced) if a.method == "bank_transfer" else a.invoiced
-    return worth - a.credited
+    return worth - a.credited - a.written_off
 
 
 def owed(a: Account) -> Decimal:
-    """For goods that are out: invoiced, not credited, not yet here."""
-    return max(ZERO, a.invoiced - a.credited - held(a))
+    """For goods that are out: invoiced, not credited, not yet here, not given up."""
+    return max(ZERO, a.invoiced - a.credited - a.written_off - held(a))
 
 
 def on_credit(a: Account) -> Decimal:
@@ -67,10 +67,10 @@ def authorised(a: Account) -> Decimal:
 def secured(a: Account) -> Decimal:
     """What covers open goods, in the same count as the amount due. Money on its way out does not count."""
     if a.method == "card":
-        missing = max(ZERO, a.invoiced - a.credited - staying(a))
+        missing = max(ZERO, a.invoiced - a.credited - a.written_off - staying(a))
         return a.invoiced + authorised(a) - a.voiding - missing
     if a.method == "bank_transfer":
-        return staying(a) + a.credited
+        return staying(a) + a.credited + a.written_off
     return a.due if a.method == "cash_on_delivery" else a.granted
 
 
@@ -124,6 +124,7 @@ def statement(kind: type[S], a: Account) -> S:
         invoiced=a.invoices,
         credited=a.credits,
         owed=owed(a),
+        written_off=a.written_off,
         settled=_settled(a, covered),
         parked=a.parked,
         reason=a.refusal if stands == "declined" else "",
