@@ -57,6 +57,7 @@ def policies(no_consent: str = "wait", labels: bool = True) -> tuple[Any, ...]:
             answer=NOTHING,
             answer_again=NOTHING,
             consent=NOTHING,
+            ask_refused_again=NOTHING,
             no_consent=no_consent,  # type: ignore[arg-type]
         ),
         inventory.Policy(),

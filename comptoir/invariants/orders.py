@@ -15,7 +15,7 @@ from shared.contracts.money import totals, unit_of
 from shared.contracts.order import FINAL
 from shared.contracts.values import PriceLine
 
-TIMERS = ("pay_by", "consent_by", "answer_by")
+TIMERS = ("pay_by", "consent_by", "answer_by", "refused_until")
 
 
 @dataclass(frozen=True, slots=True)

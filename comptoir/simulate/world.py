@@ -165,6 +165,7 @@ def services(plan: Plan) -> list[tuple[Any, Any, Any, Any]]:
         OrderPolicy(
             pay_by={"card": 12 * hours, "bank_transfer": 36 * hours, "terms": hours},
             consent=4 * hours,
+            ask_refused_again=6 * hours,
             no_consent=plan.no_consent,  # type: ignore[arg-type]
         ),
         inventory.Policy(serve_at_once=2, promise_grace_days=0, announce_after=timedelta(seconds=5)),

@@ -30,6 +30,7 @@ SENTENCES = (
     N_("Another %(amount)s must be secured."),
     N_("%(pieces)s come later than the customer accepted; the customer must agree to the new date."),
     N_("%(pieces)s on backorder, promised for %(day)s."),
+    N_("%(pieces)s on backorder: refused by %(warehouses)s, to be asked again; no day is promised."),
     N_("%(pieces)s were not found on the shelf; inventory must look for other stock."),
     N_("%(pieces)s reserved; the customer wants everything in one go."),
     N_("Shipment %(seq)s from %(warehouse)s waits to be picked."),
@@ -272,7 +273,6 @@ SENTENCES = (
     # why stock or money stopped
     N_("sold out"),
     N_("unknown SKU"),
-    N_("no warehouse ships it"),
     N_("short pick"),
     N_("short pick: %(why)s"),
     N_("not on the shelf"),

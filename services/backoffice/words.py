@@ -431,6 +431,7 @@ WISHES: dict[str, str] = {
     "pay_by_due": N_("The time to pay was over."),
     "consent_due": N_("The time to agree to a later date was over."),
     "answer_due": N_("An answer was overdue; asked again."),
+    "refusal_due": N_("A warehouse that was closed is asked again."),
 }
 """What the order's own history says of wishes and timers, which are no events."""
 

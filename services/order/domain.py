@@ -32,6 +32,7 @@ from shared.contracts.order import (
     ConsentDue,
     OrderStatement,
     PayByDue,
+    RefusalDue,
 )
 from shared.messaging.decision import Context, Effect, Needs, Row, Rows, Timer
 
@@ -52,6 +53,7 @@ class Policy:
     answer_again: timedelta = timedelta(hours=1)
     consent: timedelta = timedelta(days=7)
     no_consent: Literal["wait", "cancel"] = "wait"
+    ask_refused_again: timedelta = timedelta(hours=24)  # a warehouse that was closed
     postage_vat: Literal["own", "goods"] = "own"  # of postage whose rate the channel left open (R-07)
     address_check: bool = True  # orders of goods with an incomplete address are held (OMS-14)
     withdrawal: Terms = field(default_factory=Terms)
@@ -167,7 +169,7 @@ def _fields(kind: type) -> frozenset[str]:
 
 
 def timed(order: Order, asks: Sequence[Ask], trigger: Trigger, ctx: Ctx) -> tuple[Order, list[Timer]]:
-    """Arms and ends the three timers of an order; a timer that stands is left alone, it looks when it fires."""
+    """Arms and ends the four timers of an order; a timer that stands is left alone, it looks when it fires."""
     progress, policy, now = order.progress, ctx.policy, ctx.now
     final = progress.status in FINAL
     term = policy.pay_by.get(order.header.method)
@@ -179,12 +181,14 @@ def timed(order: Order, asks: Sequence[Ask], trigger: Trigger, ctx: Ctx) -> tupl
     asked = any(not isinstance(ask, OrderStatement) for ask in asks)
     wait = policy.answer_again if isinstance(trigger, AnswerDue) else policy.answer
     awaited = asked or (progress.answer_by is not None and not (final and next(unanswered(order), None) is None))
+    refused = bool(progress.limits) and not final and order.open
     timers: list[Timer] = []
     changes: dict[str, datetime | None] = {}
     for name, armed, needed, after, message in (
         ("pay_by", progress.pay_by, unpaid, again, PayByDue),
         ("consent_by", progress.consent_by, late, policy.consent, ConsentDue),
         ("answer_by", progress.answer_by, awaited, wait, AnswerDue),
+        ("refused_until", progress.refused_until, refused, policy.ask_refused_again, RefusalDue),
     ):
         if needed and armed is None and after is not None:
             changes[name] = now + after
@@ -211,6 +215,13 @@ def consent_due(m: ConsentDue, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         return
     silence: Message = m if ctx.policy.no_consent == "cancel" else AcceptDate(order_id=m.order_id)
     yield from _fired(order, order.moved(consent_by=None), silence, ctx)
+
+
+def refusal_due(m: RefusalDue, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
+    """The warehouse that was closed is asked again: it may be open, and if it is not it refuses anew."""
+    order = load_order(rows, m.order_id)
+    if order.progress.refused_until is not None and ctx.now >= order.progress.refused_until:
+        yield from _fired(order, order.moved(refused_until=None), m, ctx)
 
 
 def answer_due(m: AnswerDue, rows: Rows, ctx: Ctx) -> Iterator[Effect]:

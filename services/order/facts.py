@@ -4,7 +4,7 @@ The table FACTS is the second half of saga.py. A statement is kept if it is newe
 Impossible if it cannot be true.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, TypeVar
@@ -30,6 +30,7 @@ from shared.contracts.order import (
     OrderReleased,
     PayByDue,
     PlaceOrder,
+    RefusalDue,
     ReleaseHold,
     ReturnGoods,
 )
@@ -286,6 +287,11 @@ def drop_backordered(order: Order, _: ConsentDue) -> Order:
     return wanting(order, dict(merged(order.progress.cancel_wanted, pieces(late))), "the later date was not accepted")
 
 
+def lift_limits(order: Order, _: RefusalDue) -> Order:
+    """Who was closed may be open again: the next ask for stock names every warehouse anew."""
+    return order.moved(limits=()) if order.progress.limits else order
+
+
 def look(order: Order, _: AnswerDue) -> Order:
     return order
 
@@ -304,6 +310,7 @@ FACTS: tuple[Fact, ...] = (
     Fact((AcceptDate,), accept_date, "the newest promised date is accepted", wish=True),
     Fact((PayByDue,), expire, "not secured and not unknown: cancel_wanted = all that is not out"),
     Fact((ConsentDue,), drop_backordered, "cancel_wanted += backordered"),
+    Fact((RefusalDue,), lift_limits, "no warehouse is limited any more; inventory is asked anew"),
     Fact((AnswerDue,), look, "nothing: what is unanswered is asked again"),
 )
 
@@ -327,11 +334,14 @@ def wanting(order: Order, wanted: dict[int, int], reason: str) -> Order:
     return order if after == order.progress.cancel_wanted else order.moved(cancel_wanted=after, reason=reason)
 
 
-def promised_on(order: Order) -> date | None:
-    """The day on which all that is backordered should be there; None when of some of it no day is known."""
+def promised_on(order: Order, besides: Collection[int] = ()) -> date | None:
+    """The day on which all that is backordered should be there; None when of some of it no day is known.
+
+    `besides`: line numbers that do not count.
+    """
     if order.stock.heard is None or not order.stock.heard.lines:
         return None
-    days = [of.promised_on for of in order.stock.heard.lines if of.backordered]
+    days = [of.promised_on for of in order.stock.heard.lines if of.backordered and of.line_no not in besides]
     known = [day for day in days if day is not None]
     return max(known) if known and len(known) == len(days) else None
 

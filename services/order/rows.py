@@ -38,13 +38,14 @@ class Progress(Row):
     cancelled: Pieces = ()  # given up for good
     cancel_wanted: Pieces = ()  # asked to be cancelled; never less than cancelled
     holds: tuple[str, ...] = ()  # the reasons, oldest first
-    limits: Limits = ()  # warehouses that refused to ship
+    limits: Limits = ()  # warehouses that refused to ship, until refused_until
     confirmed: bool = False
     reason: str = ""  # why something was cancelled last
     accepted_on: date | None = None  # the latest promised date that the customer knows and accepts
-    pay_by: datetime | None = None  # the three timers that are armed
+    pay_by: datetime | None = None  # the four timers that are armed
     consent_by: datetime | None = None
     answer_by: datetime | None = None
+    refused_until: datetime | None = None
     asked_at: datetime | None = None  # when something was asked for last
 
 

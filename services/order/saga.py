@@ -435,7 +435,7 @@ STEPS: tuple[Step, ...] = (
         due=shipments_to_plan,
         open=plans_unanswered,
         done="the shipment is out",
-        goes_wrong="closed: limit for that warehouse; address: hold; short: other stock or backorder",
+        goes_wrong="closed: limit for that warehouse for a day; address: hold; short: other stock or backorder",
         overdue=ALARM,
     ),
     Step(

@@ -26,6 +26,7 @@ class Settings(ServiceSettings):
     )
     consent_d: float = Field(7, gt=0, le=YEARS_S / 86_400, description="days a customer has to agree to a later date")
     no_consent: Literal["wait", "cancel"] = Field("wait", description="what silence about a later date means")
+    closed_h: float = Field(24, gt=0, description="hours until a warehouse that refused an order is asked again")
     postage_vat: Literal["own", "goods"] = Field(
         "own",
         description="VAT of postage whose rate the channel leaves open: its own, or split over the rates of the goods",
@@ -47,6 +48,7 @@ class Settings(ServiceSettings):
             answer=timedelta(minutes=self.answer_min),
             consent=timedelta(days=self.consent_d),
             no_consent=self.no_consent,
+            ask_refused_again=timedelta(hours=self.closed_h),
             postage_vat=self.postage_vat,
             address_check=self.address_check,
             withdrawal=Terms(self.withdrawal_d, self.send_back_d, ZoneInfo(self.time_zone)),

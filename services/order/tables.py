@@ -55,6 +55,7 @@ progress = Table(
     Column("pay_by", Moment),
     Column("consent_by", Moment),
     Column("answer_by", Moment),
+    Column("refused_until", Moment),
     Column("asked_at", Moment),
     CheckConstraint("version > 0", name="version"),
     CheckConstraint("status in (" + ", ".join(f"'{status}'" for status in STATUSES) + ")", name="status"),

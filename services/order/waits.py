@@ -102,9 +102,18 @@ def _money(order: Order) -> Iterator[Wait]:
 def _stock(order: Order) -> Iterator[Wait]:
     if not order.stock.answered:
         return
-    late = sum(count.backordered for count in order.counts.values())
+    limited: dict[int, list[str]] = {}
+    for no, warehouse, _ in order.progress.limits:
+        limited.setdefault(no, []).append(warehouse)
+    refused = {no: order.counts[no].backordered for no in limited if order.counts[no].backordered}
+    late = sum(count.backordered for no, count in order.counts.items() if no not in refused)
     unsure = sum(count.waiting for count in order.counts.values())
-    day = promised_on(order)
+    day = promised_on(order, besides=refused)
+    if refused:
+        places = ", ".join(sorted({warehouse for no in refused for warehouse in limited[no]}))
+        late_there = _pieces(sum(refused.values()))
+        why = f"{late_there} on backorder: refused by {places}, to be asked again; no day is promised."
+        yield Wait("warehouse", why, order.progress.refused_until)
     if late and order.progress.consent_by is not None:
         why = f"{_pieces(late)} come later than the customer accepted; the customer must agree to the new date."
         yield Wait("customer", why, order.progress.consent_by)
@@ -113,7 +122,7 @@ def _stock(order: Order) -> Iterator[Wait]:
     if unsure:
         yield Wait("inventory", f"{_pieces(unsure)} were not found on the shelf; inventory must look for other stock.")
     free = sum(count.reserved for count in order.counts.values())
-    if free and (late or unsure) and order.header.ship_complete:
+    if free and (refused or late or unsure) and order.header.ship_complete:
         yield Wait("supplier", f"{_pieces(free)} reserved; the customer wants everything in one go.", day)
 
 

@@ -250,6 +250,12 @@ class ConsentDue(Internal, key="order.consent_due.v1"):
     order_id: UUID
 
 
+class RefusalDue(Internal, key="order.refusal_due.v1"):
+    """Warehouses that refused to ship this order may be open again by now: they are asked again."""
+
+    order_id: UUID
+
+
 class AnswerDue(Internal, key="order.answer_due.v1"):
     """A participant should have answered by now: alarm, and the same asks again."""
 

@@ -172,7 +172,7 @@ async def test_a_shipment_is_rejected_after_its_effect_was_shown_in_the_persons_
     number, id = await to_pack(shop)
     shown = await shop.page(f"/shipments/{id}/reject")
     assert "Nothing has happened yet." in shown
-    assert "Stock is looked for in other warehouses." in shown
+    assert "Stock is looked for in other warehouses; this one is asked again later." in shown
     assert "The order is on hold until the address is another." in shown
     assert (await owned(shop, id))["state"] == "picked"
     assert f'href="/shipments/{id}"' in await shop.page(f"/orders/{number}")

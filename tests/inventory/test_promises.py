@@ -6,6 +6,7 @@ import pytest
 
 from services.inventory.domain import Demand, Level, Reservation, StockOrder
 from shared.contracts.inventory import (
+    ExpectReceipt,
     StockBackordered,
     StockRejected,
     StockReleased,
@@ -14,7 +15,7 @@ from shared.contracts.inventory import (
 )
 from shared.contracts.values import LineKind
 from shared.messaging.decision import Effect
-from tests.inventory.builders import POST, check, order, receipt, shipment, wants, world
+from tests.inventory.builders import NOW, POST, check, order, receipt, shipment, wants, world
 
 
 def statements(effects: list[Effect]) -> list[StockStatement]:
@@ -178,6 +179,63 @@ def test_a_limit_with_no_other_stock_is_a_backorder_and_is_not_served_from_there
     w.tell(receipt("south", "mug", 2))
     w.settle()
     assert {key: p.reserved for key, p in w.promises(1).items() if p.reserved} == {(1, "south"): 2}
+    check(w)
+
+
+def test_no_day_is_promised_while_a_warehouse_refuses_and_its_stock_is_promised_when_it_no_longer_does() -> None:
+    """The page promised the lead time for pieces that lay on the shelf, and nobody asked the warehouse again."""
+    w = world(("mug", "north", 2))
+    w.tell(wants(1, ("mug", 2)))
+    w.tell(wants(1, ("mug", 2), version=2, limits=[(1, "north", 0)]))
+    assert [(n.backordered, n.promised_on) for n in w.news(1).lines] == [(2, None)]
+    w.tell(ExpectReceipt(warehouse="south", reference="PO-1", sku="mug", quantity=9, expected_on=NOW.date()))
+    w.settle()
+    assert [(n.backordered, n.promised_on) for n in w.news(1).lines] == [(2, None)]
+    w.tell(wants(1, ("mug", 2), version=3))
+    assert (w.reserved(1), w.backordered(1), w.news(1).lines) == (2, 0, ())
+    check(w)
+
+
+def test_who_waits_on_when_no_warehouse_refuses_any_more_is_promised_a_day() -> None:
+    w = world(("mug", "north", 2))
+    w.tell(wants(1, ("mug", 2)))
+    w.tell(wants(1, ("mug", 2), version=2, limits=[(1, "north", 0)]))
+    w.tell(wants(2, ("mug", 2)))
+    w.settle()
+    assert w.reserved(2) == 2, "the other may have what this one may not"
+    w.tell(wants(1, ("mug", 2), version=3))
+    assert [(n.backordered, n.promised_on is None) for n in w.news(1).lines] == [(2, False)]
+    check(w)
+
+
+def test_what_may_not_be_backordered_waits_for_a_closed_warehouse_while_its_stock_is_there() -> None:
+    """It was cancelled as sold out, with its pieces on the shelf."""
+    w = world(("rare", "north", 1))
+    w.tell(wants(1, ("rare", 1)))
+    w.tell(wants(1, ("rare", 1), version=2, limits=[(1, "north", 0)]))
+    assert isinstance(w.news(1), StockBackordered)
+    w.tell(wants(1, ("rare", 1), version=3))
+    assert w.reserved(1) == 1
+    check(w)
+
+
+def test_what_may_not_be_backordered_is_sold_out_when_the_closed_warehouse_has_none_either() -> None:
+    w = world(("rare", "north", 1))
+    w.tell(wants(1, ("rare", 2), limits=[(1, "north", 1)]))
+    assert [(n.rejected, n.reason) for n in w.news(1).lines] == [(1, "sold out")]
+
+
+def test_postage_stays_where_every_warehouse_refuses_to_ship_its_goods() -> None:
+    """It was given up, and when the warehouse was open again the parcel went out without it."""
+    w = world(("mug", "north", 1))
+    limits = [(line, place, 0) for line in (1, 2) for place in ("north", "south", "west")]
+    w.tell(wants(1, ("mug", 1), (POST.sku, 1)))
+    w.tell(wants(1, ("mug", 1), (POST.sku, 1), version=2, limits=limits))
+    assert [(n.line_no, n.backordered, n.rejected) for n in w.news(1).lines] == [(1, 1, 0)]
+    w.tell(wants(1, ("mug", 1), (POST.sku, 1), version=3))
+    assert {(line, place) for (line, place), held in w.promises(1).items() if held.reserved} == {
+        (1, "north"), (2, "north"),
+    }  # fmt: skip
     check(w)
 
 

@@ -239,6 +239,23 @@ async def test_sc04_a_warehouse_that_is_closed_has_its_parcel_sent_from_the_othe
     assert await town.status(order) == "completed"
 
 
+async def test_the_only_warehouse_that_has_it_and_is_closed_is_asked_again_the_next_day(town: Town) -> None:
+    """It was left out for good, and the order promised the lead time for goods that lay on the shelf."""
+    await town.opens(mugs=2)
+    order = await town.place({"mug": 2})
+    await town.reject(await town.shipment(order), "closed")
+    waits = await town.order(order)
+    assert (waits["status"], waits["lines"][0]["promised_on"]) == ("backordered", None)
+    assert waits["why_not_moving"] == (
+        "2 pieces on backorder: refused by north, to be asked again; no day is promised."
+    )
+    await town.pass_time(hours=25)
+    second = (await town.shipments(order))[1]
+    assert second["warehouse"] == "north"
+    await town.send_and_deliver(str(second["shipment_id"]))
+    assert await town.status(order) == "completed"
+
+
 async def test_an_address_that_cannot_be_served_holds_the_order_until_it_is_corrected(town: Town) -> None:
     await town.opens()
     order = await town.place()

@@ -112,7 +112,7 @@ def stock(
     lost: dict[tuple[int, str], int] | None = None,
     backordered: dict[int, int] | None = None,
     rejected: dict[int, int] | None = None,
-    day: date = LATER,
+    day: date | None = LATER,
 ) -> StockStatement:
     """promises: (line, warehouse, reserved)."""
     reserved = {(no, at): quantity for no, at, quantity in promises}

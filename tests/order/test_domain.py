@@ -13,7 +13,7 @@ from services.order.quantities import Impossible
 from services.order.rows import Header, History
 from services.order.store import BOOKS
 from shared.contracts.billing import AuthorisePayment, PaymentAuthorised, RefundStatement
-from shared.contracts.fulfilment import ShipmentDelivered, ShipmentDispatched
+from shared.contracts.fulfilment import ShipmentDelivered, ShipmentDispatched, ShipmentRejected
 from shared.contracts.inventory import ReserveStock, StockBackordered, StockReserved
 from shared.contracts.message import Command, Message, Statement
 from shared.contracts.order import (
@@ -24,6 +24,7 @@ from shared.contracts.order import (
     OrderStatement,
     OrderStatus,
     PayByDue,
+    RefusalDue,
 )
 from shared.messaging.decision import Missing, Row, Timer
 from tests.order.book import Book, placed
@@ -163,6 +164,45 @@ def test_silence_about_a_later_date_follows_the_policy(policy: str, cancelled: i
     assert book.order.counts[1].cancelled == cancelled
     assert f"consent_by:{ORDER}" not in book.timers
     assert book.do(ConsentDue(order_id=ORDER)) == []
+
+
+def refused(book: Book) -> None:
+    """The only warehouse is closed, and inventory has found no other."""
+    book.do(StockReserved(**stock(1, (1, "north", 2)).__dict__))
+    book.do(PaymentAuthorised(**money(1, "30.25").__dict__))
+    book.do(ShipmentRejected(**shipment(book.order, 1, "rejected", reason="closed").__dict__))
+    book.do(StockBackordered(**stock(2, backordered={1: 2}, version=2, day=None).__dict__))
+
+
+def test_a_warehouse_that_was_closed_is_asked_again_the_next_day() -> None:
+    """It was left out for good: the order waited for a supplier with its goods on the shelf."""
+    book = placed()
+    refused(book)
+    assert book.order.progress.limits == ((1, "north", 0),)
+    assert book.do(RefusalDue(order_id=ORDER)) == [], "not yet"
+    book.fire("refused_until")
+    ask = book.only(ReserveStock)
+    assert (ask.version, ask.limits) == (3, ())
+    assert book.order.progress.refused_until is None
+    book.do(StockReserved(**stock(3, (1, "north", 2), version=3).__dict__))
+    assert [row.warehouse for row in book.order.shipments] == ["north", "north"]
+
+
+def test_a_warehouse_that_is_still_closed_is_asked_again_a_day_later() -> None:
+    book = placed()
+    refused(book)
+    book.fire("refused_until")
+    book.do(StockReserved(**stock(3, (1, "north", 2), version=3).__dict__))
+    book.do(ShipmentRejected(**shipment(book.order, 2, "rejected", reason="closed").__dict__))
+    assert book.timers[f"refused_until:{ORDER}"].due_at == NOW + timedelta(hours=48)
+
+
+def test_an_order_of_which_nothing_is_open_asks_no_warehouse_again() -> None:
+    book = placed()
+    refused(book)
+    assert f"refused_until:{ORDER}" in book.timers
+    book.do(cancel())
+    assert f"refused_until:{ORDER}" not in book.timers
 
 
 # Rooms agree

@@ -281,6 +281,18 @@ def test_a_closed_warehouse_is_limited_to_what_is_used_there() -> None:
     assert order.progress.limits == ((1, "north", 1),)
 
 
+def test_what_a_closed_warehouse_has_waits_for_that_warehouse_and_for_no_day() -> None:
+    order = after(new(2, 1), stock(1, (1, "north", 2), backordered={2: 1}, day=LATER), money(1, 30))
+    order = after(order, shipment(order, 1, "rejected", reason="closed"))
+    said = stock(2, backordered={1: 2, 2: 1}, version=2)
+    lines = (said.lines[0].model_copy(update={"promised_on": None}), said.lines[1])
+    order = after(order, said.model_copy(update={"lines": lines}))
+    assert [(wait.who, wait.why) for wait in waits(order)] == [
+        ("warehouse", "2 pieces on backorder: refused by north, to be asked again; no day is promised."),
+        ("supplier", f"1 piece on backorder, promised for {LATER}."),
+    ]
+
+
 def test_a_bad_address_holds_the_order_until_it_is_edited() -> None:
     order = released(1)
     order = after(order, shipment(order, 1, "rejected", reason="address"))

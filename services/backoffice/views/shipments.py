@@ -85,7 +85,10 @@ DEEDS: Mapping[str, Deed] = {
         {
             "closed": Way(
                 N_("The warehouse cannot ship it"),
-                N_("It leaves the lists, and its label is voided. Stock is looked for in other warehouses."),
+                N_(
+                    "It leaves the lists, and its label is voided. Stock is looked for in other warehouses; this one "
+                    "is asked again later."
+                ),
             ),
             "address": Way(
                 N_("Nothing can be sent to its address"),

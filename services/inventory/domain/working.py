@@ -422,7 +422,10 @@ class Promises:
         return min(self.room(line_no, warehouse, most), self.shelves.level(sku, warehouse).available)
 
     def take_aside(self, line_no: int, missing: int, warehouses: list[Warehouse]) -> None:
-        """Postage and services go with the largest parcel; nothing moves on any shelf."""
+        """Postage and services go with the largest parcel; nothing moves on any shelf.
+
+        A warehouse that is closed has nothing to do for them: where all are, they stay, and wait for their goods.
+        """
         if not warehouses:
             raise Missing("no warehouse is registered")
         pieces = self.pieces_by_warehouse()
@@ -433,20 +436,28 @@ class Promises:
                 missing -= more
             if not missing:
                 return
+        self.add(line_no, ranked[0].code, missing, stocked=False)
+
+    def refused(self, line_no: int) -> list[Reservation]:
+        """Places of the line at warehouses that refuse to ship it for now; no day is promised meanwhile."""
+        return [r for r in self.of_line(line_no) if r.most is not None]
 
     def queue_or_reject(self, line_no: int) -> None:
         demand, short = self.demands[line_no], max(0, self.missing(line_no))
         if not short and not demand.backordered and not demand.rejected:
             return
         item = self.item(line_no, demand.sku)
-        waits = bool(item and item.stocked and item.backorderable)
+        refused = self.refused(line_no)
+        there = any(self.shelves.level(r.sku, r.warehouse).available > 0 for r in refused)
+        waits = bool(item and item.stocked and (item.backorderable or there))
         if (short or demand.backordered) and item and item.stocked:
             self.shelves.wait(self.order, line_no, demand.sku, short if waits else 0)
         if short and not waits:
-            reason = "unknown SKU" if item is None else "sold out" if item.stocked else "no warehouse ships it"
+            reason = "unknown SKU" if item is None else "sold out"
             changed = replace(demand, backordered=0, promised_on=None, by_receipt=False, rejected=short, reason=reason)
         elif short:
-            stands = 0 < short <= demand.backordered
+            was_refused = any(r.most is not None and r.line_no == line_no for r in self._before)
+            stands = 0 < short <= demand.backordered and was_refused == bool(refused)
             changed = replace(demand, backordered=short, rejected=0, reason="")
             changed = changed if stands else self.promised_anew(changed)
         else:
@@ -454,7 +465,12 @@ class Promises:
         self.demands[line_no] = changed
 
     def promised_anew(self, demand: Demand, owed: int | None = None) -> Demand:
-        """With the day that its place in the queue gives it now. `owed`: the pieces up to there, if they are known."""
+        """With the day that its place in the queue gives it now. `owed`: the pieces up to there, if they are known.
+
+        No day while a warehouse refuses the line: what is expected elsewhere is not what it waits for.
+        """
+        if self.refused(demand.line_no):
+            return replace(demand, promised_on=None, by_receipt=False)
         shelves, order = self.shelves, self.order
         if owed is None:
             place = place_of(order.placed_at, order.order_id, demand.line_no)
