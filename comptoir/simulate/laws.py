@@ -546,6 +546,9 @@ class Laws(Snapshots):
         for invoice_row in self.all(BILLING, billing.Invoice):
             notes = self.of(BILLING, billing.CreditNote, invoice_row.order_id)
             yield from _numbered("I16", money.lines_credited_within_invoice(invoice_row, notes))
+        for given_up in self.all(BILLING, billing.WriteOff):
+            if given_up.state == "waiting":
+                yield f"I8: write-off {given_up.write_off_id} waits, and everybody has decided"
         for refund in self.all(BILLING, billing.Refund):
             if refund.state == "waiting":
                 yield f"I8: refund {refund.refund_id} of {refund.invoice} waits, and everybody has decided"

@@ -21,12 +21,15 @@ from services.order import rows as order
 from services.order.kits import kits, per_kit
 from shared.contracts.billing import (
     ApproveRefund,
+    ApproveWriteOff,
     BankMoneyArrived,
     CashRemitted,
     PayAgain,
     RefundLine,
     RefuseRefund,
+    RefuseWriteOff,
     RequestRefund,
+    RequestWriteOff,
     ResumeOperation,
 )
 from shared.contracts.fulfilment import (
@@ -166,6 +169,9 @@ class People(Machine):
         service, kind = ORDER, wish.kind
         if kind == "refund":
             self.give_back(wish, tries)
+            return
+        if kind == "write off":
+            self.give_up(wish, tries)
             return
         if kind == "cancel":
             m = CancelOrder(order_id=id)
@@ -400,6 +406,65 @@ class People(Machine):
 
     def refund(self, order_id: UUID, refund_id: UUID) -> Any:
         return self.laws.rows[BILLING][billing.Refund][order_id, refund_id]
+
+    # Debts that the staff give up
+
+    def give_up(self, wish: Wish, tries: int) -> None:
+        """A clerk asks for it while money is owed for goods that are out, now and then twice; it may come meanwhile."""
+        id, of = self.ids_of[wish.order], self.dice(f"write-off {wish.n}")
+        account = self.laws.one(BILLING, billing.Account, id)
+        owed = rule.owed(account) if account is not None else Decimal(0)
+        if account is None or not owed:
+            if tries < 60 and not self.healing:
+                self.at(self.now + 30 * MINUTE, self.wish, wish, tries + 1)
+            return
+        unit = unit_of(account.currency)
+        some = max(unit, owed * Decimal(of.choice((10, 50, 100, 100))) / 100 // unit * unit)
+        asker = of.choice(list(CLERKS))
+        m = RequestWriteOff(
+            order_id=id, write_off_id=uuid5(id, f"write-off {wish.n}"), amount=some, reason="bankrupt", actor=asker,
+            roles=(CLERKS[asker],),
+        )  # fmt: skip
+        self.tell("staff", f"{asker} gives up {some} of order {wish.order}")
+        at = self.now + int(of.choice((0, 0, HOUR)) * of.random())
+        self.at(at, self.ask, BILLING, m)
+        if of.random() < 0.3:  # the form is sent once more, as another request
+            self.at(at + int(of.choice((0, MINUTE)) * of.random()), self.ask, BILLING, m)
+
+    def see_write_off(self, w: billing.WriteOff) -> None:
+        if w.state == "waiting":
+            of = self.dice(f"decides {w.write_off_id} {self.now}")
+            at = self.now + int(of.random() * 2 * HOUR)
+            self.at(at, self.decide_write_off, w.order_id, w.write_off_id, of)
+
+    def decide_write_off(self, order_id: UUID, write_off_id: UUID, of: Any) -> None:
+        """Who may, or may not, approves or refuses what waits; who is refused finds somebody else."""
+        w = self.write_off(order_id, write_off_id)
+        if w.state != "waiting":
+            return
+        others = [name for name, role in CLERKS.items() if role == "finance" and name != w.asker]
+        who, drawn = of.choice(others), of.random()
+        actor = w.asker if drawn < 0.2 and not self.healing else who
+        said: dict[str, Any] = {
+            "order_id": order_id, "write_off_id": write_off_id, "actor": actor, "roles": (CLERKS[actor],)
+        }  # fmt: skip
+        m = RefuseWriteOff(reason="not yet", **said) if drawn > 0.8 else ApproveWriteOff(**said)
+
+        def heard(reply: Reply) -> None:
+            now = self.write_off(order_id, write_off_id)
+            if reply.status == 409 and now.state == "waiting":  # less is owed by now
+                again = {**said, "actor": who, "roles": (CLERKS[who],)}
+                self.ask(
+                    BILLING, RefuseWriteOff(reason="it was paid", **again), None, lambda _: self.see_write_off(now)
+                )
+            else:
+                self.see_write_off(now)
+
+        self.tell("staff", f"{actor} decides on {w.amount} for order {self.numbers[order_id]}, as {w.asker} asked")
+        self.ask(BILLING, m, None, heard)
+
+    def write_off(self, order_id: UUID, write_off_id: UUID) -> Any:
+        return self.laws.rows[BILLING][billing.WriteOff][order_id, write_off_id]
 
     # Warehouse
 

@@ -122,7 +122,7 @@ class Bought:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Something that a person wants of one order, a customer or, of a refund, one of the staff.
+    """Something that a person wants of one order, a customer or, of a refund or a write-off, one of the staff.
 
     `pick` says which line, shipment or how much.
     """
@@ -226,6 +226,7 @@ def plan_of(seed: int) -> Plan:
     orders = tuple(_bought(seed, n) for n in range(ORDERS))
     wishes = tuple(_wishes(seed, until, orders))
     wishes += tuple(_refunds(seed, until, len(wishes)))
+    wishes += tuple(_write_offs(seed, until, len(wishes)))
     swarm = dice(seed, "swarm")
     calm = swarm.random() < 0.1
     often = swarm.choice((0.1, 0.3, 0.6))
@@ -330,6 +331,13 @@ def _refunds(seed: int, until: int, first: int) -> Iterable[Wish]:
         else:
             at += int(of.choice((0, 2 * SECOND, 5 * MINUTE, HOUR)) * of.random())
         yield Wish(first + n, at, order, "refund", of.random())
+
+
+def _write_offs(seed: int, until: int, first: int) -> Iterable[Wish]:
+    """Debts that the staff wish to give up, as soon as there are any."""
+    of = dice(seed, "write-offs")
+    for n in range(of.choice((0, 0, 0, 0, 1, 2))):
+        yield Wish(first + n, int(until * of.random()), of.randrange(ORDERS), "write off", of.random())
 
 
 def _errands(seed: int, until: int, places: tuple[str, ...]) -> Iterable[Errand]:

@@ -65,6 +65,7 @@ FACTS = (
     money.PaymentPending, money.PaymentAuthorised, money.PaymentDeclined, money.PaymentExpired, money.PaymentCaptured,
     money.PaymentRefunded, money.CaptureFailed, money.RefundFailed, money.InvoiceIssued, money.CreditNoteIssued,
     money.PaymentOverdue, money.RefundRequested, money.RefundGranted, money.RefundDenied,
+    money.WriteOffRequested, money.DebtWrittenOff, money.WriteOffDenied,
 )  # fmt: skip
 REFUSALS = {
     "The preview went stale": "what the preview showed is another thing now",
@@ -107,6 +108,7 @@ NOT_BY_MESSAGE = frozenset(
         "billing.record_credit.v1", "inventory.adjust_stock.v1", "inventory.expect_receipt.v1",
         "inventory.place_item.v1", "inventory.place_items.v1", "fulfilment.parcel_due.v1",
         "inventory.set_reorder_rules.v1", "inventory.draft_proposed.v1", "inventory.change_cost.v1",
+        "billing.set_credit_limit.v1",
     }
 )  # fmt: skip
 """Master data, imports, rules for buying, costs and where things lie, which have no part in an order's way."""
@@ -130,6 +132,7 @@ EXPECTED: tuple[str, ...] = (
         "asked for again",
         *dict.fromkeys(REFUSALS.values()),
     )),
+    *(f"write-off: {how}" for how in ("waiting", "done", "done alone", "refused", "taken back by what came after all")),
     *(f"kit: {how}" for how in (
         "delivered", "given up as a whole", "pieces of an incomplete one are out", "a part alone is refused",
     )),
@@ -195,6 +198,9 @@ class Reached:
             self._goods(changed)
         elif name == "billing":
             self._money(changed)
+            for posting in outcome.rows.inserted.get(billing.Posting, ()):
+                if posting.kind == "recovery":  # type: ignore[attr-defined]
+                    self.counts["write-off: taken back by what came after all"] = 1
 
     def _papers(self, changed: dict[Any, Any], outcome: Outcome) -> None:
         counts = self.counts
@@ -270,6 +276,11 @@ class Reached:
                 counts["staff refund: while goods come back"] += 1
             if any(count.cancelled for count in found.counts.values()):
                 counts["staff refund: of an order of which a part was cancelled"] += 1
+
+    def write_off(self, w: Any) -> None:
+        """What became of a write-off."""
+        alone = w.state == "done" and not w.approver
+        self.counts[f"write-off: {'done alone' if alone else w.state}"] += 1
 
     def replied(self, m: Message, reply: Reply) -> None:
         """What was refused: a part of a kit, a step of a refund, a purchase order or a transfer."""

@@ -129,6 +129,7 @@ CHECKS: tuple[dict[Any, Callable[[Any], bool]], ...] = (
         billing.Account: lambda r: (
             0 <= r.refunded <= r.captured
             and 0 <= r.credited <= r.invoiced
+            and 0 <= r.written_off <= r.invoiced - r.credited
             and r.custody >= 0
             and r.due >= 0
             and r.running in (0, r.operations)
@@ -138,6 +139,12 @@ CHECKS: tuple[dict[Any, Callable[[Any], bool]], ...] = (
         billing.CreditNote: lambda r: r.net + r.vat == r.gross,
         billing.BankEntry: lambda r: r.amount > 0 and (r.state == "matched") == (r.order_id is not None),
         billing.Posting: lambda r: r.amount != 0,
+        billing.WriteOff: lambda r: (
+            r.amount > 0
+            and r.asker != ""
+            and (r.state == "waiting") == (r.decided_by == "")
+            and r.approver.strip().lower() != r.asker.strip().lower()
+        ),
         billing.Refund: lambda r: (
             r.gross > 0
             and r.net + r.vat == r.gross
@@ -327,6 +334,8 @@ class World(Buyers):
             self.see_return(goods_back)
         for refund in list(self.laws.all(BILLING, billing.Refund)):
             self.see_refund(refund)
+        for write_off in list(self.laws.all(BILLING, billing.WriteOff)):
+            self.see_write_off(write_off)
 
     def unreadable_parked(self) -> int:
         return sum(
@@ -368,6 +377,9 @@ class World(Buyers):
                 account = self.laws.one(BILLING, billing.Account, row.order_id)  # type: ignore[attr-defined]
                 self.reached.refund(row, account, self.laws.order(account.order_id))
                 self.see_refund(row)  # type: ignore[arg-type]
+            for row in changed.get(billing.WriteOff, {}).values():
+                self.reached.write_off(row)
+                self.see_write_off(row)  # type: ignore[arg-type]
 
     def replied(self, node: Node, message: Message, reply: Reply) -> None:
         if reply.status >= 500 or (isinstance(reply.body, dict) and reply.body.get("title") in REFUSED_BY_STORE):

@@ -281,7 +281,7 @@ SEEN: dict[str, tuple[int, str]] = {
     "answer timer not armed again": (0, "I8"),
     "kept missing in the stock ask": (716, "I4"),
     "final is not final": (0, "I7"),
-    "released before stock has answered": (118, "I4"),
+    "released before stock has answered": (246, "I4"),
     "released pieces cancelled without asking": (4, "order.cancel_order.v1 was answered 500"),
     "pay_by does not look at what is secured": (4, "I8"),
     "a return is not refunded": (6, "I8"),
