@@ -149,6 +149,13 @@ class English(Words):
         said = amount_in(self.locale, amount, currency or self.currency)
         return said.replace("-", "−").replace(" ", NBSP)
 
+    def price(self, amount: Decimal, currency: str = "", /) -> str:
+        """A price or cost of one piece: with all of its decimals, as it may be less than can be paid."""
+        if not (currency or self.currency):
+            return str(format_decimal(amount, locale=self.locale, decimal_quantization=False)).replace("-", "−")
+        said = amount_in(self.locale, amount, currency or self.currency, exact=True)
+        return said.replace("-", "−").replace(" ", NBSP)
+
     def number(self, n: int | Decimal) -> str:
         return format_decimal(n, locale=self.locale).replace("-", "−")
 

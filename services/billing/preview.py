@@ -11,7 +11,7 @@ from services.billing.domain.rows import ZERO, Account, CreditNote, DocumentGrou
 from services.billing.domain.writeoffs import written_off_alone
 from shared.contracts.billing import ApproveRefund, RefundReturn, RequestRefund, RequestWriteOff
 from shared.contracts.message import Message
-from shared.contracts.money import said
+from shared.contracts.money import said, written
 from shared.messaging.decision import Rows
 
 Item = dict[str, Any]
@@ -34,12 +34,12 @@ def preview(rows: Rows, m: RequestRefund | ApproveRefund, quote: str, messages: 
         "state": refund.state,
         "invoice": refund.invoice,
         "currency": refund.currency,
-        "limit": f"{refund.limit:f}",
+        "limit": _plain(refund.limit, refund.currency),
         "net": f"{refund.net:f}",
         "vat": f"{refund.vat:f}",
         "gross": f"{refund.gross:f}",
-        "credited": [f"{was.credited:f}", f"{now.credited:f}"],
-        "held": [f"{rule.held(was):f}", f"{min(rule.held(now), rule.should_hold(now)):f}"],
+        "credited": [_plain(sum_, was.currency) for sum_ in (was.credited, now.credited)],
+        "held": [_plain(sum_, was.currency) for sum_ in (rule.held(was), min(rule.held(now), rule.should_hold(now)))],
         "groups": [] if note is None else [_group(group) for group in note.groups],
         "sentences": list(_sentences(rows, refund, note, messages)),
     }
@@ -56,7 +56,7 @@ def credited(rows: Rows, m: RefundReturn) -> Item:
         "net": f"{note.net:f}",
         "vat": f"{note.vat:f}",
         "gross": f"{note.gross:f}",
-        "back": f"{_surplus(now) - _surplus(was):f}",
+        "back": _plain(_surplus(now) - _surplus(was), note.currency),
     }
 
 
@@ -72,10 +72,10 @@ def given_up(rows: Rows, m: RequestWriteOff, quote: str, messages: Iterable[Mess
         "quote": quote,
         "state": write_off.state,
         "currency": write_off.currency,
-        "limit": f"{write_off.limit:f}",
-        "amount": f"{write_off.amount:f}",
-        "owed": [f"{rule.owed(was):f}", f"{rule.owed(now):f}"],
-        "written_off": [f"{was.written_off:f}", f"{now.written_off:f}"],
+        "limit": _plain(write_off.limit, write_off.currency),
+        "amount": _plain(write_off.amount, write_off.currency),
+        "owed": [_plain(rule.owed(of), of.currency) for of in (was, now)],
+        "written_off": [_plain(of.written_off, of.currency) for of in (was, now)],
         "sentences": list(_loss(rows, write_off, messages)),
     }
 
@@ -98,6 +98,11 @@ def _loss(rows: Rows, write_off: WriteOff, sent: Iterable[Message]) -> Iterator[
         yield f"Billing would still want {said(rule.owed(account), currency)}, and reminders go for that alone."
         yield "Billing would take the loss back by what is paid after all, or credited."
     yield f"Everybody would be told: {', '.join(dict.fromkeys(message.key for message in sent))}."
+
+
+def _plain(amount: Decimal, currency: str) -> str:
+    """For programs, with the decimals of the currency."""
+    return f"{written(amount, currency):f}"
 
 
 def _surplus(a: Account) -> Decimal:

@@ -29,6 +29,7 @@ from services.billing.domain.documents import CREDIT_NOTES, INVOICES
 from services.billing.domain.refunds import free
 from services.billing.domain.rows import Account, CreditNote, Debtor, Invoice, Sale
 from services.billing.store import BOOKS
+from shared.contracts.money import written
 from shared.messaging.decision import Row
 
 Item = dict[str, Any]
@@ -46,9 +47,9 @@ async def account(connection: AsyncConnection, order_id: UUID) -> Item | None:
     sale = await _all(connection, select(t.sales).where(t.sales.c.order_id == order_id))
     operations = select(t.operations).where(t.operations.c.order_id == order_id).order_by(t.operations.c.no)
     kept = ("method", "currency", "due", "granted", "custody", "holds", "blocked", "dunned", "dunning_at")
+    sums = ("secured", "captured", "refunded", "owed", "due", "granted", "custody")
     return {
-        **told,
-        **{name: found[0][name] for name in kept},
+        **_in_units({**told, **{name: found[0][name] for name in kept}}, *sums),
         "number": sale[0]["number"] if sale else "",
         "operations": [_without(row, "token") for row in await _all(connection, operations)],
     }
@@ -64,8 +65,8 @@ async def refundable(connection: AsyncConnection, order_id: UUID) -> Item | None
     return {
         "order_id": order_id,
         "currency": account.currency,
-        "free": free(account),
-        "owed": rule.owed(account),
+        "free": written(free(account), account.currency),
+        "owed": written(rule.owed(account), account.currency),
         "invoices": [
             _refundable(invoice, notes, sold)
             for invoice in sorted(await _rows(connection, Invoice, order_id), key=lambda i: (i.year, i.serial))
@@ -81,7 +82,7 @@ def _refundable(invoice: Invoice, notes: Sequence[CreditNote], kinds: Mapping[in
         "issued_at": invoice.issued_at,
         "inclusive": invoice.inclusive,
         "gross": invoice.gross,
-        "credited": credited,
+        "credited": written(credited, invoice.currency),
         "lines": [
             {
                 "line_no": line_no,
@@ -91,9 +92,9 @@ def _refundable(invoice: Invoice, notes: Sequence[CreditNote], kinds: Mapping[in
                 "rate": left.line.rate,
                 "quantity": left.line.quantity,
                 "pieces": left.pieces,
-                "piece": left.of(1) if left.pieces else Decimal(0),
+                "piece": written(left.of(1) if left.pieces else Decimal(0), invoice.currency),
                 "amount": left.line.amount,
-                "left": left.amount,
+                "left": written(left.amount, invoice.currency),
             }
             for line_no, left in left_of(invoice, notes).items()
         ],
@@ -284,12 +285,15 @@ async def trial_balance(connection: AsyncConnection) -> Item:
         func.sum(p.amount).label("balance"),
     )
     rows = await _all(connection, query.group_by(p.currency, p.account).order_by(p.currency, p.account))
-    zero = Decimal("0.00")
+    zero = Decimal(0)
     items = [row | {"debit": row["debit"] or zero, "credit": row["credit"] or zero} for row in rows]
     totals: dict[str, Decimal] = {}
     for row in items:
         totals[row["currency"]] = totals.get(row["currency"], zero) + row["balance"]
-    return {"accounts": items, "totals": totals}
+    return {
+        "accounts": [_in_units(row, "debit", "credit", "balance") for row in items],
+        "totals": {currency: written(total, currency) for currency, total in totals.items()},
+    }
 
 
 async def vat(connection: AsyncConnection, issued_from: datetime | None, issued_before: datetime | None) -> list[Item]:
@@ -315,7 +319,7 @@ async def vat(connection: AsyncConnection, issued_from: datetime | None, issued_
     g = union_all(*sides).subquery().c
     keys = (g.currency, g.country, g.category, g.rate)
     billed, credited = g.sign == 1, g.sign == -1
-    zero = literal(Decimal("0.00"))
+    zero = literal(Decimal(0))
     query = select(
         *keys,
         func.count(distinct(g.number)).filter(billed).label("invoices"),
@@ -325,7 +329,8 @@ async def vat(connection: AsyncConnection, issued_from: datetime | None, issued_
         func.coalesce(func.sum(g.base).filter(credited), zero).label("credited_net"),
         func.coalesce(func.sum(g.vat).filter(credited), zero).label("credited_vat"),
     )
-    return await _all(connection, query.group_by(*keys).order_by(*keys))
+    rows = await _all(connection, query.group_by(*keys).order_by(*keys))
+    return [_in_units(row, "net", "vat", "credited_net", "credited_vat") for row in rows]
 
 
 async def open_items(connection: AsyncConnection, limit: int, after: Sequence[Any] | None) -> list[Item]:
@@ -345,7 +350,7 @@ async def open_items(connection: AsyncConnection, limit: int, after: Sequence[An
     query = select(*columns).where(t.OPEN).order_by(a.order_id).limit(limit + 1)
     if after:
         query = query.where(a.order_id > after[0])
-    return await _all(connection, query)
+    return [_in_units(row, "owed", "custody") for row in await _all(connection, query)]
 
 
 async def bank_entries(
@@ -432,6 +437,11 @@ async def _keyed(
 
 async def _all(connection: AsyncConnection, query: Select[Any]) -> list[Item]:
     return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+def _in_units(row: Item, *names: str) -> Item:
+    """The row with these amounts in the decimals of its currency: sums of ours begin with a zero that has two."""
+    return row | {name: written(Decimal(row[name]), row["currency"]) for name in names}
 
 
 def _without(row: Item, *names: str) -> Item:

@@ -40,6 +40,12 @@ def said(amount: Decimal, currency: str) -> str:
     return f"{rounded(amount, unit_of(currency)):f} {currency}"
 
 
+def written(amount: Decimal, currency: str) -> Decimal:
+    """The same amount with the decimals of its currency, for programs; with all of its own where it has more."""
+    unit = unit_of(currency)
+    return rounded(amount, unit) if amount % unit == 0 else amount
+
+
 def allocate(total: Decimal, weights: Sequence[Decimal], unit: Decimal = Decimal("0.01")) -> list[Decimal]:
     """Spreads `total` over the weights by largest remainder; the parts sum to it exactly, and mirror under a sign.
 

@@ -106,6 +106,14 @@ async def test_what_is_missing_is_told_in_words_and_nothing_is_kept_as_seen(unna
     assert "Nog geen elektronische factuur" in dutch.text
 
 
+async def test_a_currency_of_three_decimals_is_said_to_have_no_electronic_invoice(unnamed: Shop) -> None:
+    lines = [{"sku": "mug", "quantity": 1, "unit_price": "10.125", "vat_rate": "0"}]
+    owner = await sold(unnamed, currency="KWD", lines=lines)
+    (of,) = (await unnamed.ask("GET", f"/billing/invoices?order_id={owner['id']}"))["items"]
+    html = await unnamed.page(f"/documents/{of['number']}/ubl", status=409)
+    assert "The standard knows amounts of two decimals, and this currency has more." in html
+
+
 async def test_no_document_is_404_and_no_other_form_is_offered(shop: Shop) -> None:
     for path in ("/documents/INV-1999-000001/ubl", "/documents/INV-1999-000001/cii"):
         assert (await shop.http.get(path)).status_code == 404

@@ -84,6 +84,31 @@ async def test_the_trial_balance_is_the_owners_and_adds_up_to_zero(shop: Shop) -
     assert sum(figure(row[4]) for row in rows) == 0
 
 
+async def test_a_price_is_shown_as_it_is_and_sums_as_they_are_paid(shop: Shop) -> None:
+    """A price may be less than can be paid; rounded, it would not explain the sum beside it."""
+    line = {"sku": "mug", "quantity": 100, "unit_price": "0.000451", "vat_rate": "0"}
+    cheap = await shop.ask("POST", "/order/orders", {"lines": [line, {**line, "unit_price": "3.50"}], "ship_to": ANNA})
+    await shop.rest()
+    (shipment,) = (await shop.ask("GET", f"/order/orders/{cheap['id']}"))["shipments"]
+    await shop.ship(shipment["shipment_id"])
+    (of,) = (await shop.ask("GET", f"/billing/invoices?order_id={cheap['id']}"))["items"]
+    rows = shown(await shop.page(f"/documents/{of['number']}"))
+    assert [(row[3], row[-1]) for row in rows] == [("€0.000451", "€0.05"), ("€3.50", "€350.00")]
+    assert "€0.000451" in await shop.page(f"/orders/{cheap['number']}")
+
+
+async def test_yen_have_no_cents_anywhere(shop: Shop) -> None:
+    """The same figure on a page, in its file and in the owner's answer."""
+    await sold(shop, currency="JPY", lines=[{"sku": "mug", "quantity": 2, "unit_price": "1200", "vat_rate": "10"}])
+    balance = await shop.page("/money/trial-balance")
+    assert "¥2,640" in balance
+    assert "¥0" in balance
+    assert "¥0.00" not in balance
+    rows = (await shop.ask("GET", "/billing/trial-balance"))["accounts"]
+    (revenue,) = [row for row in rows if (row["currency"], row["account"]) == ("JPY", "revenue")]
+    assert [revenue[name] for name in ("debit", "credit", "balance")] == ["0", "2400", "-2400"]
+
+
 async def test_accounts_are_called_by_words_in_every_language(shop: Shop) -> None:
     words = {"en": "VAT to be paid", "nl": "af te dragen btw", "de": "Umsatzsteuer", "fr": "TVA à payer"}
     for language, vat in words.items():

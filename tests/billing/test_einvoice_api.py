@@ -93,6 +93,24 @@ async def sell(house: House) -> tuple[str, str]:
     return numbers[0], numbers[1]
 
 
+async def test_a_currency_of_three_decimals_is_named_as_what_it_is(databases: Databases, tmp_path: Path) -> None:
+    """Nothing is missing that somebody could write down: the standard has no third decimal."""
+    async with billing(await databases.fresh(tables.metadata), tmp_path / "a", **KNOWN) as house:
+        order, lines = uuid4(), (line(1, "10.125", 1, rate="0"),)
+        await house.say(of(ask(1, "10.125", "bank_transfer", lines=lines, bill_to=BUYER, currency="KWD"), order))
+        await house.say(of(ship(1, l1=1), order))
+        (item,) = (await house.http.get("/invoices", params={"order_id": str(order)})).json()["items"]
+        refused = await house.http.get(f"/invoices/{item['number']}/ubl")
+    assert refused.status_code == 409
+    assert refused.json()["title"] == (
+        f"{item['number']} cannot be an electronic invoice: EN 16931 has two decimals for amounts, those in KWD have 3."
+    )
+    said = {error["field"]: error["message"] for error in refused.json()["errors"]}
+    assert said["BR-DEC-14"] == (
+        "10.125 KWD (BT-112) has more than the two decimals that EN 16931 has for amounts of any currency."
+    )
+
+
 def paths(invoice: str, note: str) -> list[str]:
     return [
         f"/{kind}/{number}/{syntax}"

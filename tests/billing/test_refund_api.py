@@ -126,7 +126,7 @@ async def test_four_eyes_hold_in_the_service_and_in_the_database(house: House) -
     desk = await desk_of(house)
     body = desk.body({"line_no": 1, "amount": "50.01"})
     asked = await desk.post("refunds", body, "sam", "support")
-    assert (asked.status_code, asked.json()["state"], asked.json()["limit"]) == (202, "waiting", "50")
+    assert (asked.status_code, asked.json()["state"], asked.json()["limit"]) == (202, "waiting", "50.00")
     id = asked.json()["refund_id"]
     assert [of["refund_id"] for of in (await house.http.get("/refunds?state=waiting")).json()["items"]] == [id]
     for actor, roles, status in (

@@ -251,6 +251,28 @@ async def test_orders_of_a_customer_that_come_at_once_to_two_copies_never_have_m
     )
 
 
+async def test_amounts_have_the_decimals_of_their_currency(house: House) -> None:
+    order, yen = uuid4(), {"currency": "JPY"}
+    await house.say(of(ask(1, 100, "bank_transfer", **yen), order), of(ship(1, l1=4), order))
+    entry = {"entry_id": "J1", "order_id": str(order), "amount": "100", "booked_on": "2026-03-02", **yen}
+    assert (await house.post("/bank-entries", entry)).status_code == 200
+    account = await house.account(order)
+    names = ("secured", "captured", "refunded", "owed", "due", "granted", "custody")
+    assert [account[name] for name in names] == ["100", "100", "0", "0", "100", "0", "0"]
+    balance = (await house.http.get("/trial-balance")).json()
+    assert {(row["account"], row["debit"], row["credit"], row["balance"]) for row in balance["accounts"]} == {
+        ("bank", "100", "0", "100"),
+        ("customer_prepayments", "0", "60", "-60"),
+        ("receivable", "40", "40", "0"),
+        ("revenue", "0", "40", "-40"),
+    }
+    assert balance["totals"] == {"JPY": "0"}
+    (rate,) = (await house.http.get("/vat")).json()["items"]
+    assert [rate[name] for name in ("net", "vat", "credited_net", "credited_vat")] == ["40", "0", "0", "0"]
+    left = (await house.http.get(f"/orders/{order}/refundable")).json()
+    assert (left["free"], left["owed"], left["invoices"][0]["credited"]) == ("100", "0", "0")
+
+
 async def test_a_person_sets_what_a_customer_may_owe(house: House) -> None:
     path, order = "/customers/C1/credit", uuid4()
     assert (await house.http.get(path)).json() == {

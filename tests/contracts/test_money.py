@@ -72,6 +72,19 @@ def test_sc16_no_amount_is_a_negative_zero() -> None:
     assert [str(part) for part in money.allocate(D("-5.00"), [D(0), D(0)])] == ["-5.00", "0.00"]
 
 
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [
+        ("0", "EUR", "0.00"), ("0.00", "JPY", "0"), ("100.00", "JPY", "100"), ("1.5", "KWD", "1.500"),
+        ("0.000451", "EUR", "0.000451"), ("0.5", "JPY", "0.5"), ("-0.00", "EUR", "0.00"), ("-3", "EUR", "-3.00"),
+    ],
+)  # fmt: skip
+def test_an_amount_is_written_with_the_decimals_of_its_currency_and_never_rounded(
+    amount: str, currency: str, text: str
+) -> None:
+    assert f"{money.written(Decimal(amount), currency):f}" == text
+
+
 def test_sc17_a_long_line_with_a_percentage_off() -> None:
     off = D("348.35") * 16 * D("0.04")
     one = line(1, 16, "348.35", "22", discount=str(off))

@@ -97,6 +97,7 @@ async def test_received_sold_and_returned(depot: Depot) -> None:
     row = (await depot.get("/cost-of-sales", since=today, until=today, sku=sku))["items"][0]
     assert (row["sold"], row["returned"], row["cost_of_sales"]) == (4, 1, "7.50")
     assert (row["received"], row["received_value"]) == (24, "90.00")
+    assert (row["differences"], row["changed_value"], row["adjusted_value"]) == ("0.00", "0.00", "0.00")
     assert await sums(depot, sku) == (21, Decimal("82.50"), 5)
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from services.backoffice.languages import SOURCE
 from services.backoffice.pages import English, Pages
 from services.backoffice.sheets import DELIMITERS, Mark
+from shared.contracts.money import written
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,14 @@ def address(a: Mapping[str, Any]) -> list[str]:
 
 def amount(w: English, value: object, currency: str) -> Cell:
     """Money in words of the reader, exact where it is taken along."""
-    exact = Decimal(str(value))
+    exact = written(Decimal(str(value)), currency)
     return Cell(w.money(exact, currency), plain=f"{exact:f}")
+
+
+def price(w: English, value: object, currency: str) -> Cell:
+    """What one piece costs, exact in words, too."""
+    exact = written(Decimal(str(value)), currency)
+    return Cell(w.price(exact, currency), plain=f"{exact:f}")
 
 
 def mark_of(pages: Pages) -> Mark:

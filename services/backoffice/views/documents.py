@@ -11,7 +11,7 @@ from services.backoffice import queries
 from services.backoffice.owners import Owners, Said
 from services.backoffice.pages import English, Pages
 from services.backoffice.paper import without_vat
-from services.backoffice.views.cells import Cell, Column, Table, address, amount, cursor, place
+from services.backoffice.views.cells import Cell, Column, Table, address, amount, cursor, place, price
 from services.backoffice.words import N_
 
 Item = dict[str, Any]
@@ -66,7 +66,7 @@ async def paper(owners: Owners, pages: Pages, number: str) -> Item:
             Cell(str(line["line_no"])),
             Cell(line["text"] or line["sku"], sub=line["sku"]),
             Cell(w.number(line["quantity"]) if line["quantity"] else "", sub=_of_the_price(w, line)),
-            amount(w, line["unit_price"], of["currency"]) if line["quantity"] else Cell(""),
+            price(w, line["unit_price"], of["currency"]) if line["quantity"] else Cell(""),
             Cell(w.percent(Decimal(str(line["rate"])))),
             amount(w, line["net"], of["currency"]),
         ]
@@ -127,12 +127,20 @@ async def einvoice(owners: Owners, number: str, syntax: str) -> bytes:
 
 
 def lacking(w: English, number: str, refused: Said) -> Item:
-    """What a document lacks to be an electronic invoice: each term once, by its number and by its name."""
+    """What a document lacks to be an electronic invoice: each term once, by its number and by its name.
+
+    `decimals`: its amounts have more than the standard knows, which nobody can mend.
+    """
     found: dict[str, str] = {}
     for error in refused.errors:
         for term in TERM.findall(str(error.get("message", "")))[:1]:
             found.setdefault(term, w.say(TERMS[term]) if term in TERMS else "")
-    return {"number": number, "terms": list(found.items()), "back": f"/documents/{quote(number)}"}
+    return {
+        "number": number,
+        "terms": list(found.items()),
+        "decimals": any(str(error.get("field", "")).startswith("BR-DEC-") for error in refused.errors),
+        "back": f"/documents/{quote(number)}",
+    }
 
 
 def _of_the_price(w: English, line: Item) -> str:

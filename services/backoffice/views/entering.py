@@ -201,7 +201,7 @@ def _lines(w: English, order: Item, told: Item | None) -> Table:
         [
             Cell(of["text"] or of["sku"], sub=_sub(w, of)),
             Cell(w.number(of["quantity"])),
-            Cell(w.money(Decimal(of["unit_price"]))),
+            Cell(w.price(Decimal(of["unit_price"]))),
             Cell(w.money(Decimal(of["amount"]))),
         ]
         for of in told["lines"]

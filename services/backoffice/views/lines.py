@@ -129,7 +129,7 @@ async def offers(owners: Owners, w: English, q: str) -> list[Item]:
         {
             "sku": of["sku"],
             "name": of["name"] or of["sku"],
-            "price": w.money(Decimal(of["price"])),
+            "price": w.price(Decimal(of["price"])),
             "rate": w.percent(Decimal(of["vat_rate"])),
             "free": _free(w, free.get(of["sku"])),
             "none": bool((free.get(of["sku"]) or {}).get("available") == 0),

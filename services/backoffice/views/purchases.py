@@ -116,7 +116,7 @@ async def one(owners: Owners, pages: Pages, number: str) -> Item:
             **line,
             "left": left_of(order, line),
             "late": left_of(order, line) > 0 and date.fromisoformat(line["expected_on"]) < today,
-            "cost": w.money(Decimal(line["unit_cost"]), order["currency"]),
+            "cost": w.price(Decimal(line["unit_cost"]), order["currency"]),
             "amount": w.money(Decimal(line["unit_cost"]) * line["quantity"], order["currency"]),
             "over": max(0, line["received"] - line["quantity"]),
         }
@@ -132,7 +132,7 @@ async def one(owners: Owners, pages: Pages, number: str) -> Item:
         "said": sentence(w, order),
         "total": w.money(total, order["currency"]),
         "where": address(order["number"]),
-        "history": [{**act, **retold(w, act)} for act in told["items"]],
+        "history": [{**act, **retold(w.within(order["currency"]), act)} for act in told["items"]],
         "error": None,
         "receive": f"/receive?{urlencode({'warehouse': order['warehouse'], 'reference': order['number']})}",
     }
@@ -217,7 +217,7 @@ def _plain(w: English, name: str, value: Any) -> str:
         return "–"
     if name == "expected_on":
         return w.day(value)
-    return w.number(Decimal(str(value)) if name == "unit_cost" else value)
+    return w.price(Decimal(str(value))) if name == "unit_cost" else w.number(value)
 
 
 def _came(w: English, line: Item) -> str:

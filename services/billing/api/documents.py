@@ -14,6 +14,7 @@ from services.billing.domain.rows import CreditNote, Invoice
 from services.billing.einvoice import Syntax, checked
 from services.billing.einvoice.made import made
 from services.billing.settings import Settings
+from shared.contracts.money import unit_of
 from shared.guard import needs
 from shared.http import NotFound, Paging, Reader, page_of, problem, wrong
 
@@ -126,6 +127,11 @@ async def _xml(
     )
     if broken:
         title = f"{number} is no electronic invoice yet. {' '.join(finding.says for finding in broken[:3])}"
+        if any(finding.rule.startswith("BR-DEC-") for finding in broken):
+            title = (
+                f"{number} cannot be an electronic invoice: EN 16931 has two decimals for amounts, those in "
+                f"{document.currency} have {-int(unit_of(document.currency).as_tuple().exponent)}."
+            )
         return problem(409, title, [wrong(finding.rule, finding.says) for finding in broken])
     name = f"{number}-{syntax}.xml"
     return Xml(body, headers={"Content-Disposition": f'attachment; filename="{name}"'})

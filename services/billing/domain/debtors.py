@@ -8,7 +8,7 @@ from services.billing.domain.flow import Ctx
 from services.billing.domain.receipts import check_unit
 from services.billing.domain.rows import ZERO, Debtor, changed
 from shared.contracts.billing import SetCreditLimit
-from shared.contracts.money import rounded, unit_of
+from shared.contracts.money import written
 from shared.messaging.decision import Effect, Needs, Refused, Reply, Rows
 
 
@@ -36,15 +36,19 @@ def told(debtor: Debtor, general: Decimal | None) -> dict[str, Any]:
 
     `general` is what everybody may owe, `own` says that the limit is this customer's.
     """
-    limit, unit = general if debtor.limit is None else debtor.limit, unit_of(debtor.currency)
+    limit = general if debtor.limit is None else debtor.limit
     left = max(ZERO, limit - debtor.owed) if limit is not None else ZERO
+
+    def plain(amount: Decimal | None) -> str | None:
+        return None if amount is None else f"{written(amount, debtor.currency):f}"
+
     return {
         "currency": debtor.currency,
-        "limit": None if limit is None else f"{rounded(limit, unit):f}",
+        "limit": plain(limit),
         "own": debtor.limit is not None,
-        "general": None if general is None else f"{rounded(general, unit):f}",
-        "owed": f"{rounded(debtor.owed, unit):f}",
-        "left": f"{rounded(left, unit):f}",
+        "general": plain(general),
+        "owed": plain(debtor.owed),
+        "left": plain(left),
         "reason": debtor.reason,
         "set_by": debtor.set_by,
         "set_at": debtor.set_at,

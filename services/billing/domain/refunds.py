@@ -37,7 +37,7 @@ from shared.contracts.billing import (
     RefuseRefund,
     RequestRefund,
 )
-from shared.contracts.money import Totals, said, unit_of
+from shared.contracts.money import Totals, said, unit_of, written
 from shared.etag import etag_of
 from shared.messaging.decision import Effect, Needs, Refused, Reply, Row, Rows
 
@@ -329,4 +329,4 @@ def statement(refund: Refund) -> RefundStatement:
 def told(refund: Refund, quote: str = "") -> dict[str, Any]:
     """What whoever asked is told."""
     body = statement(refund).model_dump(mode="json")
-    return {**body, "limit": f"{refund.limit:f}", **({"quote": quote} if quote else {})}
+    return {**body, "limit": f"{written(refund.limit, refund.currency):f}", **({"quote": quote} if quote else {})}

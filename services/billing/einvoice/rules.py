@@ -376,7 +376,11 @@ def _decimals(d: Document) -> Iterator[Finding]:
             amounts += [(amount, a.amount, "BT-136, BT-141"), (base, a.base, "BT-137, BT-142")]
     for rule, value, term in amounts:
         if value is not None and int(value.as_tuple().exponent) < -2:
-            yield Finding(rule, f"{value} ({term}) has more than two decimals.")
+            yield Finding(
+                rule,
+                f"{value:f} {d.currency} ({term}) has more than the two decimals that EN 16931 has for amounts of any "
+                "currency.",
+            )
 
 
 def _sum(amounts: Iterable[Decimal | None]) -> Decimal:

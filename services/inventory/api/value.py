@@ -15,6 +15,7 @@ from services.inventory.queries import value
 from services.inventory.settings import Settings
 from shared import clock
 from shared.contracts.inventory import ChangeCost
+from shared.contracts.money import written
 from shared.guard import needs
 from shared.http import Ask, Body, Paging, Reader, example, page_of
 
@@ -104,13 +105,21 @@ async def get_total_value(conn: Reader, settings: HouseRules, day: Day | None = 
 
 @router.get("/cost-of-sales", tags=["value"])
 @needs("purchasing:read")
-async def get_cost_of_sales(conn: Reader, paging: Paging, days: Days, sku: KeyFilter = None) -> Found:
+async def get_cost_of_sales(
+    conn: Reader, paging: Paging, settings: HouseRules, days: Days, sku: KeyFilter = None
+) -> Found:
     """By SKU what happened to pieces and value on these days, both included; without them the last 30.
 
     `cost_of_sales`: of what was sold, less what came back, with `differences`: costs that were said after it was sold.
     """
     rows = await value.list_flows(conn, *days, sku=sku, after=paging.place(str), limit=paging.limit + 1)
+    rows = [_in_units(row, settings.currency) for row in rows]
     return page_of(rows, paging, key=lambda row: (row["sku"],))
+
+
+def _in_units(row: Found, currency: str) -> Found:
+    """Amounts with the decimals of the currency: sums of nothing have none."""
+    return {name: written(of, currency) if isinstance(of, Decimal) else of for name, of in row.items()}
 
 
 @router.get("/cost-of-sales/total", tags=["value"])
@@ -119,7 +128,8 @@ async def get_total_cost_of_sales(conn: Reader, settings: HouseRules, days: Days
     """The same of all SKUs together."""
     since, until = days
     known = await value.standing(conn, settings.house(), settings.currency, until)
-    return {"since": since, "until": until, **known, **await value.flows(conn, since, until)}
+    sums = _in_units(await value.flows(conn, since, until), settings.currency)
+    return {"since": since, "until": until, **known, **sums}
 
 
 @router.get("/dead-stock", tags=["value"])

@@ -80,7 +80,7 @@ async def _stock(pages: Pages, owners: Owners, asked: Asked) -> tuple[Report, st
         [
             _product(of),
             number(w, of["pieces"]),
-            Cell(w.money(Decimal(of["unit_cost"])), plain=f"{Decimal(of['unit_cost']):f}"),
+            Cell(w.price(Decimal(of["unit_cost"])), plain=f"{Decimal(of['unit_cost']):f}"),
             _money(w, of["value"]),
         ]
         for of in rows
