@@ -47,7 +47,7 @@ async def account(connection: AsyncConnection, order_id: UUID) -> Item | None:
     sale = await _all(connection, select(t.sales).where(t.sales.c.order_id == order_id))
     operations = select(t.operations).where(t.operations.c.order_id == order_id).order_by(t.operations.c.no)
     kept = ("method", "currency", "due", "granted", "custody", "holds", "blocked", "dunned", "dunning_at")
-    sums = ("secured", "captured", "refunded", "owed", "due", "granted", "custody")
+    sums = ("secured", "captured", "refunded", "owed", "written_off", "due", "granted", "custody")
     return {
         **_in_units({**told, **{name: found[0][name] for name in kept}}, *sums),
         "number": sale[0]["number"] if sale else "",
@@ -350,7 +350,7 @@ async def open_items(connection: AsyncConnection, limit: int, after: Sequence[An
     query = select(*columns).where(t.OPEN).order_by(a.order_id).limit(limit + 1)
     if after:
         query = query.where(a.order_id > after[0])
-    return [_in_units(row, "owed", "custody") for row in await _all(connection, query)]
+    return [_in_units(row, "owed", "written_off", "custody") for row in await _all(connection, query)]
 
 
 async def bank_entries(

@@ -12,7 +12,7 @@ from services.order.handlers import HANDLERS
 from services.order.quantities import Impossible
 from services.order.rows import Header, History
 from services.order.store import BOOKS
-from shared.contracts.billing import AuthorisePayment, PaymentAuthorised, RefundStatement
+from shared.contracts.billing import AuthorisePayment, PaymentAuthorised, RefundStatement, WriteOffStatement
 from shared.contracts.fulfilment import ShipmentDelivered, ShipmentDispatched, ShipmentRejected
 from shared.contracts.inventory import ReserveStock, StockBackordered, StockReserved
 from shared.contracts.message import Command, Message, Statement
@@ -222,7 +222,7 @@ def test_every_message_of_this_service_and_every_statement_has_a_handler() -> No
     assert AnswerDue in HANDLERS
     others = {kind for kind in Message.registry.values() if issubclass(kind, Statement)}
     # what a refund of the staff means for an order is in the statement of its money that goes with it
-    elsewhere = (OrderStatement, RefundStatement)
+    elsewhere = (OrderStatement, RefundStatement, WriteOffStatement)
     assert {kind for kind in others if kind.key and not issubclass(kind, elsewhere)} <= set(HANDLERS)
 
 
