@@ -185,6 +185,10 @@ SENTENCES = (
     N_(
         "%(amount)s of this order was written off: a credit would settle that first, and nothing would go back"
     ),
+    # what billing refuses of a carrier's payout
+    N_("this order is not cash on delivery"),
+    N_("only money that comes in can be matched"),
+    N_("%(was)s of %(whole)s were paid out or kept before"),
     # why a transfer waits
     N_("no order"),
     N_("the order is not in %(currency)s"),

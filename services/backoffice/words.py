@@ -286,6 +286,7 @@ BOUGHT: dict[str, str] = {
     "supplier": N_("Set the supplier %(name)s."),
     "rules": N_("Set when %(name)s is ordered."),
     "costs": N_("Said what %(name)s cost."),
+    "payout": N_("Booked the payout %(name)s of a carrier."),
     "credit": N_("Set what the customer %(name)s may owe on account."),
 }
 

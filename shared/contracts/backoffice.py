@@ -314,7 +314,7 @@ class NoteMatched(Internal, key="backoffice.note_matched.v1"):
 
 
 class NoteBought(Internal, key="backoffice.note_bought.v1"):
-    """A person did something to a purchase order, a transfer or a supplier, or to the credit of a customer.
+    """A person did something to a purchase order, a transfer or a supplier, or to money: credit, payouts.
 
     Their owners keep what it is now. `name`: its number or code.
     """

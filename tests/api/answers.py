@@ -182,7 +182,10 @@ async def story(town: Town) -> None:
     fourth = await town.place({"mug": 1}, payment_method="cash_on_delivery")
     cash = await town.shipment(fourth)
     await town.send_and_deliver(cash)
-    await town.remit(fourth, cash, "15.00")
+    await town.remit(fourth, cash, "5.00")
+    payout = {"reference": "PAYOUT-7", "parcels": [{"order_id": fourth, "shipment_id": cash, "amount": "10.00"}]}
+    for path in ("batch/preview", "batch"):
+        await town.do("billing", f"/cash-remittances/{path}", payout)
     fifth = await town.place({"mug": 1}, payment_method="bank_transfer")
     await town.transfer(fifth, "15.00")
     await town.do("billing", "/bank-entries", {"entry_id": "e-9", "amount": "7.00", "booked_on": "2026-03-02"})

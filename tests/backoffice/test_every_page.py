@@ -108,7 +108,7 @@ async def paths(shop: Shop) -> Mapping[str, str]:
     await shop.ask("POST", f"/fulfilment/returns/{coming}/receive", came)
     await shop.rest()
     found |= {"return": f"/returns/{coming}", "customer": "/customers/K-1"}
-    found["credit"] = "/customers/K-1/credit"
+    found |= {"credit": "/customers/K-1/credit", "payouts": "/money/payouts"}
     found |= {"messages": f"/orders/{done['number']}/messages", "mails": "/mails"}
     found |= {"link": f"/orders/{done['number']}/link", PUBLIC[0]: await shop.link(done)}
     (invoice,) = (await shop.ask("GET", f"/billing/invoices?order_id={done['id']}"))["items"]

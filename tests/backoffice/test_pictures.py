@@ -79,6 +79,7 @@ SEEN = {
     "edit": "Köln", "new-order": "Find a customer", "import": "external_id", "import-one": "Germany",
     "webhooks": "Finance", "webhook": "503", "webhook-delivery": "closed",
     "no-einvoice": "The seller's name", "credit": "open orders included",
+    "payouts": "Number of the payout",
     "purchasing": "Delft Pottery", "purchase": "24 of 60 pieces came", "purchase-edit": "Draft PO-",
     "purchase-send": "the customer is told", "purchase-changes": "24 came already",
     "purchase-paper": "Delivery to North", "purchase-mail": "Purchase order PO-",
@@ -247,6 +248,7 @@ async def paths(shop: Shop, server: MailServer, receiver: Receiver) -> Mapping[s
         "resume": f"/orders/{stuck['number']}/resume", "match": "/money/match?entry=2026-03-02/17",
         "parked-message": message, "login": "/login", "payments": "/money/payments", "journal": "/money/journal",
         "no-einvoice": f"/documents/{invoice['number']}/ubl", "credit": "/customers/K-2/credit",
+        "payouts": "/money/payouts",
     }  # fmt: skip
     reports = (
         "brands", "categories", "outlook", "returns", "perfect-orders", "errors", "backorders", "stock-value",

@@ -29,6 +29,7 @@ from services.backoffice.api import (
     order,
     orders,
     parked,
+    payouts,
     products,
     purchases,
     refunds,
@@ -60,7 +61,7 @@ from shared.http import NotFound
 AREAS = (
     login, today, orders, bulk, saved, importing, entering, order, status, withdrawal, mails, changes, editing, refunds,
     writeoffs, resume, wishes, stock, products, shelves, bins, reorder, costs, purchases, transfers, warehouse,
-    shipments, returns, match, money, customers, reports, staff, webhooks, audit, parked, live, files,
+    shipments, returns, match, payouts, money, customers, reports, staff, webhooks, audit, parked, live, files,
 )  # fmt: skip
 ROUTERS = tuple(area.router for area in AREAS)
 """The pages of each area."""

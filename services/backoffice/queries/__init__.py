@@ -5,7 +5,7 @@ Every list goes by an index, also at a million orders.
 
 from services.backoffice.queries.fetching import Reading
 from services.backoffice.queries.mails import mails_of, mails_open, mails_parked
-from services.backoffice.queries.money import order_of_refund, payable, refunds, waiting_for
+from services.backoffice.queries.money import order_of_refund, parcels, payable, refunds, waiting_for
 from services.backoffice.queries.order import (
     exactly,
     numbers_of,
@@ -77,6 +77,7 @@ __all__ = [
     "order_id_of",
     "order_of_refund",
     "orders_called",
+    "parcels",
     "payable",
     "place_of",
     "placed_and_handed_over",

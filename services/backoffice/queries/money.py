@@ -1,18 +1,19 @@
 """Transfers that are matched to orders, and refunds by the staff."""
 
+from collections.abc import Set
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import exists, literal_column, select, tuple_
+from sqlalchemy import exists, func, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.backoffice.queries.fetching import Item, as_place, fetched
 from services.backoffice.queries.order import order_id_of
-from services.backoffice.tables import money, orders
+from services.backoffice.tables import money, orders, shipments
 from services.backoffice.tables import refunds as by_staff
 
-o = orders.c
+o, s = orders.c, shipments.c
 PAYABLE = (o.order_id, o.number, o.name, o.placed_at, o.currency, o.due)
 
 
@@ -29,6 +30,18 @@ async def waiting_for(conn: AsyncConnection, amount: Decimal, currency: str, lim
     paid = money.c.order_id == o.order_id, money.c.captured > 0
     wanted = o.method == "bank_transfer", o.due == amount, o.currency == currency, ~exists().where(*paid)
     return await fetched(conn, select(*PAYABLE).where(~o.final, *wanted).order_by(o.placed_at, o.order_id).limit(limit))
+
+
+async def parcels(conn: AsyncConnection, tracking: Set[str], numbers: Set[str]) -> list[Item]:
+    """Parcels that are out: those with these tracking numbers, and all of the orders with these numbers."""
+    ways = [o.tracking.contains([code]) for code in sorted(tracking)]
+    if numbers:
+        ways.append(func.lower(o.number).in_(sorted({name.lower() for name in numbers})))
+    if not ways:
+        return []
+    columns = (o.order_id, o.number, o.name, o.currency, s.shipment_id, s.tracking)
+    query = select(*columns).join(shipments, s.order_id == o.order_id).where(or_(*ways), s.dispatched_at.is_not(None))
+    return await fetched(conn, query.order_by(o.order_id, s.shipment_id))
 
 
 async def refunds(

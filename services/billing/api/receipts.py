@@ -20,11 +20,13 @@ from shared.contracts.billing import (
     ResumeOperation,
 )
 from shared.guard import needs
-from shared.http import Ask, Body, Paging, Reader, example, page_of
+from shared.http import Ask, Body, Paging, Reader, Rehearse, example, page_of, refusal
 
 router = APIRouter()
 Amount = Annotated[Decimal, Field(gt=0, max_digits=16, decimal_places=6)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
+MAX_PARCELS = 200
+"""Of one payout: while it is looked at, nobody else changes their orders' money."""
 
 
 class BankEntryIn(Body):
@@ -56,6 +58,34 @@ class RemittanceIn(Body):
     amount: Amount
     fee: Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=6)] = Decimal(0)
     reference: Code
+
+
+class ParcelIn(Body):
+    order_id: UUID
+    shipment_id: UUID
+    amount: Amount
+    fee: Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=6)] = Decimal(0)
+
+
+class PayoutIn(Body):
+    """A carrier's payout: its number, and what was paid out and kept of each parcel."""
+
+    model_config = example(
+        reference="PAYOUT-7",
+        parcels=[
+            {
+                "order_id": "0198a1b2-0000-7000-8000-000000000001",
+                "shipment_id": "0198a1b2-0000-7000-8000-000000000002",
+                "amount": "56.90",
+                "fee": "3.00",
+            }
+        ],
+    )
+    reference: Code
+    parcels: Annotated[tuple[ParcelIn, ...], Field(min_length=1, max_length=MAX_PARCELS)]
+
+    def commands(self) -> list[CashRemitted]:
+        return [CashRemitted(reference=self.reference, **parcel.model_dump()) for parcel in self.parcels]
 
 
 class CreditLineIn(Body):
@@ -121,6 +151,25 @@ async def bank_entries(conn: Reader, paging: Paging, state: Filter = "", entry_i
 async def cash_remittance(body: RemittanceIn, ask: Ask) -> Response:
     """The carrier pays out what it collected, less its fee: the order is paid with both."""
     return await ask(CashRemitted(**body.model_dump()))
+
+
+@router.post("/cash-remittances/batch", tags=["receipts"])
+@needs("money:write")
+async def cash_remittances(body: PayoutIn, ask: Ask) -> Response:
+    """One payout of many parcels, each with its own outcome, in their order; the same parcel is booked once."""
+    return await ask.each(body.commands())
+
+
+@router.post("/cash-remittances/batch/preview", tags=["receipts"])
+@needs("money:write")
+async def preview_remittances(body: PayoutIn, rehearse: Rehearse) -> Item:
+    """What each of them would come to: matched, known, or why not. Really decided in turn, and undone.
+
+    `left`: what of the parcel's invoice the carrier has not paid out or kept then.
+    """
+    outcome = await rehearse(*body.commands())
+    replies = [reply for _, reply in outcome.answers]
+    return {"outcomes": [{"status": of.status, "body": refusal(of) if of.status >= 400 else of.body} for of in replies]}
 
 
 @router.post("/credits", tags=["receipts"], status_code=201, responses={200: {"description": "known already"}})

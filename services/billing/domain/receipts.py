@@ -8,7 +8,7 @@ from services.billing.domain.flow import Ctx, Draft
 from services.billing.domain.journal import BANK, CUSTODY, FEES, UNMATCHED, customer, entry
 from services.billing.domain.rows import ZERO, Account, BankEntry, Debtor, Operation, Remittance, UnmatchedCredit
 from shared.contracts.billing import BankMoneyArrived, CashRemitted, PaymentCaptured, RecordCredit
-from shared.contracts.money import unit_of
+from shared.contracts.money import said, unit_of, written
 from shared.messaging.decision import Effect, Missing, Needs, Refused, Reply, Rows
 
 
@@ -94,13 +94,19 @@ def cash_remitted(m: CashRemitted, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     if invoice is None:
         raise Missing(f"shipment {m.shipment_id} is not invoiced")
     known = [r for r in rows.group(Remittance, m.order_id) if r.shipment_id == m.shipment_id]
-    if any(r.reference == m.reference for r in known):
-        yield Reply({"reference": m.reference, "state": "known"})
-        return
     before = sum((r.amount + r.fee for r in known), ZERO)
+
+    def told(state: str, left: Decimal) -> Reply:
+        left = written(left, account.currency)
+        return Reply({"reference": m.reference, "state": state, "left": f"{left:f}", "currency": account.currency})
+
+    if any(r.reference == m.reference for r in known):
+        yield told("known", invoice.gross - before)
+        return
     collected = m.amount + m.fee
     if before + collected > invoice.gross:
-        raise Refused(f"{before} of {invoice.gross} were paid out or kept before", field="amount")
+        was, all_ = said(before, account.currency), said(invoice.gross, account.currency)
+        raise Refused(f"{was} of {all_} were paid out or kept before", field="amount")
     draft = Draft(account, rows, ctx)
     passed = min(account.custody, collected)
     draft.change(custody=account.custody - passed, captured=account.captured + collected)
@@ -111,7 +117,7 @@ def cash_remitted(m: CashRemitted, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         *entry(name, "remittance", account.currency, sides, ctx.now, account),
     )
     yield from draft.finish(PaymentCaptured)
-    yield Reply({"reference": m.reference, "state": "matched"})
+    yield told("matched", invoice.gross - before - collected)
 
 
 def to_record(m: RecordCredit) -> Needs:
