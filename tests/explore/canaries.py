@@ -97,7 +97,7 @@ CANARIES: tuple[Canary, ...] = (
             stock=(("A", "W1", 3),),
             wishes=(("cancel 1", 1), ("edit", 1), ("transfer", 1)),
         ),
-        ((rule.secured, "held(a) - a.refunding", "held(a)"),),
+        ((rule.staying, "held(a) - a.refunding", "held(a)"),),
         "paid in advance",
     ),
     Canary(
@@ -106,7 +106,7 @@ CANARIES: tuple[Canary, ...] = (
         (
             (rule.next_operation, "not a.answers or ", ""),
             (receipts.bank_money_arrived, "if account.answers:", "if True:"),
-            (rule.secured, "held(a) - a.refunding", "held(a)"),
+            (rule.staying, "held(a) - a.refunding", "held(a)"),
         ),
         "",
     ),
