@@ -191,6 +191,14 @@ async def story(town: Town) -> None:
     await town.do("billing", "/bank-entries", {"entry_id": "e-9", "amount": "7.00", "booked_on": "2026-03-02"})
     sixth = await town.place({"mug": 1}, payment_method="terms")
     await town.send_and_deliver(await town.shipment(sixth))
+    debt, flo = {"amount": "1.00", "reason": "insolvent"}, {"X_Actor": "flo", "X_Roles": "finance"}
+    shown = await town.do("billing", f"/orders/{sixth}/write-offs/preview", debt, **flo)
+    await town.do("billing", f"/orders/{sixth}/write-offs", {**debt, "quote": shown["quote"]}, **flo)
+    for path in ("approve", "refuse"):
+        asked = await town.do("billing", f"/orders/{sixth}/write-offs", debt, X_Roles="packer")
+        said = {"reason": "it was paid"} if path == "refuse" else {"note": "as agreed"}
+        await town.do("billing", f"/orders/{sixth}/write-offs/{asked['write_off_id']}/{path}", said, **flo)
+    written_off = asked["write_off_id"]
     limit = {"limit": "2500.00", "reason": "pays within a week"}
     await town.ask("billing", "PUT", "/customers/anna/credit/EUR", limit, X_Actor="flo")
     lost = await town.place({"mug": 1})
@@ -242,7 +250,7 @@ async def story(town: Town) -> None:
             f"/accounts/{order}", "/invoices", "/credit-notes", "/payments", "/bank-entries", "/credits", "/ledger",
             "/trial-balance", "/vat", "/open-items", "/refunds", f"/orders/{order}/refundable",
             "/customers/anna/credit",
-            f"/orders/{order}/refunds/{refund}",
+            f"/orders/{order}/refunds/{refund}", "/write-offs", f"/orders/{sixth}/write-offs/{written_off}",
         ),
     }  # fmt: skip
     for service, asked in looks.items():

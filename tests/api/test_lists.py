@@ -91,6 +91,7 @@ LISTS: dict[str, tuple[ModuleType, Callable[[AsyncConnection], Awaitable[Any]]]]
     "last of the journal": (billing, lambda conn: of_billing.postings(conn, 50, None, newest=True)),
     "open items": (billing, lambda conn: of_billing.open_items(conn, 50, (ID,))),
     "refunds": (billing, lambda conn: of_billing.refunds(conn, 50, (AT, ID))),
+    "write-offs": (billing, lambda conn: of_billing.write_offs(conn, 50, (AT, ID))),
     "credit of a customer": (billing, lambda conn: of_billing.debtors(conn, "C1")),
 }
 

@@ -140,7 +140,10 @@ def test_a_long_list_ends_with_how_many_more_there_are() -> None:
 
 @pytest.mark.parametrize(
     ("said", "fault"),
-    [({"low_stock_to": ANNA}, "mail=smtp"), ({"low_stock_to": "anna", "mail": "book"}, "'anna' is no address")],
+    [
+        ({"low_stock_to": ANNA}, "COMPTOIR_MAIL=smtp"),
+        ({"low_stock_to": "anna", "mail": "book"}, "'anna' is no address"),
+    ],
 )
 def test_who_cannot_be_told_stops_the_start(said: dict[str, Any], fault: str) -> None:
     with pytest.raises(ValidationError, match=fault):

@@ -300,18 +300,20 @@ MONEY = [
     fault(
         money.refunded_within_captured, PURSE, of(PURSE, credited=Decimal(0)), "12 credited, its credit notes sum to 0"
     ),
-    fault(money.held_is_billed, PURSE, account(refunded=Decimal(0)), "order C-1: 42 held, 30 invoiced less credited"),
+    fault(
+        money.held_is_billed, PURSE, account(refunded=Decimal(0)), "order C-1: 42 held, 30.00 invoiced less credited"
+    ),
     fault(
         money.held_is_billed,
         account(captured=Decimal(12), method="bank_transfer"),
         account(captured=Decimal(12)),
-        "0 held, 30 invoiced less credited",
+        "0 held, 30.00 invoiced less credited",
     ),
     fault(
         money.held_is_billed,
         account(captured=Decimal(54), method="bank_transfer", due=Decimal(54)),
         account(captured=Decimal(55), method="bank_transfer", due=Decimal(54)),
-        "43 held, 30 invoiced less credited",
+        "43 held, 30.00 invoiced less credited",
     ),
     fault(money.entries_balance, ENTRY, of(ENTRY, total=Decimal("0.01")), "entry INV-2026-000001: debits less credits"),
     fault(
@@ -428,6 +430,12 @@ MONEY = [
         PURSE,
         of(PURSE, refunds=(GIVEN, of(GIVEN, refund_id=SECOND, asker="Sam "))),
         "order C-1: sam gave back 24 that nobody approved, the limit is 15",
+    ),
+    fault(
+        money.given_up_is_booked,
+        PURSE,
+        of(PURSE, bad_debts=Decimal(1)),
+        "order C-1: 0.00 is written off, the journal says 1",
     ),
     fault(money.credits_are_refunds, PURSE, of(PURSE, refunds=()), "12 is credited, 0 was given back"),
     fault(
