@@ -50,6 +50,7 @@ INSIDE = ("Traceback", "sqlalchemy", "asyncpg", "psycopg", 'File "', "services."
 def filled(path: str) -> str:
     for name in ("order_id", "shipment_id", "return_id", "refund_id", "write_off_id", "id"):
         path = path.replace(f"{{{name}}}", str(uuid4()))
+    path = path.replace("{currency}", "EUR")
     return path.replace("{", "").replace("}", "")
 
 
