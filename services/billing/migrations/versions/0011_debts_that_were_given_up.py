@@ -52,14 +52,8 @@ def upgrade() -> None:
         "for each row when (old.state <> 'waiting') execute function decided_stands()"
     )
     op.add_column('accounts', sa.Column('written_off', sa.Numeric(), server_default=sa.text('0'), nullable=False))
-    op.execute(
-        'alter table accounts add constraint ck_accounts_gives_up_what_is_owed '
-        'check (0 <= written_off and written_off <= invoiced - credited) not valid'
-    )
-    op.execute('alter table accounts validate constraint ck_accounts_gives_up_what_is_owed')
 
 
 def downgrade() -> None:
     op.drop_table('write_offs')
-    op.drop_constraint(op.f('ck_accounts_gives_up_what_is_owed'), 'accounts')
     op.drop_column('accounts', 'written_off')
