@@ -84,7 +84,7 @@ async def test_no_more_is_given_up_than_is_owed_however_many_ask_at_once(house: 
 async def test_four_eyes_hold_in_the_service_and_in_the_database(house: House) -> None:  # noqa: F811
     desk = await desk_of(house)
     asked = await desk.post("", {"amount": "50.01", "reason": "bankrupt"}, "sam", "support")
-    assert (asked.status_code, asked.json()["state"], asked.json()["limit"]) == (202, "waiting", "50")
+    assert (asked.status_code, asked.json()["state"], asked.json()["limit"]) == (202, "waiting", "50.00")
     id = asked.json()["write_off_id"]
     assert [of["write_off_id"] for of in (await house.http.get("/write-offs?state=waiting")).json()["items"]] == [id]
     assert (await measured(house))["write_offs_waiting"] == 1

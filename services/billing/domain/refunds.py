@@ -187,7 +187,8 @@ class Quote(Row):
     waits: bool
 
 
-def _check_quote(quote: str, now: str, account: Account) -> None:
+def check_quote(quote: str, now: str, account: Account) -> None:
+    """Refuses what a preview showed when it would be another thing now."""
     if quote and quote != now:
         raise Refused(
             f"The preview went stale: the order's money is at version {account.version} now. Nothing was done; look at "
@@ -212,7 +213,7 @@ def request_refund(m: RequestRefund, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
     limit = limit_of(ctx.policy, m.roles, plan.currency)
     waits = given_alone(refunds, m.actor) + plan.figures.gross > limit
     quote = quote_of(plan, refunds, waits)
-    _check_quote(m.quote, quote, plan.account)
+    check_quote(m.quote, quote, plan.account)
     refund = Refund(
         m.order_id,
         m.refund_id,
@@ -246,7 +247,7 @@ def approve_refund(m: ApproveRefund, rows: Rows, ctx: Ctx) -> Iterator[Effect]:
         raise Refused("who asked for a refund cannot approve it: another person must", status=403)
     plan = plan_for(rows, refund)
     quote = quote_of(plan, rows.group(Refund, m.order_id), waits=False)
-    _check_quote(m.quote, quote, plan.account)
+    check_quote(m.quote, quote, plan.account)
     f = plan.figures
     if (f.net, f.vat, f.gross) != (refund.net, refund.vat, refund.gross):
         raise Refused(

@@ -15,7 +15,7 @@ from services.billing.domain import rule
 from services.billing.domain.flow import Ctx, Draft
 from services.billing.domain.journal import BAD_DEBTS, CUSTODY, customer, entry
 from services.billing.domain.receipts import check_unit
-from services.billing.domain.refunds import NOBODY, limit_of, same
+from services.billing.domain.refunds import NOBODY, check_quote, limit_of, same
 from services.billing.domain.rows import ZERO, Account, Operation, Sale, WriteOff, changed
 from shared.contracts.billing import (
     ApproveWriteOff,
@@ -26,7 +26,7 @@ from shared.contracts.billing import (
     WriteOffRequested,
     WriteOffStatement,
 )
-from shared.contracts.money import said
+from shared.contracts.money import said, written
 from shared.etag import etag_of
 from shared.messaging.decision import Effect, Needs, Refused, Reply, Row, Rows
 
@@ -85,13 +85,7 @@ def request_write_off(m: RequestWriteOff, rows: Rows, ctx: Ctx) -> Iterator[Effe
     limit = limit_of(ctx.policy, m.roles, account.currency)
     waits = written_off_alone(known, m.actor) + m.amount > limit
     quote = quote_of(account, known, m.amount, waits)
-    if m.quote and m.quote != quote:
-        raise Refused(
-            f"The preview went stale: the order's money is at version {account.version} now. Nothing was done; look at "
-            "a new one.",
-            field="quote",
-            status=409,
-        )
+    check_quote(m.quote, quote, account)
     write_off = WriteOff(
         m.order_id, m.write_off_id, sale.number, sale.customer_id, m.amount, account.currency, m.reason, m.actor,
         ctx.now, limit,
@@ -145,7 +139,7 @@ def statement(write_off: WriteOff) -> WriteOffStatement:
 def told(write_off: WriteOff, quote: str = "") -> dict[str, Any]:
     """What whoever asked is told."""
     body = statement(write_off).model_dump(mode="json")
-    return {**body, "limit": f"{write_off.limit:f}", **({"quote": quote} if quote else {})}
+    return {**body, "limit": f"{written(write_off.limit, write_off.currency):f}", **({"quote": quote} if quote else {})}
 
 
 def _check_amount(account: Account, amount: Decimal) -> None:
