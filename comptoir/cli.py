@@ -370,28 +370,9 @@ def main() -> None:
     try:
         app()
     except Exception as error:
+        from comptoir.mendable import mendable
+
         if (said := mendable(error)) is None:
             raise
         err.print(said, style="red", markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(2) from None
-
-
-def mendable(error: Exception) -> str | None:
-    """The sentence for a person who can mend it; None for a fault of ours."""
-    from asyncpg import InvalidCatalogNameError
-    from pydantic import ValidationError
-    from sqlalchemy.exc import ArgumentError
-
-    from comptoir.postgres import PostgresFailed
-    from comptoir.rabbit import RabbitFailed
-    from shared.keys import WrongKeys
-    from shared.serve import NotHere, wrong_settings
-    from shared.settings import WrongSetting
-
-    if isinstance(error, ValidationError) and error.title.endswith("Settings"):
-        return wrong_settings(error)
-    if isinstance(error, ArgumentError):
-        return "COMPTOIR_DATABASE_URL is not the URL of a PostgreSQL server: postgresql://user:password@host:5432"
-    if isinstance(error, InvalidCatalogNameError):
-        return f"{error}: run `comptoir migrate`, or name the folder of another server with --data"
-    return str(error) if isinstance(error, NotHere | PostgresFailed | RabbitFailed | WrongKeys | WrongSetting) else None

@@ -90,7 +90,10 @@ def is_product(code: str) -> bool:
 def read(path: str | Path) -> Iterator[RetailLine]:
     """The lines of a .csv or .csv.gz in file order, one at a time."""
     with Path(path).open("rb") as file:
-        yield from read_stream(file)
+        try:
+            yield from read_stream(file)
+        except RetailFileError as error:
+            raise RetailFileError(f"{path}: {error}") from error
 
 
 def read_stream(file: BinaryIO) -> Iterator[RetailLine]:

@@ -17,14 +17,14 @@ def simulate(
     seeds: Annotated[int, typer.Option(min=1, help="so many histories of 8 orders")] = 1000,
     first: Annotated[int, typer.Option("--from", min=0, help="the first seed")] = 0,
     jobs: Annotated[int, typer.Option(min=0, help="processes; 0: one per core")] = 0,
-    seed: Annotated[int, typer.Option(help="tell the story of this seed instead")] = -1,
+    seed: Annotated[int | None, typer.Option(min=0, help="tell the story of this seed instead")] = None,
     minimal: Annotated[
         bool, typer.Option("--minimal", help="with --seed: leave out whatever the breach does not need, then tell")
     ] = False,
     seconds: Annotated[float, typer.Option(help="at most so long for leaving things out")] = 120.0,
 ) -> None:
     """Runs the suite in one process against a model world, with faults. Exit code 1 when a law is broken."""
-    if seed >= 0:
+    if seed is not None:
         raise typer.Exit(_tell(seed, minimal, seconds))
     jobs = jobs or cores()
     with Progress(

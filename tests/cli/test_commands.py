@@ -19,7 +19,7 @@ import pytest
 
 from comptoir.chaos.works import ANNA
 from comptoir.postgres import free_port
-from comptoir.suite import migrate
+from comptoir.suite import MEMBERS, migrate
 from shared.database import with_database
 from tests.conftest import Databases, plain
 from tests.eventually import eventually
@@ -101,6 +101,55 @@ def test_a_database_that_never_comes_is_waited_for_and_then_named() -> None:
     assert json.loads(said.splitlines()[0])["event"] == "PostgreSQL is not there yet, trying again"
     assert said.splitlines()[-1].startswith("PostgreSQL was not there within 1 s")
     assert "Traceback" not in said
+
+
+WITHOUT_A_SERVER = (
+    ("verify",), ("migrate",), ("resend", "--since", "2026-03-02"), ("rebuild", "backoffice"), ("parked", "list"),
+    ("parked", "acts"), ("order", "waiting"), ("order", "cancel", "S-1"), ("product", "export"), ("staff", "list"),
+    ("staff", "remove", "anna"), ("webhooks", "list"), ("webhooks", "failed"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", WITHOUT_A_SERVER, ids=" ".join)
+def test_a_command_whose_database_does_not_answer_says_so_in_one_sentence(words: tuple[str, ...]) -> None:
+    port = free_port()
+    status, said = ended(command(*words, COMPTOIR_DATABASE_URL=f"postgresql://anna:secret@127.0.0.1:{port}"))
+    assert (status, said.count("\n"), "secret" in said) == (2, 1, False), said
+    assert said.startswith(f"PostgreSQL at 127.0.0.1:{port} (COMPTOIR_DATABASE_URL) does not let us in: ")
+
+
+def test_a_broker_that_does_not_answer_is_named_by_the_command_that_needs_it() -> None:
+    port = free_port()
+    status, said = ended(command("topology", COMPTOIR_RABBITMQ_URL=f"amqp://anna:secret@127.0.0.1:{port}/"))
+    assert (status, "secret" in said, "Traceback" in said) == (2, False, False), said
+    assert said.splitlines()[-1].startswith(f"RabbitMQ at 127.0.0.1:{port} (COMPTOIR_RABBITMQ_URL) does not let us in:")
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("made", [False, True], ids=["none", "empty"])
+async def test_a_command_on_databases_without_tables_says_how_they_get_them(databases: Databases, made: bool) -> None:
+    name = f"bare_{uuid4().hex[:8]}"
+    if made:
+        for service in MEMBERS:
+            await databases.fresh(name=f"{name}_{service}")
+    url = f"{databases.url(name)}_{{service}}"
+    for words in (("verify",), ("staff", "list"), ("parked", "list"), ("product", "export"), ("webhooks", "list")):
+        status, said = ended(command(*words, COMPTOIR_DATABASE_URL=url))
+        assert (status, "Traceback" in said, "run `comptoir migrate`" in said) == (2, False, True), (words, said)
+
+
+@pytest.mark.postgres
+async def test_a_file_to_replay_that_is_no_text_is_named(databases: Databases, tmp_path: Path) -> None:
+    path = tmp_path / "invoices.csv"
+    path.write_bytes(bytes(range(256)))
+    url = f"{databases.url(f'replay_{uuid4().hex[:8]}')}_{{service}}"
+    status, said = ended(command("replay", str(path), "--data", str(tmp_path), COMPTOIR_DATABASE_URL=url))
+    assert (status, said.count("\n"), said.startswith(f"{path}: after line 0: ")) == (2, 1, True), said
+
+
+def test_there_is_no_history_of_a_negative_seed() -> None:
+    status, said = ended(command("simulate", "--seed", "-1"))
+    assert (status, "greater than or equal to 0" in said) == (2, True), said
 
 
 @pytest.mark.postgres
