@@ -49,3 +49,12 @@ async def own() -> AsyncIterator[Own]:
             yield made
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def nobody_died_yet(request: pytest.FixtureRequest) -> None:
+    """Works are shared by the tests of a run: whoever was killed in one of them did not die in the next."""
+    if "works" in request.fixturenames:
+        request.getfixturevalue("works").deaths.clear()
+    if "own" in request.fixturenames:
+        request.getfixturevalue("own").works.deaths.clear()

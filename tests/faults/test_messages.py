@@ -156,7 +156,6 @@ async def test_f15_f17_spoilt_and_oversized_messages_are_parked_at_once_with_the
 ) -> None:
     await ground.cleared()
     await works.opens()
-    works.deaths.clear()
     good = batch(stock_event())
     noise = random.Random(15).randbytes(2000)
     large = batch(stock_event(padding="x" * MAX_EVENT_BYTES))
@@ -185,7 +184,6 @@ async def test_f16_a_newer_minor_version_is_read_and_a_newer_major_or_unknown_on
 ) -> None:
     await ground.cleared()
     await works.opens(100)
-    works.deaths.clear()
     books = works.run.connections["inventory"]
     minor = stock_event(newheader="of a later version")
     minor["data"] = minor["data"] | {"new_field": {"of": ["a", "later", "version"]}}
@@ -210,7 +208,6 @@ async def test_f16_a_newer_minor_version_is_read_and_a_newer_major_or_unknown_on
 async def test_f39_a_packet_that_cannot_be_sent_is_parked_and_the_rest_flow(works: Works, ground: Plot) -> None:
     await ground.cleared()
     await works.opens()
-    works.deaths.clear()
     books = works.run.connections["order"]
     async with orders_go_through(works):
         await books.execute(

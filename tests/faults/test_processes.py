@@ -125,7 +125,6 @@ async def test_f03_a_copy_sleeps_for_a_minute_and_another_does_its_work(
     """Its locks end with its transaction, its packets come again elsewhere; what it wakes up to is done already."""
     await ground.cleared()
     await works.opens(1_000_000)
-    works.deaths.clear()  # those of the tests before this one
     async with another(works, service), under_load(works, 5) as load:
         works.arm(service, f"{point}=stop@1")
         await eventually(lambda: paused(works, service), 30)
