@@ -34,6 +34,14 @@ async def owed(office: Office, quantity: int = 2) -> Item:
     return await office.sent(quantity, payment_method="terms")
 
 
+LED = 'href="/money/write-offs?state=waiting"'
+
+
+async def today(office: Office, name: str) -> str:
+    office.shop.office.memory.asked = None  # of a moment ago, else
+    return await office.page(name, "/")
+
+
 async def test_typed_shown_done_once_and_told(office: Office) -> None:
     placed = await owed(office)
     where = f"/orders/{placed['number']}"
@@ -95,6 +103,8 @@ async def test_above_the_limit_another_person_approves_or_refuses(office: Office
     done = await office.post("flo", f"{where}/write-off", {**hidden(shown), "reason": "bankrupt"})
     assert done.headers["location"] == f"{where}?done=write-off-asked"
     await office.shop.rest()
+    assert LED in await today(office, "fay")
+    assert LED not in await today(office, "sam"), "who may not decide it is not bothered"
     listed = await office.page("fay", "/money/write-offs?state=waiting")
     (one,) = set(re.findall(rf'href="({where}/write-offs/[0-9a-f-]+)"', listed))
     own = await office.page("flo", one)
@@ -107,6 +117,7 @@ async def test_above_the_limit_another_person_approves_or_refuses(office: Office
     await office.post("fay", f"{one}/approve", {"key": "fay-approves-it", "reason": "as agreed"})
     await office.shop.rest()
     assert Decimal((await office.account(placed))["written_off"]) == Decimal("302.50")
+    assert LED not in await today(office, "fay")
     page = (await office.page("fay", where)).replace("\u00a0", " ")
     assert "Asked to write off €302.50; another person must approve it." in page
     assert "Approved by fay. As agreed." in page or "Approved by fay. as agreed." in page

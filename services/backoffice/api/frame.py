@@ -92,7 +92,7 @@ class LoginNeeded(Exception):
 
 
 ASKED_EVERY = timedelta(seconds=2)
-"""How often the owners are asked for what is parked with them."""
+"""How often the owners are asked for what waits with them."""
 LANGUAGE = "comptoir-language"
 """The cookie of a browser in which somebody chose a language."""
 USED_EVERY = timedelta(minutes=1)
@@ -103,7 +103,7 @@ USED_EVERY = timedelta(minutes=1)
 class Memory:
     """What is remembered between requests, in whichever language they come."""
 
-    parked: tuple[datetime, dict[str, list[Item]]] | None = None
+    asked: tuple[datetime, today_view.Asked] | None = None
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     today: tuple[frozenset[UUID], dict[tuple[str, frozenset[str]], dict[str, str]]] = (frozenset(), {})  # of a round
     day: Costly[Item] = field(default_factory=lambda: Costly(today_view.stands_s))
@@ -193,13 +193,13 @@ class Office:
         }
         return persons if "" not in sessions or await self.has_accounts() else {**persons, "": LOCAL}
 
-    async def parked_now(self) -> dict[str, list[Item]]:
-        """What is parked anywhere; asked of the owners once in a while, however many look at today."""
+    async def asked_now(self) -> today_view.Asked:
+        """What waits at the owners for a person; asked once in a while, however many look at today."""
         async with self.memory.asking:  # who comes meanwhile takes the same answer
             now = self.running.now()
-            if self.memory.parked is None or now - self.memory.parked[0] > ASKED_EVERY:
-                self.memory.parked = now, await today_view.parked_counts(self.owners)
-            return self.memory.parked[1]
+            if self.memory.asked is None or now - self.memory.asked[0] > ASKED_EVERY:
+                self.memory.asked = now, await today_view.asked(self.owners)
+            return self.memory.asked[1]
 
     async def day_sums(self, now: datetime) -> Item:
         """What the day came to; where it has many orders, as of a moment ago."""

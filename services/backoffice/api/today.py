@@ -20,13 +20,13 @@ async def today(visit: Annotated[Visit, allowed("today")]) -> Response:
 
 
 def seen(person: Person) -> frozenset[str]:
-    """The areas that somebody sees; e-mails are one for who may send them again."""
-    return frozenset(area for area in (*SEES, "mail") if person.may(area))
+    """The areas that somebody sees; e-mails are one for who may send them again, write-offs for who may decide them."""
+    return frozenset(area for area in (*SEES, "mail", "write-off") if person.may(area))
 
 
 async def now_shown(office: Office, person: Person, now: datetime) -> Item:
     sees = seen(person)
-    parked = await office.parked_now() if "parked" in sees else {}
+    told = await office.asked_now() if sees & {"parked", "write-off"} else today_view.Asked()
     day = await office.day_sums(now)
     async with office.reading() as conn:
-        return await today_view.today(conn, office.pages, now, parked, day, sees)
+        return await today_view.today(conn, office.pages, now, told, day, sees)

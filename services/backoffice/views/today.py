@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -25,12 +26,13 @@ CARDS = (
     ("handover", N_("To hand over"), "truck", "/pack"),
     ("returns", N_("Returns to inspect"), "back", "/returns"),
     ("refunds", N_("Refunds to approve"), "money", "/refunds"),
+    ("write-off", N_("Write-offs to approve"), "money", "/money/write-offs?state=waiting"),
     ("money", N_("Money that needs a person"), "hand", "/orders?view=money&sort=oldest"),
     ("mail", N_("E-mails not sent"), "mail", "/mails"),
     ("parked", N_("Parked messages"), "parked", "/parked-messages"),
 )
-OF_SOME = ("mail", "parked")
-"""Cards of areas that not everybody sees who sees the page."""
+OF_SOME = ("write-off", "mail", "parked")
+"""Cards of areas that not everybody sees who sees the page, and of what they may do."""
 _THERE = "/orders?view=warehouse&sort=oldest"
 ELSEWHERE = {"pick": _THERE, "pack": _THERE, "returns": "/orders?view=way&sort=oldest"}
 """Where a card leads whoever does not see its area."""
@@ -53,13 +55,37 @@ async def parked_counts(owners: Owners, within_s: float = 1.0) -> dict[str, list
     return dict(await asyncio.gather(*(of(name) for name in owners.over)))
 
 
+async def write_offs_waiting(owners: Owners, within_s: float = 1.0) -> list[Item]:
+    """The write-offs that another person must decide, if billing answers in time, at most 200."""
+    try:
+        async with asyncio.timeout(within_s):
+            return list((await owners.get("billing", "/write-offs", state="waiting", limit=200))["items"])
+    except (Away, Said, TimeoutError, KeyError, TypeError):
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What waits for a person and stands in no table of the back office: its owners say it."""
+
+    parked: dict[str, list[Item]] = field(default_factory=dict)
+    write_offs: list[Item] = field(default_factory=list)
+
+
+async def asked(owners: Owners) -> Asked:
+    return Asked(*await asyncio.gather(parked_counts(owners), write_offs_waiting(owners)))
+
+
 async def today(
-    conn: AsyncConnection, pages: Pages, now: datetime, parked: dict[str, list[Item]], day: Item, sees: frozenset[str]
+    conn: AsyncConnection, pages: Pages, now: datetime, told: Asked, day: Item, sees: frozenset[str]
 ) -> Item:
     """All that the page shows. `day`: what day_sums gave; `sees`: the areas of the reader, cards lead to those only."""
     w = pages.words
     lists = await queries.worklists(conn)
-    lists["parked"] = {"n": sum(map(len, parked.values())), "at": _oldest(parked)}
+    parked = [item["at"] for items in told.parked.values() for item in items]
+    lists["parked"] = {"n": len(parked), "at": _oldest(parked)}
+    asked_at = [item["asked_at"] for item in told.write_offs]
+    lists["write-off"] = {"n": len(asked_at), "at": _oldest(asked_at)}
     cards, nothing = [], []
     for name, title, icon, href in CARDS:
         if name in OF_SOME and name not in sees:
@@ -89,9 +115,8 @@ async def today(
     }
 
 
-def _oldest(parked: dict[str, list[Item]]) -> datetime | None:
-    times = [datetime.fromisoformat(str(item["at"])) for items in parked.values() for item in items]
-    return min(times, default=None)
+def _oldest(times: list[Any]) -> datetime | None:
+    return min((datetime.fromisoformat(str(time)) for time in times), default=None)
 
 
 async def day_sums(conn: AsyncConnection, pages: Pages, now: datetime) -> Item:
