@@ -45,7 +45,7 @@ class Town:
         )
         self.carrier = self.app.state.carrier
         transport = httpx.ASGITransport(app=self.app)
-        self.port = HttpCarrier("http://carrier", timeout_s=0.5, transport=transport)
+        self.port = HttpCarrier("http://carrier", timeout_s=3.0, transport=transport)
         self.http = httpx.AsyncClient(base_url="http://carrier", transport=transport)
 
     def hear(self, request: httpx.Request) -> httpx.Response:

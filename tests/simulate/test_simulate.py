@@ -152,6 +152,6 @@ def test_the_command_tells_the_least_of_a_failing_seed_and_ends_with_code_1(
 
 def test_the_command_ends_with_code_1_when_a_law_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
     with mutant("stock not raised by a promise") as fault, pytest.raises(typer.Exit) as ended:
-        command(seeds=1, first=fault.seed, jobs=1, seed=-1)
+        command(seeds=1, first=fault.seed, jobs=1)
     assert ended.value.exit_code == 1
     assert json.loads(capsys.readouterr().out)["violations"] == 1
