@@ -41,25 +41,11 @@ MANY = 5000
 ICONS = {"order": "orders", "inventory": "stock", "fulfilment": "truck", "billing": "money"}
 
 
-async def parked_counts(owners: Owners, within_s: float = 1.0) -> dict[str, list[Item]]:
-    """The parked messages of each owner that answers in time, at most 200 each."""
-
-    async def of(name: str) -> tuple[str, list[Item]]:
-        try:
-            async with asyncio.timeout(within_s):
-                said = await owners.get(name, "/parked", limit=200)
-            return name, list(said["items"])
-        except (Away, Said, TimeoutError, KeyError, TypeError):
-            return name, []
-
-    return dict(await asyncio.gather(*(of(name) for name in owners.over)))
-
-
-async def write_offs_waiting(owners: Owners, within_s: float = 1.0) -> list[Item]:
-    """The write-offs that another person must decide, if billing answers in time, at most 200."""
+async def waiting_at(owners: Owners, name: str, path: str, within_s: float = 1.0, **where: str) -> list[Item]:
+    """What an owner lists, at most 200; nothing when it does not answer in time."""
     try:
         async with asyncio.timeout(within_s):
-            return list((await owners.get("billing", "/write-offs", state="waiting", limit=200))["items"])
+            return list((await owners.get(name, path, limit=200, **where))["items"])
     except (Away, Said, TimeoutError, KeyError, TypeError):
         return []
 
@@ -68,12 +54,16 @@ async def write_offs_waiting(owners: Owners, within_s: float = 1.0) -> list[Item
 class Asked:
     """What waits for a person and stands in no table of the back office: its owners say it."""
 
-    parked: dict[str, list[Item]] = field(default_factory=dict)
+    parked: list[Item] = field(default_factory=list)
     write_offs: list[Item] = field(default_factory=list)
 
 
 async def asked(owners: Owners) -> Asked:
-    return Asked(*await asyncio.gather(parked_counts(owners), write_offs_waiting(owners)))
+    write_offs, *parked = await asyncio.gather(
+        waiting_at(owners, "billing", "/write-offs", state="waiting"),
+        *(waiting_at(owners, name, "/parked") for name in owners.over),
+    )
+    return Asked([item for items in parked for item in items], write_offs)
 
 
 async def today(
@@ -82,10 +72,8 @@ async def today(
     """All that the page shows. `day`: what day_sums gave; `sees`: the areas of the reader, cards lead to those only."""
     w = pages.words
     lists = await queries.worklists(conn)
-    parked = [item["at"] for items in told.parked.values() for item in items]
-    lists["parked"] = {"n": len(parked), "at": _oldest(parked)}
-    asked_at = [item["asked_at"] for item in told.write_offs]
-    lists["write-off"] = {"n": len(asked_at), "at": _oldest(asked_at)}
+    lists["parked"] = {"n": len(told.parked), "at": _oldest(told.parked, "at")}
+    lists["write-off"] = {"n": len(told.write_offs), "at": _oldest(told.write_offs, "asked_at")}
     cards, nothing = [], []
     for name, title, icon, href in CARDS:
         if name in OF_SOME and name not in sees:
@@ -115,8 +103,8 @@ async def today(
     }
 
 
-def _oldest(times: list[Any]) -> datetime | None:
-    return min((datetime.fromisoformat(str(time)) for time in times), default=None)
+def _oldest(items: list[Item], since: str) -> datetime | None:
+    return min((datetime.fromisoformat(str(item[since])) for item in items), default=None)
 
 
 async def day_sums(conn: AsyncConnection, pages: Pages, now: datetime) -> Item:
